@@ -1,0 +1,164 @@
+"""One .h5 file that holds a training in progress: weights, optimizer and the state of the loop around them.
+
+A file is whole or absent: it is written beside its target and renamed over it. Each file carries an identity (the
+data, the shapes, what else must not change), and is refused by a training with another.
+
+Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
+groups `model` and `optimizer` with one data set for each variable, named by its position, its Keras path in `path`.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+
+import h5py
+import keras
+
+VERSION = 1
+logger = logging.getLogger(__name__)
+
+
+def prepare_directory(path):
+    """Create the directory if it is missing, and prove that files can be written there.
+
+    Meant to be called before a training starts rather than when its result is due.
+
+    Raises:
+        OSError: the directory cannot be made or written, with the path and the reason.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"Cannot write to the directory {os.fspath(path)!r}: {error.strerror or error}. "
+            "Pass another directory, or make this one writable."
+        ) from error
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Give a name to write to, and rename that file to `path` once the block has ended without an error."""
+    path = os.fspath(path)
+    root, extension = os.path.splitext(path)
+    draft = f"{root}.tmp{extension}"  # Keras chooses the format of a file by its extension
+    try:
+        yield draft
+        with open(draft, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(draft)
+
+
+class Checkpoint:
+    """The file of one training: `restore` what it holds, then `save` to it now and then.
+
+    Args:
+        path: str or path of the .h5 file.
+        model: compiled `keras.Model` with its weights built.
+        identity: JSON-able dict of what the training is; a file with another is refused.
+    """
+
+    def __init__(self, path, model, identity):
+        self.path = os.fspath(path)
+        self.model = model
+        self.identity = json.loads(json.dumps(identity))
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        # Taken before training, since callbacks may change the learning rate later on.
+        self.optimizer = json.loads(json.dumps(keras.saving.serialize_keras_object(model.optimizer)))
+
+    def save(self, state):
+        """Write weights, optimizer and state (a JSON-able dict), atomically.
+
+        Raises:
+            OSError: the file cannot be written; an older one stays as it was.
+        """
+        with whole_file(self.path) as draft, h5py.File(draft, "w") as file:
+            file.attrs["deckeras_checkpoint"] = VERSION
+            for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
+                file.attrs[name] = json.dumps(value)
+            _write_variables(file.create_group("model"), self.model.variables)
+            _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
+
+    def restore(self):
+        """Restore the model and its optimizer, if there is a file.
+
+        Nothing is changed unless everything fits. The optimizer's variables are restored only if it is compiled with
+        the settings that the file was written under: one that was compiled anew, say with a lower learning rate after
+        a loss of NaN, stays as it is.
+
+        Returns:
+            The state that was saved, or None if there is no file.
+
+        Raises:
+            OSError: the file is truncated, or no HDF5 file.
+            ValueError: the file is no checkpoint, or that of another training; the message says how they differ.
+        """
+        if not os.path.exists(self.path):
+            return None
+        model, optimizer = self.model.variables, self.model.optimizer.variables
+        with self._open() as file:
+            self._check(json.loads(file.attrs["identity"]))
+            values = self._read(file["model"], model)
+            if json.loads(file.attrs["optimizer"]) == self.optimizer:
+                values += self._read(file["optimizer"], optimizer)
+            else:
+                logger.info("%s was written with another optimizer, whose state is not restored.", self.path)
+            state = json.loads(file.attrs["state"])
+        for variable, value in zip(model + optimizer, values, strict=False):
+            variable.assign(value)
+        return state
+
+    @contextlib.contextmanager
+    def _open(self):
+        try:
+            file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise OSError(
+                f"{self.path!r} is truncated or no HDF5 file ({error}). Delete it to start anew, or restore a copy."
+            ) from error
+        with file:
+            if file.attrs.get("deckeras_checkpoint") != VERSION:
+                raise ValueError(
+                    f"{self.path!r} is no checkpoint of this version of deckeras "
+                    f"(deckeras_checkpoint should be {VERSION}). "
+                    f"Received: {file.attrs.get('deckeras_checkpoint')}. Pass another directory."
+                )
+            yield file
+
+    def _check(self, identity):
+        differences = [
+            f"{key}: {identity.get(key)} in the file, {self.identity.get(key)} here"
+            for key in sorted({*identity, *self.identity})
+            if identity.get(key) != self.identity.get(key)
+        ]
+        if differences:
+            raise ValueError(
+                f"The checkpoint {self.path!r} is of another training. They differ in {'; '.join(differences)}. "
+                "Pass another directory, or delete the file to start anew."
+            )
+
+    def _read(self, group, variables):
+        if len(group) != len(variables):
+            raise ValueError(
+                f"The checkpoint {self.path!r} has {len(group)} {group.name[1:]} variables. Expected {len(variables)}."
+            )
+        values = [group[str(position)][()] for position in range(len(variables))]
+        for value, variable in zip(values, variables, strict=True):
+            if value.shape != tuple(variable.shape):
+                raise ValueError(
+                    f"The checkpoint {self.path!r} holds {variable.path} of shape {value.shape}. "
+                    f"Expected {tuple(variable.shape)}."
+                )
+        return values
+
+
+def _write_variables(group, variables):
+    for position, variable in enumerate(variables):
+        group.create_dataset(str(position), data=keras.ops.convert_to_numpy(variable)).attrs["path"] = variable.path

@@ -1,0 +1,103 @@
+"""The clustering layer: embedded points z in, soft assignments q out."""
+
+import math
+import numbers
+
+import keras
+from keras import ops
+
+HALF_PRECISION = ("float16", "bfloat16")
+LOWEST = -3e38  # just inside the range of float32
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+class ClusteringLayer(keras.layers.Layer):
+    r"""Student-t soft assignment of embedded points to trainable centroids.
+
+    $$q_{ij} = \frac{(1 + \lVert z_i - \mu_j \rVert^2 / \alpha)^{-(\alpha + 1) / 2}}
+                    {\sum_{j'} (1 + \lVert z_i - \mu_{j'} \rVert^2 / \alpha)^{-(\alpha + 1) / 2}}$$
+
+    The centroids mu are the layer's only weight, `clusters`. Distances are computed at float32 or better whatever the
+    dtype policy says, because half precision rounds away the small differences that decide between near centroids; q
+    is a softmax of log-kernels, so it stays finite for points far from every centroid and for any `alpha`.
+
+    Args:
+        n_clusters: int, at least 2. The number of centroids.
+        alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of Student's t: the larger, the lighter the
+            tail; a Gaussian kernel in the limit.
+        clusters_initializer: Keras initializer of the centroids, default `"glorot_uniform"`. `DEC` overwrites them
+            with the centroids of k-means before it trains.
+        **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
+
+    Input shape:
+        (batch, n_features), any float dtype.
+
+    Output shape:
+        (batch, n_clusters), float32 (float64 under that policy). Each row is positive and sums to 1.
+
+    Raises:
+        ValueError: `n_clusters` below 2, `alpha` not a positive finite number, or an input that is not 2-D.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from deckeras import ClusteringLayer
+        >>> encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> model = keras.Sequential([encoder, ClusteringLayer(n_clusters=3)])
+        >>> model.predict(np.zeros((5, 4)), verbose=0).shape
+        (5, 3)
+
+    Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016, equation 1.
+    """
+
+    def __init__(self, n_clusters, alpha=1.0, clusters_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.n_clusters = check_n_clusters(n_clusters)
+        self.alpha = check_alpha(alpha)
+        self.clusters_initializer = keras.initializers.get(clusters_initializer)
+        self.input_spec = keras.layers.InputSpec(ndim=2)
+        if self.compute_dtype in HALF_PRECISION:
+            self.dtype_policy = "float32"
+
+    def build(self, input_shape):
+        self.clusters = self.add_weight(
+            name="clusters",
+            shape=(self.n_clusters, input_shape[-1]),
+            initializer=self.clusters_initializer,
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
+
+    def call(self, inputs):
+        differences = ops.expand_dims(inputs, 1) - self.clusters
+        distances = ops.sum(ops.square(differences), axis=-1)
+        log_kernel = -(self.alpha + 1) / 2 * ops.log1p(distances / self.alpha)
+        # A distance whose square overflows has a log-kernel of -inf; a row of nothing else would become NaN.
+        return ops.softmax(ops.maximum(log_kernel, LOWEST))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.n_clusters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "n_clusters": self.n_clusters,
+            "alpha": self.alpha,
+            "clusters_initializer": keras.initializers.serialize(self.clusters_initializer),
+        }
+
+
+# Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
+keras.saving.get_custom_objects()["ClusteringLayer"] = ClusteringLayer
+
+
+def check_n_clusters(n_clusters):
+    """Return `n_clusters` as an int, or raise ValueError if it is not a whole number of at least 2."""
+    if isinstance(n_clusters, bool) or not hasattr(n_clusters, "__index__") or n_clusters < 2:
+        raise ValueError(f"n_clusters should be a whole number of at least 2. Received: n_clusters={n_clusters!r}")
+    return int(n_clusters)
+
+
+def check_alpha(alpha):
+    """Return `alpha` as a float, or raise ValueError if it is not positive and finite."""
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
+        raise ValueError(f"alpha should be a positive, finite number. Received: alpha={alpha!r}")
+    return float(alpha)

@@ -1,0 +1,157 @@
+"""Rows of data: checked before the work starts, then handed out in batches without copying the whole."""
+
+import math
+import zlib
+
+import keras
+import numpy as np
+
+_BLOCK = 4096
+_BATCH_VALUES = 2**22
+
+
+def check_rows(x, row_shape=None, n_min=1):
+    """Check that `x` can be trained on, and return it as an array.
+
+    Args:
+        x: array of shape (n, ...) and any real dtype, or what `numpy.asarray` makes one of (a list of lists, a
+            pandas DataFrame). An array is returned as it is, not copied.
+        row_shape: tuple, default None (any). The shape that one row must have; None in it means any size.
+        n_min: int, default 1. The least number of rows.
+
+    Raises:
+        TypeError: the values are not real numbers (objects, strings, complex numbers).
+        ValueError: fewer than two dimensions, too few rows, rows of another shape, or NaN or infinity in a row (the
+            first such row is named).
+    """
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(
+            f"x should hold real numbers. Received: dtype {x.dtype}. "
+            "Turn text and categories into numbers first, and missing values into numbers or drop their rows."
+        )
+    if x.ndim < 2:
+        raise ValueError(
+            f"x should be of shape (n_rows, ...), one row a sample. Received: shape {x.shape}. "
+            "For a single feature pass x.reshape(-1, 1), for a single sample x.reshape(1, -1)."
+        )
+    if x.size == 0:
+        raise ValueError(f"x should not be empty. Received: shape {x.shape}")
+    if row_shape is not None and not _fits(x.shape[1:], row_shape):
+        raise ValueError(
+            f"Each row of x should be of shape {tuple(row_shape)}, which is what the encoder takes. "
+            f"Received: x of shape {x.shape}, so rows of shape {x.shape[1:]}"
+        )
+    if len(x) < n_min:
+        raise ValueError(f"x should have at least {n_min} rows. Received: {len(x)}")
+    _check_finite(x)
+    return x
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(want in (None, size) for size, want in zip(shape, expected, strict=True))
+
+
+def _check_finite(x):
+    if x.dtype.kind != "f":
+        return
+    # float64 beyond the range of the computation would turn into infinity there, unseen.
+    largest = np.finfo(keras.config.floatx()).max
+    for start in range(0, len(x), _BLOCK):
+        block = x[start : start + _BLOCK]
+        good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
+        if not good.all():
+            row = int(np.argmin(good))
+            value = block[row][~(np.abs(block[row]) <= largest)].flat[0]
+            raise ValueError(
+                f"x should hold finite numbers only. Received: {value} in row {start + row}. "
+                "Drop such rows or fill them in, for example with sklearn.impute.SimpleImputer."
+            )
+
+
+def check_labels(y, n):
+    """Return `y` as an array of n labels (None stays None), or raise ValueError if it is of another shape."""
+    if y is None:
+        return None
+    y = np.asarray(y)
+    if y.shape != (n,):
+        raise ValueError(f"y should hold one label for each of the {n} rows of x. Received: y of shape {y.shape}")
+    return y
+
+
+def check_count(name, value):
+    """Return `value` as an int, or raise ValueError if it is not a whole number of at least 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"{name} should be a whole number of at least 1. Received: {name}={value!r}")
+    return int(value)
+
+
+def fixed_seed(seed):
+    """The seed, or where it is None one drawn afresh."""
+    return int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+
+
+def as_batch(rows):
+    """`rows` in the float type that Keras computes in: the only copy of the data that training makes."""
+    return np.asarray(rows, dtype=keras.config.floatx())
+
+
+def fingerprint(x):
+    """A few numbers that tell one data set from another: its shape and a checksum of up to 256 rows across it."""
+    rows = as_batch(x[:: max(1, math.ceil(len(x) / 256))])
+    return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": zlib.crc32(np.ascontiguousarray(rows))}
+
+
+def predict_batch_size(row_shape):
+    """Rows a batch for a pass without gradients: as many as fill 16 MiB, from 32 to 4,096."""
+    return int(np.clip(_BATCH_VALUES // max(1, math.prod(row_shape)), 32, 4096))
+
+
+class Rows(keras.utils.PyDataset):
+    """The rows of an array in order, a batch at a time: what `keras.Model.predict` reads.
+
+    Args:
+        x: array (n, ...).
+        batch_size: int, default None: see `predict_batch_size`.
+    """
+
+    def __init__(self, x, batch_size=None):
+        super().__init__()
+        self.x = x
+        self.batch_size = batch_size or predict_batch_size(x.shape[1:])
+
+    def __len__(self):
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def __getitem__(self, index):
+        start = index * self.batch_size
+        return (as_batch(self.x[start : start + self.batch_size]),)
+
+
+def shuffled_batches(n, batch_size, seed, start=0):
+    """Yield index arrays of `batch_size` rows for ever, each pass over the n rows in a new random order.
+
+    Batch t is a function of `n`, `batch_size`, `seed` and t alone, so a resumed run needs to remember only t. Batches
+    run on across the end of a pass: every one is full, whatever n is.
+
+    Args:
+        n: int, the number of rows.
+        batch_size: int, at most n.
+        seed: int, or sequence of ints.
+        start: int, default 0. The first t.
+
+    Yields:
+        (batch_size,) int array of row numbers.
+    """
+
+    def order(epoch):
+        return np.random.default_rng([*np.atleast_1d(seed), epoch]).permutation(n)
+
+    epoch, offset = divmod(start * batch_size, n)
+    rows = order(epoch)[offset:]
+    while True:
+        while len(rows) < batch_size:
+            epoch += 1
+            rows = np.concatenate([rows, order(epoch)])
+        yield rows[:batch_size]
+        rows = rows[batch_size:]

@@ -1,0 +1,125 @@
+"""Scores of a clustering: plain functions of label arrays, never of a model."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+
+def _check_labels(y_true, y_pred):
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_true.ndim != 1 or y_true.shape != y_pred.shape or y_true.size == 0:
+        raise ValueError(
+            "y_true and y_pred should be 1-D, of one length, and not empty. "
+            f"Received: shapes {y_true.shape} and {y_pred.shape}"
+        )
+    return y_true, y_pred
+
+
+def match_clusters(y_true, y_pred):
+    """Match clusters to classes, one to one, so that as many rows as possible agree.
+
+    Args:
+        y_true: (n,) class labels: integers, strings, any values that sort.
+        y_pred: (n,) cluster labels, of any such values; their number may differ from that of the classes.
+
+    Returns:
+        dict from cluster label to class label. With more clusters than classes, the clusters left over are absent.
+
+    Raises:
+        ValueError: the labels are empty, not 1-D, or not of one length.
+
+    Example:
+        >>> from deckeras.metrics import match_clusters
+        >>> {int(cluster): str(name) for cluster, name in match_clusters(["a", "b", "b"], [7, 5, 5]).items()}
+        {5: 'b', 7: 'a'}
+
+    Source: Kuhn's Hungarian method, by `scipy.optimize.linear_sum_assignment`.
+    """
+    y_true, y_pred = _check_labels(y_true, y_pred)
+    counts = contingency_matrix(y_true, y_pred)
+    classes, clusters = np.unique(y_true), np.unique(y_pred)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    matched = sorted(zip(columns, rows, strict=True))
+    return {clusters[column]: classes[row] for column, row in matched}
+
+
+def accuracy(y_true, y_pred):
+    r"""Unsupervised clustering accuracy: the share of rows that agree under the best one-to-one matching.
+
+    $$\mathrm{ACC} = \max_m \frac{1}{n} \sum_i \mathbf{1}\{y_i = m(c_i)\}$$
+
+    Args:
+        y_true: (n,) class labels of any values that sort.
+        y_pred: (n,) cluster labels; there may be more or fewer of them than classes.
+
+    Returns:
+        float from 0 to 1.
+
+    Raises:
+        ValueError: the labels are empty, not 1-D, or not of one length.
+
+    Example:
+        >>> from deckeras.metrics import accuracy
+        >>> accuracy([0, 0, 1, 1], [1, 1, 0, 0])
+        1.0
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 10.
+    """
+    y_true, y_pred = _check_labels(y_true, y_pred)
+    counts = contingency_matrix(y_true, y_pred)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / y_true.size)
+
+
+def nmi(y_true, y_pred):
+    """Normalized mutual information (by the arithmetic mean of the entropies), a float from 0 to 1."""
+    return float(normalized_mutual_info_score(*_check_labels(y_true, y_pred)))
+
+
+def ari(y_true, y_pred):
+    """Adjusted Rand index: 1.0 for equal partitions, about 0 for random ones; can be negative."""
+    return float(adjusted_rand_score(*_check_labels(y_true, y_pred)))
+
+
+def scores(y_true, y_pred):
+    """ACC, NMI and ARI together.
+
+    Returns:
+        dict with the keys "acc", "nmi" and "ari", each a float.
+
+    Example:
+        >>> from deckeras.metrics import scores
+        >>> scores([0, 0, 1, 1], [1, 1, 0, 0])
+        {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0}
+    """
+    return {"acc": accuracy(y_true, y_pred), "nmi": nmi(y_true, y_pred), "ari": ari(y_true, y_pred)}
+
+
+def cluster_sizes(labels, n_clusters=None):
+    """The number of rows in each cluster.
+
+    Args:
+        labels: (n,) non-negative integer cluster labels.
+        n_clusters: int, default None: one more than the largest label. Give it so that empty clusters at the end are
+            counted too.
+
+    Returns:
+        (n_clusters,) int array.
+
+    Raises:
+        ValueError: a label is negative, not an integer, or not below `n_clusters`.
+
+    Example:
+        >>> from deckeras.metrics import cluster_sizes
+        >>> cluster_sizes([0, 2, 2], n_clusters=4)
+        array([1, 0, 2, 0])
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or (labels < 0).any():
+        raise ValueError(
+            f"labels should be a 1-D array of non-negative integers. Received: {labels.dtype} of shape {labels.shape}"
+        )
+    sizes = np.bincount(labels, minlength=n_clusters or 0)
+    if n_clusters is not None and sizes.size > n_clusters:
+        raise ValueError(f"labels should be below n_clusters={n_clusters}. Received: {sizes.size - 1}")
+    return sizes

@@ -1,0 +1,348 @@
+"""DEC: the model, and the alternation that trains it."""
+
+import itertools
+import math
+import os
+import time
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+from deckeras import data
+from deckeras.checkpoint import Checkpoint, prepare_directory
+from deckeras.clustering import ClusteringLayer, check_n_clusters
+from deckeras.initialization import kmeans_centroids
+from deckeras.target import target_distribution
+from deckeras.training import train, train_batches
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+class DEC(keras.Model):
+    """Deep Embedded Clustering: a pretrained encoder and a clustering layer, trained together.
+
+    A functional `keras.Model` from the encoder's inputs to the soft assignments q. It holds the encoder itself, not a
+    copy: training the one trains the other.
+
+    Args:
+        encoder: pretrained `keras.Sequential` or other functional model with one input and an output of shape
+            (batch, n_embedding).
+        n_clusters: int, at least 2.
+        alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of the Student-t kernel.
+        **kwargs: `name` (default "dec") and the other arguments of `keras.Model`.
+
+    Raises:
+        TypeError: the encoder is not a Keras model.
+        ValueError: the encoder has no symbolic inputs or an output that is not 2-D, or a bad `n_clusters` or `alpha`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import DEC, dense_autoencoder, pretrain_autoencoder
+        >>> x = np.random.default_rng(0).normal(size=(300, 8)) + 5 * np.repeat(np.eye(3, 8), 100, axis=0)
+        >>> encoder, decoder = dense_autoencoder(8, units=(32, 2))
+        >>> history = pretrain_autoencoder(encoder, decoder, x, epochs=5, verbose=0)
+        >>> model = DEC(encoder, n_clusters=3)
+        >>> history = model.fit(x, max_iterations=100, verbose=0)
+        >>> model.predict_clusters(x, verbose=0).shape
+        (300,)
+
+    Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016.
+    """
+
+    def __init__(self, encoder, n_clusters, alpha=1.0, **kwargs):
+        n_clusters = check_n_clusters(n_clusters)
+        _check_encoder(encoder)
+        # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing them.
+        clustering = ClusteringLayer(n_clusters, alpha, clusters_initializer="zeros", name="clustering")
+        kwargs.setdefault("name", "dec")
+        super().__init__(inputs=encoder.inputs, outputs=clustering(encoder.outputs[0]), **kwargs)
+        self.encoder = encoder
+        self.clustering = clustering
+
+    @property
+    def n_clusters(self):
+        """int, the number of clusters."""
+        return self.clustering.n_clusters
+
+    @property
+    def alpha(self):
+        """float, the degrees of freedom of the Student-t kernel."""
+        return self.clustering.alpha
+
+    @property
+    def centroids(self):
+        """(n_clusters, n_embedding) float array. All zeros until they are placed; assign an array to place them."""
+        return ops.convert_to_numpy(self.clustering.clusters)
+
+    @centroids.setter
+    def centroids(self, centroids):
+        centroids = np.asarray(centroids)
+        if centroids.shape != self.centroids.shape or not np.isfinite(centroids).all():
+            raise ValueError(
+                f"centroids should be finite numbers of shape {self.centroids.shape}: (n_clusters, n_embedding). "
+                f"Received: shape {centroids.shape}"
+            )
+        self.clustering.clusters.assign(centroids)
+
+    def compile(self, optimizer=None, loss=None, **kwargs):
+        """Configure the training, as `keras.Model.compile` does.
+
+        Args:
+            optimizer: Keras optimizer or its name, default SGD at 0.01 (as in the paper) with momentum 0.9 (as in its
+                code).
+            loss: Keras loss of (p, q), default `keras.losses.KLDivergence()`, equation 2 of the paper.
+            **kwargs: the other arguments of `keras.Model.compile`.
+        """
+        super().compile(
+            optimizer=keras.optimizers.SGD(0.01, momentum=0.9) if optimizer is None else optimizer,
+            loss=keras.losses.KLDivergence() if loss is None else loss,
+            **kwargs,
+        )
+        # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(
+        self,
+        x,
+        y=None,
+        batch_size=256,
+        *,
+        update_interval=None,
+        max_iterations=20_000,
+        tol=1e-3,
+        centroids=None,
+        n_init=20,
+        seed=0,
+        checkpoint_dir=None,
+        checkpoint_every=5,
+        callbacks=None,
+        verbose="auto",
+    ):
+        """Cluster the rows of x.
+
+        Places the centroids by k-means on the embedding, unless they are given, loaded or trained already. Then
+        alternates: assign every row and sharpen the assignments into the target p; train `update_interval` batches
+        towards p. Stops when fewer than `tol` of the rows changed cluster between two updates. To callbacks, the
+        progress bar and the history, each such interval is an epoch.
+
+        Args:
+            x: (n, ...) array of any real dtype, with rows that fit the encoder and at least `n_clusters` of them.
+            y: (n,) labels, default None. For reporting only: they never change the training.
+            batch_size: int, default 256 as in the paper. At most n rows are taken.
+            update_interval: int, batches between two updates of p. Default None: see `default_update_interval`.
+            max_iterations: int, default 20,000 batches.
+            tol: float in [0, 1), default 0.001 as in the paper.
+            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of k-means.
+            n_init: int, default 20 as in the paper. Restarts of k-means.
+            seed: int, default 0. Decides k-means and the order of the rows; None draws fresh ones.
+            checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there, and goes on from
+                what is found there.
+            checkpoint_every: int, default 5. Updates between two writes of the checkpoint.
+            callbacks: list of Keras callbacks.
+            verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
+
+        Returns:
+            `keras.callbacks.History`: for each interval the mean `loss`, the share of rows that `changed` cluster over
+            it, and, if y is given, `acc`, `nmi` and `ari` at its end. Its attribute `seconds` is the time all took.
+
+        Raises:
+            TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
+            OSError: the checkpoint cannot be written or read.
+            FloatingPointError: the training diverged.
+
+        Warns:
+            UserWarning: a cluster ended empty, or two centroids coincide.
+        """
+        started = time.perf_counter()
+        x = data.check_rows(x, self.input_shape[1:], n_min=self.n_clusters)
+        y = data.check_labels(y, len(x))
+        batch_size = min(data.check_count("batch_size", batch_size), len(x))
+        if update_interval is None:
+            update_interval = default_update_interval(len(x), batch_size)
+        data.check_count("update_interval", update_interval)
+        data.check_count("max_iterations", max_iterations)
+        data.check_count("checkpoint_every", checkpoint_every)
+        if not 0 <= tol < 1:
+            raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={tol!r}")
+        if not self.compiled:
+            self.compile()
+        checkpoint = self._checkpoint(checkpoint_dir, x, seed)
+        if centroids is not None:
+            self.centroids = centroids
+        elif not self.centroids.any() and not (checkpoint and os.path.exists(checkpoint.path)):
+            self.initialize_centroids(x, n_init=n_init, seed=seed)
+
+        alternation = _Alternation(self, x, y, batch_size, data.fixed_seed(seed))
+        history = train(
+            self,
+            alternation.epoch,
+            iterations=max_iterations,
+            steps_per_epoch=update_interval,
+            converged=lambda logs: logs["changed"] < tol,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            callbacks=callbacks,
+            verbose=verbose,
+            started=started,
+        )
+        _warn_of_lost_clusters(alternation.assign().argmax(axis=1), self.centroids)
+        return history
+
+    def initialize_centroids(self, x, *, n_init=20, seed=0):
+        """Place the centroids by k-means on the embedding of x, wherever they were. `fit` calls this by itself.
+
+        Args:
+            x, n_init, seed: as for `fit`.
+        """
+        z = self.embed(x, verbose=0)
+        self.centroids = kmeans_centroids(z, self.n_clusters, n_init=n_init, seed=seed)
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
+
+        Args:
+            x: (n, ...) array, or any other source that Keras takes.
+            batch_size: int, default None: as many rows as fill 16 MiB, from 32 to 4,096.
+            verbose, steps, callbacks: as in Keras.
+
+        Returns:
+            (n, n_clusters) float array; each row sums to 1.
+        """
+        return super().predict(self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks)
+
+    def predict_clusters(self, x, batch_size=None, verbose="auto"):
+        """Cluster labels: the largest soft assignment of each row.
+
+        Args:
+            x, batch_size, verbose: as for `predict`.
+
+        Returns:
+            (n,) int array, from 0 to n_clusters - 1.
+        """
+        return self.predict(x, batch_size, verbose).argmax(axis=1)
+
+    def embed(self, x, batch_size=None, verbose="auto"):
+        """The embedding z.
+
+        Args:
+            x, batch_size, verbose: as for `predict`.
+
+        Returns:
+            (n, n_embedding) float array.
+        """
+        return self.encoder.predict(self._rows(x, batch_size), verbose=verbose)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "n_clusters": self.n_clusters,
+            "alpha": self.alpha,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        encoder = keras.saving.deserialize_keras_object(config["encoder"], custom_objects=custom_objects)
+        return cls(**{**config, "encoder": encoder})
+
+    def _rows(self, x, batch_size):
+        if isinstance(x, list | tuple) or hasattr(x, "__array__"):
+            return data.Rows(data.check_rows(x, self.input_shape[1:]), batch_size)
+        return x
+
+    def _checkpoint(self, directory, x, seed):
+        if directory is None:
+            return None
+        prepare_directory(directory)
+        identity = {
+            "kind": "clustering",
+            "data": data.fingerprint(x),
+            "encoder": [list(weight.shape) for weight in self.encoder.weights],
+            "n_clusters": self.n_clusters,
+            "alpha": self.alpha,
+            "seed": seed,
+        }
+        return Checkpoint(os.path.join(directory, "checkpoint.h5"), self, identity)
+
+
+# Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
+keras.saving.get_custom_objects()["DEC"] = DEC
+
+
+class _Alternation:
+    """One interval after another: target from every row's assignment, batches towards it, assignment anew."""
+
+    def __init__(self, model, x, y, batch_size, seed):
+        self.model, self.x, self.y, self.batch_size, self.seed = model, x, y, batch_size, seed
+        self.q = None
+
+    def assign(self):
+        """q of every row under the current weights, computed once for each state of them."""
+        if self.q is None:
+            self.q = self.model.predict(self.x, verbose=0)
+        return self.q
+
+    def epoch(self, start, steps, callbacks):
+        labels = self.assign().argmax(axis=1)
+        p = target_distribution(self.q)
+        batches = data.shuffled_batches(len(self.x), self.batch_size, self.seed, start)
+        pairs = ((data.as_batch(self.x[batch]), p[batch]) for batch in itertools.islice(batches, steps))
+        logs = train_batches(self.model, pairs, callbacks)
+        self.q = None
+        new_labels = self.assign().argmax(axis=1)
+        logs["changed"] = float(np.mean(new_labels != labels))
+        if self.y is not None:
+            from deckeras.metrics import scores  # slow to import, and needed only where there are labels
+
+            logs.update(scores(self.y, new_labels))
+        return logs
+
+
+def default_update_interval(n, batch_size=256):
+    """Batches between two updates of the target: one pass over the rows, but at least 100 batches.
+
+    An update costs a forward pass over every row, about a third of a training pass, so one for each pass keeps it at
+    a quarter of the time however large n is. On small data a pass is so few batches that hardly a row could change
+    cluster in it, and the training would be taken for converged: hence the least number.
+    """
+    return max(100, math.ceil(n / batch_size))
+
+
+def _check_encoder(encoder):
+    if not isinstance(encoder, keras.Model):
+        raise TypeError(f"encoder should be a keras.Model. Received: {type(encoder).__name__}")
+    if not getattr(encoder, "inputs", None):
+        raise ValueError(
+            f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
+            "model of your own class: inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
+        )
+    if len(encoder.inputs) != 1 or len(encoder.outputs) != 1 or len(encoder.outputs[0].shape) != 2:
+        raise ValueError(
+            "encoder should have one input and one output of shape (batch, n_embedding). Received: outputs of shape "
+            f"{[output.shape for output in encoder.outputs]}. End it with keras.layers.Flatten or a pooling layer."
+        )
+
+
+def _warn_of_lost_clusters(labels, centroids):
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0).tolist()
+    if empty:
+        warnings.warn(
+            f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} clusters came out instead of "
+            f"{len(centroids)}. Ask for fewer clusters, or pretrain longer.",
+            UserWarning,
+            stacklevel=3,
+        )
+    distances = np.linalg.norm(centroids[:, None] - centroids, axis=-1)
+    close = np.argwhere(np.triu(distances < 1e-3 * distances.max(), k=1)).tolist()
+    if close:
+        warnings.warn(
+            f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "
+            "Ask for fewer clusters, or start from other centroids.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,303 @@
+"""Pretraining of an autoencoder: end to end, or greedily layer by layer as in the paper."""
+
+import contextlib
+import itertools
+import math
+import os
+
+import keras
+import numpy as np
+
+from deckeras import data
+from deckeras.checkpoint import Checkpoint, prepare_directory
+from deckeras.training import train, train_batches
+
+
+def pretrain_autoencoder(
+    encoder,
+    decoder,
+    x,
+    *,
+    epochs=None,
+    iterations=None,
+    batch_size=256,
+    optimizer=None,
+    loss="mse",
+    dropout=0.0,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+):
+    """Train encoder and decoder together to reproduce the rows of x.
+
+    Args:
+        encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
+        decoder: model that maps the embedding back to the shape of x. Trained in place.
+        x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
+        epochs: int, passes over the rows, default 60 unless `iterations` is given.
+        iterations: int, batches; an alternative to `epochs`.
+        batch_size: int, default 256 as in the paper. At most n rows are taken.
+        optimizer: Keras optimizer or its name; its learning rate may be a schedule. Default: `default_optimizer`.
+        loss: Keras loss, default `"mse"`.
+        dropout: float in [0, 1), default 0. The share of input values set to zero in training (a denoising
+            autoencoder); the reconstruction is compared with the whole row.
+        seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
+        checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
+            run that was interrupted goes on, and one that has finished is loaded and not repeated.
+        callbacks: list of Keras callbacks.
+        verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
+
+    Returns:
+        `keras.callbacks.History` with the loss of each epoch.
+
+    Raises:
+        TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
+        OSError: the checkpoint cannot be written or read.
+        FloatingPointError: the training diverged.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, pretrain_autoencoder
+        >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
+        >>> history = pretrain_autoencoder(encoder, decoder, np.random.rand(100, 8), epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+    """
+    x = data.check_rows(x, encoder.input_shape[1:])
+    iterations = _iterations(epochs, iterations, len(x), min(batch_size, len(x)), default_epochs=60)
+    _check_dropout(dropout)
+    seed = data.fixed_seed(seed)
+    inputs = keras.Input(encoder.input_shape[1:])
+    noisy = keras.layers.Dropout(dropout, seed=seed)(inputs) if dropout else inputs
+    autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
+    if autoencoder.output_shape[1:] != encoder.input_shape[1:]:
+        raise ValueError(
+            f"The decoder should give rows of shape {encoder.input_shape[1:]}, which is what the encoder takes. "
+            f"Received: {autoencoder.output_shape[1:]}"
+        )
+    autoencoder.compile(default_optimizer(iterations) if optimizer is None else optimizer, loss)
+    return _fit(
+        autoencoder,
+        x,
+        lambda rows: rows,
+        iterations=iterations,
+        batch_size=batch_size,
+        seed=seed,
+        path=_checkpoint_path(checkpoint_dir, "pretraining.h5"),
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+def pretrain_layerwise(
+    encoder,
+    decoder,
+    x,
+    *,
+    iterations=50_000,
+    finetune_iterations=100_000,
+    batch_size=256,
+    optimizer=None,
+    dropout=0.2,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+):
+    """Pretrain as the paper does: each pair of layers as a denoising autoencoder, then all of them together.
+
+    Pair i maps the output h of the layers below it to itself through two layers, `decoder_i(encoder_i(h))`, with
+    dropout before each of the two, and minimises the least squares. Once every pair is trained, the whole autoencoder
+    is fine-tuned without dropout.
+
+    Args:
+        encoder: built `keras.Sequential` of `Dense` layers, as `dense_autoencoder` makes it. Trained in place.
+        decoder: its mirror: as many layers, in reverse order. Trained in place.
+        x: (n, n_features) array; the paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
+        iterations: int, batches for each pair, default 50,000 as in the paper.
+        finetune_iterations: int, batches for the whole, default 100,000 as in the paper.
+        batch_size: int, default 256 as in the paper.
+        optimizer: Keras optimizer, used as a pattern: each stage starts with a fresh copy. Default:
+            `paper_optimizer()`.
+        dropout: float in [0, 1), default 0.2 as in the paper.
+        seed, callbacks, verbose: as in `pretrain_autoencoder`.
+        checkpoint_dir: directory, default None. Each stage is kept in a file of its own there, `pretraining-pair0.h5`
+            and so on to `pretraining.h5`: finished stages are loaded, an interrupted one goes on.
+
+    Returns:
+        list of `keras.callbacks.History`, one a stage, the fine-tuning last. Their loss is `least_squares`.
+
+    Raises:
+        TypeError, ValueError: bad x or a bad argument, or an encoder and decoder that do not mirror each other.
+        OSError, FloatingPointError: as `pretrain_autoencoder`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, pretrain_layerwise
+        >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
+        >>> x = np.random.rand(100, 8)
+        >>> stages = pretrain_layerwise(encoder, decoder, x, iterations=5, finetune_iterations=10, verbose=0)
+        >>> len(stages)
+        3
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
+    """
+    x = data.check_rows(x, encoder.input_shape[1:])
+    _check_dropout(dropout)
+    pairs = _mirrored_layers(encoder, decoder)
+    pattern = keras.saving.serialize_keras_object(optimizer or paper_optimizer())
+    seed = data.fixed_seed(seed)
+    histories = []
+    for position, (encoding, decoding) in enumerate(pairs):
+        below = encoder.layers[:position]
+        with _frozen(below):
+            model = _pair_autoencoder(encoder.input_shape[1:], below, encoding, decoding, dropout, seed + position)
+            model.compile(keras.saving.deserialize_keras_object(pattern), least_squares)
+            history = _fit(
+                model,
+                x,
+                lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), rows.dtype),
+                iterations=_iterations(None, iterations, len(x), batch_size),
+                batch_size=batch_size,
+                seed=seed + position,
+                path=_checkpoint_path(checkpoint_dir, f"pretraining-pair{position}.h5"),
+                callbacks=callbacks,
+                verbose=verbose,
+            )
+        histories.append(history)
+    history = pretrain_autoencoder(
+        encoder,
+        decoder,
+        x,
+        iterations=finetune_iterations,
+        batch_size=batch_size,
+        optimizer=keras.saving.deserialize_keras_object(pattern),
+        loss=least_squares,
+        seed=seed + len(pairs),
+        checkpoint_dir=checkpoint_dir,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    return [*histories, history]
+
+
+def default_optimizer(iterations):
+    """Adam whose learning rate warms up to 0.002 over a twentieth of the iterations and falls to 0 along a cosine."""
+    warmup = max(1, iterations // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=max(1, iterations - warmup), warmup_target=2e-3, warmup_steps=warmup
+    )
+    return keras.optimizers.Adam(schedule)
+
+
+def paper_optimizer():
+    """SGD at 0.1 with momentum 0.9, divided by 10 every 20,000 iterations: the paper's rate, its code's momentum."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=20_000, decay_rate=0.1, staircase=True)
+    return keras.optimizers.SGD(schedule, momentum=0.9)
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+def least_squares(y_true, y_pred):
+    """Half the squared distance of two rows, the loss under which the paper's learning rates are meant.
+
+    Args:
+        y_true, y_pred: (batch, n_features) tensors.
+
+    Returns:
+        (batch,) tensor.
+    """
+    return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2
+
+
+def _fit(model, x, target, *, iterations, batch_size, seed, path, callbacks, verbose):
+    """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
+    batch_size = min(batch_size, len(x))
+    checkpoint = path and Checkpoint(
+        path,
+        model,
+        {
+            "kind": "pretraining",
+            "data": data.fingerprint(x),
+            "weights": [list(weight.shape) for weight in model.weights],
+            "iterations": iterations,
+            "batch_size": batch_size,
+            "seed": seed,
+            "optimizer": model.optimizer.get_config(),
+        },
+    )
+
+    def epoch(start, steps, callbacks):
+        rows = (data.as_batch(x[batch]) for batch in data.shuffled_batches(len(x), batch_size, seed, start))
+        return train_batches(model, ((batch, target(batch)) for batch in itertools.islice(rows, steps)), callbacks)
+
+    return train(
+        model,
+        epoch,
+        iterations=iterations,
+        steps_per_epoch=math.ceil(len(x) / batch_size),
+        checkpoint=checkpoint,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+def _pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
+    """A model of the rows whose output is what the pair gets wrong of h, so that its loss is taken against zero."""
+    inputs = hidden = keras.Input(row_shape)
+    for layer in below:
+        hidden = layer(hidden)
+    noisy = keras.layers.Dropout(dropout, seed=seed)(hidden)
+    code = keras.layers.Dropout(dropout, seed=seed + 1)(encoding(noisy))
+    return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
+
+
+def _mirrored_layers(encoder, decoder):
+    encoding, decoding = encoder.layers, decoder.layers[::-1]
+    mirrored = len(encoding) == len(decoding) and all(
+        isinstance(up, keras.layers.Dense)
+        and isinstance(down, keras.layers.Dense)
+        and down.kernel.shape == up.kernel.shape[::-1]
+        for up, down in zip(encoding, decoding, strict=True)
+    )
+    if not mirrored:
+        raise ValueError(
+            "Layer-wise pretraining needs an encoder and a decoder of Dense layers that mirror each other, as "
+            f"dense_autoencoder makes them. Received: layers {[layer.name for layer in encoder.layers]} and "
+            f"{[layer.name for layer in decoder.layers]}. Use pretrain_autoencoder for others."
+        )
+    return list(zip(encoding, decoding, strict=True))
+
+
+@contextlib.contextmanager
+def _frozen(layers):
+    trainable = [layer.trainable for layer in layers]
+    try:
+        for layer in layers:
+            layer.trainable = False
+        yield
+    finally:
+        for layer, value in zip(layers, trainable, strict=True):
+            layer.trainable = value
+
+
+def _iterations(epochs, iterations, n, batch_size, default_epochs=None):
+    if epochs is not None and iterations is not None:
+        raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
+    if iterations is None:
+        epochs = default_epochs if epochs is None else epochs
+        data.check_count("epochs", epochs)
+        return epochs * math.ceil(n / batch_size)
+    return data.check_count("iterations", iterations)
+
+
+def _check_dropout(dropout):
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={dropout!r}")
+
+
+def _checkpoint_path(directory, name):
+    if directory is None:
+        return None
+    prepare_directory(directory)
+    return os.path.join(directory, name)

@@ -1,0 +1,69 @@
+"""The target distribution p, which sharpens the soft assignments q that the model should move towards.
+
+p needs the soft cluster frequencies f of the *whole* data set, and nothing else that the rows must share. Where q does
+not fit in one array, sum f over the pieces first and then compute p piece by piece:
+
+    >>> frequencies = sum(cluster_frequencies(q) for q in pieces)
+    >>> targets = [target_distribution(q, frequencies) for q in pieces]
+"""
+
+import numpy as np
+from keras import ops
+
+
+def cluster_frequencies(q):
+    r"""Soft cluster frequencies $f_j = \sum_i q_{ij}$ of the rows in `q`.
+
+    Args:
+        q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
+
+    Returns:
+        (n_clusters,), of q's kind. For a NumPy array it is float64, so that a sum over millions of rows keeps its
+        digits. The frequencies of pieces add up to those of the whole.
+    """
+    return q.sum(axis=0, dtype=np.float64) if isinstance(q, np.ndarray) else ops.sum(q, axis=0)
+
+
+def target_distribution(q, frequencies=None):
+    r"""The target distribution p that belongs to the soft assignments q.
+
+    $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}}, \qquad f_j = \sum_i q_{ij}$$
+
+    Squaring raises confident assignments over doubtful ones; dividing by f keeps large clusters from swallowing the
+    small. A cluster with f = 0 gets p = 0 rather than NaN.
+
+    Args:
+        q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
+        frequencies: (n_clusters,) soft cluster frequencies of the whole data set, default None: those of `q` itself,
+            which is right only when `q` holds every row.
+
+    Returns:
+        (n, n_clusters) of q's kind and dtype; each row sums to 1.
+
+    Raises:
+        ValueError: `q` is not 2-D, or `frequencies` is not of length n_clusters.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import target_distribution
+        >>> target_distribution(np.array([[0.75, 0.25], [0.25, 0.75]]))
+        array([[0.9, 0.1],
+               [0.1, 0.9]])
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 3.
+    """
+    if len(q.shape) != 2:
+        raise ValueError(f"q should be of shape (n, n_clusters). Received: q of shape {tuple(q.shape)}")
+    if frequencies is None:
+        frequencies = cluster_frequencies(q)
+    elif tuple(frequencies.shape) != (q.shape[1],):
+        raise ValueError(
+            f"frequencies should hold one number for each of the {q.shape[1]} clusters of q. "
+            f"Received: frequencies of shape {tuple(frequencies.shape)}"
+        )
+    xp = np if isinstance(q, np.ndarray) else ops
+    tiny = np.finfo(np.float32).tiny
+    # q / f is formed before the square: q ** 2 alone underflows for assignments that are merely small.
+    weights = q * (q / xp.maximum(frequencies, tiny))
+    p = weights / xp.maximum(xp.sum(weights, axis=1, keepdims=True), tiny)
+    return p.astype(q.dtype, copy=False) if xp is np else p

@@ -1,0 +1,188 @@
+"""Cluster MNIST (or another data set) with DEC: k-means, autoencoder + k-means and DEC side by side.
+
+    python examples/run_mnist.py                              MNIST, or digits where MNIST cannot be had
+    python examples/run_mnist.py --dataset digits             a minute on two cores
+    python examples/run_mnist.py --data mnist.npz             a local file
+    python examples/run_mnist.py --weights weights/mnist_encoder.h5    without the pretraining
+
+The results go to --output: encoder.h5, dec.h5, dec.keras, history.csv, summary.json, figures, and the checkpoints from
+which the same command goes on if it was interrupted.
+"""
+
+import argparse
+import csv
+import json
+import logging
+import os
+import sys
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+from sklearn.cluster import KMeans
+
+import deckeras
+from deckeras import datasets, metrics, plots
+from deckeras.checkpoint import prepare_directory, whole_file
+
+DATASETS = ("mnist", "fashion_mnist", "usps", "digits", "pendigits", "reuters10k", "stl10")
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    dataset, x, y = load_data(options)
+    n_clusters = len(set(y.tolist()))
+    output = options.output or os.path.join("results", dataset)
+    prepare_directory(output)
+    settings = {
+        "dataset": dataset,
+        "n_samples": len(x),
+        "seed": options.seed,
+        "epochs": options.epochs,
+        "weights": options.weights,
+    }
+    finished = finished_summary(output, settings)
+    if finished:
+        print(f"{output} holds this run, finished. Choose another --output, or delete it to run again.")
+        print_scores(finished["scores"])
+        return
+    given = load_weights(options.weights, x, n_clusters)
+
+    print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {options.seed}")
+    print("k-means on the input")
+    scores = {"k-means": metrics.scores(y, KMeans(n_clusters, n_init=20, random_state=options.seed).fit_predict(x))}
+    if isinstance(given, deckeras.DEC):
+        model, embeddings, history, seconds = given, {}, {}, {"pretrain": 0.0, "cluster": 0.0}
+        scores["ae+k-means"] = None
+    else:
+        model, embeddings, history, seconds, scores["ae+k-means"] = train(given, x, y, n_clusters, options, output)
+    q = model.predict(x, verbose=0)
+    labels = q.argmax(axis=1)
+    scores["dec"] = metrics.scores(y, labels)
+    embeddings["after DEC"] = model.embed(x, verbose=0)
+
+    save_models(model, output)
+    save_figures(output, dataset, x, y, q, embeddings, history)
+    save_history(history, output)
+    summary = {**settings, "seconds": seconds, "scores": scores}
+    with whole_file(os.path.join(output, "summary.json")) as draft, open(draft, "w") as file:
+        json.dump(summary, file, indent=2)
+    print_scores(scores)
+    print(f"pretraining {seconds['pretrain']:.0f} s, clustering {seconds['cluster']:.0f} s; results in {output}")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", choices=DATASETS, help="default: mnist, or digits where it cannot be had")
+    parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
+    parser.add_argument("--epochs", type=int, help="epochs of pretraining; default: that of pretrain_autoencoder")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--weights", metavar="FILE", help="pretrained encoder or trained DEC (.h5 or .keras) to use")
+    parser.add_argument("--output", metavar="DIR", help="default: results/DATASET")
+    return parser.parse_args(arguments)
+
+
+def load_data(options):
+    """Name, rows and labels of the data set: the one asked for, else MNIST, else digits with a warning."""
+    if options.dataset or options.data:
+        dataset = options.dataset or "mnist"
+        return dataset, *datasets.load(dataset, options.data)
+    try:
+        return "mnist", *datasets.load("mnist")
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        print(f"Warning: MNIST cannot be had, so digits is clustered instead. {reason}", file=sys.stderr)
+        return "digits", *datasets.load("digits")
+
+
+def finished_summary(output, settings):
+    """The summary in the output directory if it is that of this very run; None if there is none yet."""
+    path = os.path.join(output, "summary.json")
+    if not os.path.exists(path):
+        return None
+    with open(path) as file:
+        summary = json.load(file)
+    found = {name: summary.get(name) for name in settings}
+    if found != settings:
+        raise ValueError(f"{output!r} holds another run: {found}. Expected {settings}. Choose another --output.")
+    return summary
+
+
+def load_weights(path, x, n_clusters):
+    """The encoder or DEC in the file, None without one; refused here, before the work, if it does not fit."""
+    if path is None:
+        return None
+    model = keras.models.load_model(path, compile=False)
+    if model.input_shape[1:] != x.shape[1:]:
+        raise ValueError(f"{path!r} takes rows of shape {model.input_shape[1:]}. Received: rows of {x.shape[1:]}")
+    if isinstance(model, deckeras.DEC) and model.n_clusters != n_clusters:
+        raise ValueError(f"{path!r} has {model.n_clusters} clusters. The data have {n_clusters} classes.")
+    return model
+
+
+def train(encoder, x, y, n_clusters, options, output):
+    """Pretrain, unless an encoder is given, then cluster."""
+    seconds = {"pretrain": 0.0}
+    if encoder is None:
+        print("Pretraining the autoencoder")
+        encoder, decoder = deckeras.dense_autoencoder(x.shape[1], seed=options.seed)
+        history = deckeras.pretrain_autoencoder(
+            encoder, decoder, x, epochs=options.epochs, seed=options.seed, checkpoint_dir=output
+        )
+        seconds["pretrain"] = history.seconds
+    with whole_file(os.path.join(output, "encoder.h5")) as draft:
+        encoder.save(draft)
+    z = encoder.predict(x, batch_size=4096, verbose=0)
+    model = deckeras.DEC(encoder, n_clusters)
+    model.initialize_centroids(x, seed=options.seed)
+    before = metrics.scores(y, model.predict_clusters(x, verbose=0))
+    print("Clustering: each epoch is the training between two updates of the target")
+    history = model.fit(x, y, seed=options.seed, checkpoint_dir=output)
+    seconds["cluster"] = history.seconds
+    return model, {"before DEC": z}, history.history, seconds, before
+
+
+def save_models(model, output):
+    for name in "dec.h5", "dec.keras":
+        with whole_file(os.path.join(output, name)) as draft:
+            model.save(draft)
+
+
+def save_history(history, output):
+    with whole_file(os.path.join(output, "history.csv")) as draft, open(draft, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["update", *history])
+        writer.writerows([number, *row] for number, row in enumerate(zip(*history.values(), strict=True), start=1))
+
+
+def save_figures(output, dataset, x, y, q, embeddings, history):
+    figures = {
+        "embedding": plots.embedding(embeddings, y),
+        "confusion": plots.confusion_matrix(y, q.argmax(axis=1)),
+    }
+    if history:
+        figures["training"] = plots.training_curves(history)
+    if dataset in datasets.IMAGE_SHAPES:
+        figures["top_images"] = plots.top_images(x, q, datasets.IMAGE_SHAPES[dataset])
+    for name, figure in figures.items():
+        with whole_file(os.path.join(output, f"{name}.png")) as draft:
+            figure.savefig(draft, dpi=200)
+
+
+def print_scores(scores):
+    print(f"{'':12}{'ACC':>8}{'NMI':>8}{'ARI':>8}")
+    for name, values in scores.items():
+        numbers = "".join(f"{values[key]:8.4f}" for key in ("acc", "nmi", "ari")) if values else f"{'-':>8}" * 3
+        print(f"{name:12}{numbers}")
+
+
+if __name__ == "__main__":
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Keras warns that .h5 is the older of its two formats
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
+    try:
+        main()
+    except (OSError, ValueError, TypeError, FloatingPointError) as error:
+        sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on from the last checkpoint.")

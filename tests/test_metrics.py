@@ -1,0 +1,74 @@
+"""Scores against values computed by hand, and against every possible matching."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from deckeras import metrics
+
+
+def best_of_all_matchings(y_true, y_pred):
+    """Accuracy by trying each one-to-one matching."""
+    classes, clusters = list(set(y_true)), list(set(y_pred))
+    size = max(len(classes), len(clusters))
+    classes += [object() for _ in range(size - len(classes))]
+    return max(
+        np.mean([dict(zip(clusters, order, strict=False))[c] == t for t, c in zip(y_true, y_pred, strict=True)])
+        for order in itertools.permutations(classes)
+    )
+
+
+def test_names_of_clusters_do_not_matter():
+    assert metrics.scores([0, 0, 1, 1], [7, 7, 3, 3]) == {"acc": 1.0, "nmi": 1.0, "ari": 1.0}
+
+
+def test_values_by_hand():
+    # Cluster 5 holds a, a, b; cluster 6 holds b: three of four agree.
+    y_true, y_pred = ["a", "a", "b", "b"], [5, 5, 5, 6]
+    assert metrics.accuracy(y_true, y_pred) == 0.75
+    # Two pairs are together in the classes, three in the clusters, one in both, of six.
+    assert metrics.ari(y_true, y_pred) == pytest.approx((1 - 1) / ((2 + 3) / 2 - 1))
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    information = 0.5 * np.log(0.5 / (0.5 * 0.75)) + 0.25 * np.log(0.25 / 0.375) + 0.25 * np.log(0.25 / 0.125)
+    assert metrics.nmi(y_true, y_pred) == pytest.approx(information / ((np.log(2) + entropy) / 2))
+
+
+@pytest.mark.parametrize(("n_classes", "n_clusters"), [(4, 4), (3, 5), (5, 2), (1, 3), (3, 1)])
+def test_accuracy_is_the_best_matching(n_classes, n_clusters):
+    random = np.random.default_rng(n_classes * 10 + n_clusters)
+    y_true, y_pred = random.integers(n_classes, size=40), random.integers(n_clusters, size=40)
+    assert metrics.accuracy(y_true, y_pred) == pytest.approx(best_of_all_matchings(y_true, y_pred))
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog", "dog"], [-1, 40, 40], [0.5, 1.5, 1.5], np.array([1, 2, 2], "uint8")])
+def test_any_label_values(labels):
+    assert metrics.accuracy(labels, [1, 0, 0]) == 1
+
+
+def test_matching_says_which_cluster_is_which_class():
+    assert metrics.match_clusters(["a", "b", "b", "c"], [2, 0, 0, 1]) == {0: "b", 1: "c", 2: "a"}
+    assert metrics.match_clusters(["a", "a", "a"], [4, 4, 5]) == {4: "a"}
+
+
+def test_sizes_count_empty_clusters():
+    np.testing.assert_array_equal(metrics.cluster_sizes([0, 2, 2], n_clusters=5), [1, 0, 2, 0, 0])
+    np.testing.assert_array_equal(metrics.cluster_sizes([0, 2, 2]), [1, 0, 2])
+
+
+@pytest.mark.parametrize(("y_true", "y_pred"), [([], []), ([0, 1], [0]), ([[0, 1]], [[0, 1]])])
+def test_bad_labels(y_true, y_pred):
+    for score in (metrics.accuracy, metrics.nmi, metrics.ari, metrics.match_clusters):
+        with pytest.raises(ValueError, match="should be 1-D, of one length, and not empty. Received: shapes"):
+            score(y_true, y_pred)
+
+
+@pytest.mark.parametrize("labels", [[-1, 0], [0.5], [[0]]])
+def test_bad_cluster_labels(labels):
+    with pytest.raises(ValueError, match="labels should be a 1-D array of non-negative integers. Received"):
+        metrics.cluster_sizes(labels)
+
+
+def test_label_beyond_n_clusters():
+    with pytest.raises(ValueError, match="labels should be below n_clusters=2. Received: 4"):
+        metrics.cluster_sizes([0, 4], n_clusters=2)

@@ -1,0 +1,84 @@
+"""target_distribution against equation 3 in float64."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from deckeras import cluster_frequencies, target_distribution
+
+
+@pytest.fixture
+def q():
+    return np.random.default_rng(2).dirichlet(np.ones(4), size=50)
+
+
+def equation_3(q):
+    weights = q**2 / q.sum(axis=0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def test_two_rows_by_hand():
+    # f = (1, 1), so p is q squared and normalised: 9/16 against 1/16.
+    p = target_distribution(np.array([[0.75, 0.25], [0.25, 0.75]]))
+    np.testing.assert_allclose(p, [[0.9, 0.1], [0.1, 0.9]])
+
+
+def test_small_clusters_gain():
+    # Both rows are undecided, but the second cluster has less mass: it gets the larger share.
+    p = target_distribution(np.array([[0.5, 0.5], [0.9, 0.1]]))
+    assert p[0, 1] > p[0, 0]
+
+
+def test_is_equation_3(q):
+    np.testing.assert_allclose(target_distribution(q), equation_3(q), rtol=1e-12)
+
+
+def test_float32_stays_float32(q):
+    p = target_distribution(q.astype("float32"))
+    assert p.dtype == np.float32
+    np.testing.assert_allclose(p, equation_3(q), rtol=1e-5)
+
+
+def test_backend_tensor_gives_backend_tensor(q):
+    p = target_distribution(ops.convert_to_tensor(q.astype("float32")))
+    assert not isinstance(p, np.ndarray)
+    np.testing.assert_allclose(ops.convert_to_numpy(p), equation_3(q), rtol=1e-5)
+
+
+def test_pieces_are_the_whole(q):
+    pieces = np.array_split(q, 7)
+    frequencies = sum(cluster_frequencies(piece) for piece in pieces)
+    in_pieces = np.concatenate([target_distribution(piece, frequencies) for piece in pieces])
+    np.testing.assert_allclose(in_pieces, target_distribution(q), rtol=1e-12)
+
+
+def test_a_piece_by_itself_is_not_the_whole(q):
+    assert not np.allclose(target_distribution(q[:10]), target_distribution(q)[:10], rtol=1e-3)
+
+
+def test_frequencies_of_many_float32_rows_keep_their_digits():
+    q = np.full((2**24 + 1000, 1), 1, "float32")
+    assert cluster_frequencies(q)[0] == len(q)
+
+
+def test_permuting_clusters_permutes_p(q):
+    np.testing.assert_allclose(target_distribution(q[:, ::-1]), target_distribution(q)[:, ::-1])
+
+
+def test_dead_cluster_gets_nothing():
+    p = target_distribution(np.array([[1.0, 0.0], [1.0, 0.0]], "float32"))
+    np.testing.assert_array_equal(p, [[1, 0], [1, 0]])
+
+
+def test_tiny_assignments_do_not_underflow():
+    # Squares of 1e-30 vanish in float32, their ratios must not.
+    p = target_distribution(np.array([[1e-30, 1 - 1e-30], [2e-30, 1 - 2e-30]], "float32"))
+    assert np.isfinite(p).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_bad_shapes(q):
+    with pytest.raises(ValueError, match=r"q should be of shape .* Received: q of shape \(4,\)"):
+        target_distribution(q[0])
+    with pytest.raises(ValueError, match=r"one number for each of the 4 clusters .* shape \(3,\)"):
+        target_distribution(q, np.ones(3))
