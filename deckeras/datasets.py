@@ -94,7 +94,7 @@ def _usps(path):
             parts = [(file[part]["data"][()], file[part]["target"][()]) for part in ("train", "test")]
     except (OSError, KeyError) as error:
         raise ValueError(
-            f"{os.fspath(path)!r} should be an .h5 file of the groups train and test, each with data and target. {error}"
+            f"{os.fspath(path)!r} should be an .h5 file with train/data, train/target and the same for test. {error}"
         ) from error
     x, y = (np.concatenate(pair) for pair in zip(*parts, strict=True))
     return x.reshape(len(x), -1), y
@@ -155,7 +155,7 @@ def _unit_mean_square(x):
 def _stl10(path):
     if path is None:
         raise FileNotFoundError(
-            "stl10 is not downloaded by itself. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it, "
+            "stl10 is not downloaded by itself. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it "
             "and pass the path of the folder of its .bin files; or save features x and labels y as .npz and pass that."
         )
     if not os.path.isdir(path):

@@ -1,0 +1,120 @@
+"""Checks of the rows, and batches of them."""
+
+import keras
+import numpy as np
+import pytest
+
+from deckeras import data
+
+
+def take(n, *args, **kwargs):
+    batches = data.shuffled_batches(*args, **kwargs)
+    return [next(batches) for _ in range(n)]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "uint8", "int64", "bool"])
+def test_any_real_dtype_passes_uncopied(dtype):
+    x = np.ones((5, 2), dtype)
+    assert data.check_rows(x) is x
+    assert data.as_batch(x).dtype == "float32"
+
+
+def test_lists_become_arrays():
+    assert data.check_rows([[1, 2], [3, 4]]).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros((0, 3)), ValueError, r"x should not be empty. Received: shape \(0, 3\)"),
+        (np.zeros((3, 0)), ValueError, r"x should not be empty. Received: shape \(3, 0\)"),
+        (np.zeros(3), ValueError, r"shape \(n_rows, ...\), .* Received: shape \(3,\).*reshape"),
+        (np.array(["a", "b"]), TypeError, "real numbers. Received: dtype <U1"),
+        (np.array([[1, None]]), TypeError, "real numbers. Received: dtype object"),
+        (np.zeros((2, 2), complex), TypeError, "real numbers. Received: dtype complex128"),
+        (np.zeros((4, 7)), ValueError, r"row of x should be of shape \(3,\).* Received: x of shape \(4, 7\)"),
+        (np.zeros((4, 3)), ValueError, "at least 5 rows. Received: 4"),
+    ],
+)
+def test_bad_rows(x, error, message):
+    with pytest.raises(error, match=message):
+        data.check_rows(x, row_shape=(3,) if x.shape != (3, 0) else None, n_min=5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("row", [0, 4095, 4096, 9999])
+def test_first_row_that_is_not_finite_is_named(row, value):
+    x = np.zeros((10_000, 2))
+    x[row:, 1] = value
+    with pytest.raises(ValueError, match=f"finite numbers only. Received: {value} in row {row}. .*SimpleImputer"):
+        data.check_rows(x)
+
+
+def test_rows_of_any_size_where_the_shape_says_none():
+    assert data.check_rows(np.zeros((2, 5, 3)), row_shape=(None, 3)).shape == (2, 5, 3)
+
+
+def test_labels_of_another_length():
+    assert data.check_labels(None, 3) is None
+    with pytest.raises(ValueError, match=r"one label for each of the 3 rows of x. Received: y of shape \(2,\)"):
+        data.check_labels([0, 1], 3)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
+def test_counts(value):
+    with pytest.raises(ValueError, match=f"batch_size should be .* Received: batch_size={value!r}"):
+        data.check_count("batch_size", value)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 16, 24, 25])
+def test_batches_are_full_and_each_pass_sees_every_row_once(n):
+    batch_size = min(8, n)
+    rows = np.concatenate(take(2 * n, n, batch_size, seed=3))
+    assert len(rows) == 2 * n * batch_size
+    for epoch in rows.reshape(-1, n):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(n))
+
+
+def test_passes_differ_and_seeds_differ():
+    first, second = take(2, 50, 50, seed=3)
+    other = take(1, 50, 50, seed=4)[0]
+    assert (first != second).any()
+    assert (first != other).any()
+    np.testing.assert_array_equal(first, take(1, 50, 50, seed=3)[0])
+
+
+@pytest.mark.parametrize("start", [1, 5, 12, 100])
+def test_batches_go_on_from_anywhere(start):
+    whole = take(start + 5, 50, 12, seed=1)
+    for expected, got in zip(whole[start:], take(5, 50, 12, seed=1, start=start), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_global_generators_are_left_alone():
+    np.random.seed(5)  # noqa: NPY002 - the global generator is what is tested
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    take(3, 50, 12, seed=1)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("n", [1, 9, 10, 11, 20])
+def test_rows_in_order(n):
+    x = np.arange(2 * n, dtype="uint8").reshape(n, 2)
+    rows = data.Rows(x, batch_size=10)
+    batches = [rows[i][0] for i in range(len(rows))]
+    np.testing.assert_array_equal(np.concatenate(batches), x)
+    assert all(0 < len(batch) <= 10 and batch.dtype == keras.config.floatx() for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("row_shape", "expected"), [((784,), 4096), ((10,), 4096), ((224, 224, 3), 32), ((4096,), 1024)]
+)
+def test_batches_for_prediction_suit_the_row(row_shape, expected):
+    assert data.predict_batch_size(row_shape) == expected
+
+
+def test_fingerprint_tells_data_sets_apart():
+    x = np.random.default_rng(0).normal(size=(1000, 3))
+    assert data.fingerprint(x) == data.fingerprint(x.astype("float32"))
+    assert data.fingerprint(x) != data.fingerprint(x + 1)
+    assert data.fingerprint(x)["n_samples"] != data.fingerprint(x[:999])["n_samples"]
