@@ -1,5 +1,7 @@
 """Builders of (encoder, decoder) pairs of `keras.Sequential` models."""
 
+import random
+
 import keras
 import numpy as np
 
@@ -79,7 +81,11 @@ def dense_autoencoder(
 
 def _seeded(initializer, seed):
     """A copy of the initializer with this seed: one instance shared between layers would repeat its values."""
-    initializer = keras.initializers.get(initializer)
+    state = random.getstate()  # Keras draws from the caller's generator for every initializer made by name
+    try:
+        initializer = keras.initializers.get(initializer)
+    finally:
+        random.setstate(state)
     config = initializer.get_config()
     if "seed" in config:
         config["seed"] = seed

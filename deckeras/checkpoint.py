@@ -55,6 +55,12 @@ def whole_file(path):
             os.remove(draft)
 
 
+def optimizer_settings(optimizer):
+    """JSON-able settings of an optimizer, equal for any two that train alike."""
+    settings = json.loads(json.dumps(keras.saving.serialize_keras_object(optimizer)))
+    return _without_names(settings)
+
+
 class Checkpoint:
     """The file of one training: `restore` what it holds, then `save` to it now and then.
 
@@ -71,10 +77,10 @@ class Checkpoint:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         # Taken before training, since callbacks may change the learning rate later on.
-        self.optimizer = json.loads(json.dumps(keras.saving.serialize_keras_object(model.optimizer)))
+        self.optimizer = optimizer_settings(model.optimizer)
 
     def save(self, state):
-        """Write weights, optimizer and state (a JSON-able dict), atomically.
+        """Write weights, optimizer and state (a dict of what JSON and `float` can take), atomically.
 
         Raises:
             OSError: the file cannot be written; an older one stays as it was.
@@ -82,7 +88,7 @@ class Checkpoint:
         with whole_file(self.path) as draft, h5py.File(draft, "w") as file:
             file.attrs["deckeras_checkpoint"] = VERSION
             for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
-                file.attrs[name] = json.dumps(value)
+                file.attrs[name] = json.dumps(value, default=float)  # callbacks may log NumPy numbers
             _write_variables(file.create_group("model"), self.model.variables)
             _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
 
@@ -133,11 +139,7 @@ class Checkpoint:
             yield file
 
     def _check(self, identity):
-        differences = [
-            f"{key}: {identity.get(key)} in the file, {self.identity.get(key)} here"
-            for key in sorted({*identity, *self.identity})
-            if identity.get(key) != self.identity.get(key)
-        ]
+        differences = list(_differences(identity, self.identity))
         if differences:
             raise ValueError(
                 f"The checkpoint {self.path!r} is of another training. They differ in {'; '.join(differences)}. "
@@ -157,6 +159,21 @@ class Checkpoint:
                     f"Expected {tuple(variable.shape)}."
                 )
         return values
+
+
+def _without_names(settings):
+    """Leave out the names, which Keras numbers anew for each instance (`sgd`, `sgd_1`)."""
+    if not isinstance(settings, dict):
+        return settings
+    return {key: _without_names(value) for key, value in settings.items() if key != "name"}
+
+
+def _differences(found, expected, path=""):
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted({*found, *expected}):
+            yield from _differences(found.get(key), expected.get(key), f"{path}.{key}" if path else key)
+    elif found != expected:
+        yield f"{path}: {found} in the file, {expected} here"
 
 
 def _write_variables(group, variables):

@@ -87,8 +87,12 @@ def check_count(name, value):
 
 
 def fixed_seed(seed):
-    """The seed, or where it is None one drawn afresh."""
-    return int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    """The seed as an int, or where it is None one drawn afresh; ValueError if scikit-learn could not take it."""
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
+        raise ValueError(f"seed should be a whole number from 0 to 2**32 - 1, or None. Received: seed={seed!r}")
+    return int(seed)
 
 
 def as_batch(rows):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import numbers
 import os
 import time
 import warnings
@@ -56,7 +57,7 @@ class DEC(keras.Model):
         # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing them.
         clustering = ClusteringLayer(n_clusters, alpha, clusters_initializer="zeros", name="clustering")
         kwargs.setdefault("name", "dec")
-        super().__init__(inputs=encoder.inputs, outputs=clustering(encoder.outputs[0]), **kwargs)
+        super().__init__(inputs=encoder.inputs[0], outputs=clustering(encoder.outputs[0]), **kwargs)
         self.encoder = encoder
         self.clustering = clustering
 
@@ -166,17 +167,19 @@ class DEC(keras.Model):
         data.check_count("update_interval", update_interval)
         data.check_count("max_iterations", max_iterations)
         data.check_count("checkpoint_every", checkpoint_every)
-        if not 0 <= tol < 1:
+        data.check_count("n_init", n_init)
+        if not isinstance(tol, numbers.Real) or not 0 <= tol < 1:
             raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={tol!r}")
         if not self.compiled:
             self.compile()
+        order = data.fixed_seed(seed)
         checkpoint = self._checkpoint(checkpoint_dir, x, seed)
         if centroids is not None:
             self.centroids = centroids
         elif not self.centroids.any() and not (checkpoint and os.path.exists(checkpoint.path)):
             self.initialize_centroids(x, n_init=n_init, seed=seed)
 
-        alternation = _Alternation(self, x, y, batch_size, data.fixed_seed(seed))
+        alternation = _Alternation(self, x, y, batch_size, order)
         history = train(
             self,
             alternation.epoch,
@@ -337,8 +340,9 @@ def _warn_of_lost_clusters(labels, centroids):
             UserWarning,
             stacklevel=3,
         )
-    distances = np.linalg.norm(centroids[:, None] - centroids, axis=-1)
-    close = np.argwhere(np.triu(distances < 1e-3 * distances.max(), k=1)).tolist()
+    pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
+    distances = np.linalg.norm(centroids[pairs[:, 0]] - centroids[pairs[:, 1]], axis=1)
+    close = pairs[distances <= 1e-3 * np.median(distances)].tolist()
     if close:
         warnings.warn(
             f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from deckeras import data
-from deckeras.checkpoint import Checkpoint, prepare_directory
+from deckeras.checkpoint import Checkpoint, optimizer_settings, prepare_directory
 from deckeras.training import train, train_batches
 
 
@@ -65,7 +65,8 @@ def pretrain_autoencoder(
         2
     """
     x = data.check_rows(x, encoder.input_shape[1:])
-    iterations = _iterations(epochs, iterations, len(x), min(batch_size, len(x)), default_epochs=60)
+    batch_size = min(data.check_count("batch_size", batch_size), len(x))
+    iterations = _iterations(epochs, iterations, math.ceil(len(x) / batch_size))
     _check_dropout(dropout)
     seed = data.fixed_seed(seed)
     inputs = keras.Input(encoder.input_shape[1:])
@@ -83,6 +84,7 @@ def pretrain_autoencoder(
         lambda rows: rows,
         iterations=iterations,
         batch_size=batch_size,
+        dropout=dropout,
         seed=seed,
         path=_checkpoint_path(checkpoint_dir, "pretraining.h5"),
         callbacks=callbacks,
@@ -144,6 +146,9 @@ def pretrain_layerwise(
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
     x = data.check_rows(x, encoder.input_shape[1:])
+    batch_size = min(data.check_count("batch_size", batch_size), len(x))
+    data.check_count("iterations", iterations)
+    data.check_count("finetune_iterations", finetune_iterations)
     _check_dropout(dropout)
     pairs = _mirrored_layers(encoder, decoder)
     pattern = keras.saving.serialize_keras_object(optimizer or paper_optimizer())
@@ -158,8 +163,9 @@ def pretrain_layerwise(
                 model,
                 x,
                 lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), rows.dtype),
-                iterations=_iterations(None, iterations, len(x), batch_size),
+                iterations=iterations,
                 batch_size=batch_size,
+                dropout=dropout,
                 seed=seed + position,
                 path=_checkpoint_path(checkpoint_dir, f"pretraining-pair{position}.h5"),
                 callbacks=callbacks,
@@ -210,9 +216,8 @@ def least_squares(y_true, y_pred):
     return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2
 
 
-def _fit(model, x, target, *, iterations, batch_size, seed, path, callbacks, verbose):
+def _fit(model, x, target, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
     """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
-    batch_size = min(batch_size, len(x))
     checkpoint = path and Checkpoint(
         path,
         model,
@@ -222,8 +227,10 @@ def _fit(model, x, target, *, iterations, batch_size, seed, path, callbacks, ver
             "weights": [list(weight.shape) for weight in model.weights],
             "iterations": iterations,
             "batch_size": batch_size,
+            "dropout": dropout,
             "seed": seed,
-            "optimizer": model.optimizer.get_config(),
+            "loss": keras.saving.serialize_keras_object(keras.losses.get(model.loss)),
+            "optimizer": optimizer_settings(model.optimizer),
         },
     )
 
@@ -281,14 +288,12 @@ def _frozen(layers):
             layer.trainable = value
 
 
-def _iterations(epochs, iterations, n, batch_size, default_epochs=None):
+def _iterations(epochs, iterations, batches_per_epoch):
     if epochs is not None and iterations is not None:
         raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
-    if iterations is None:
-        epochs = default_epochs if epochs is None else epochs
-        data.check_count("epochs", epochs)
-        return epochs * math.ceil(n / batch_size)
-    return data.check_count("iterations", iterations)
+    if iterations is not None:
+        return data.check_count("iterations", iterations)
+    return data.check_count("epochs", 60 if epochs is None else epochs) * batches_per_epoch
 
 
 def _check_dropout(dropout):

@@ -47,7 +47,7 @@ def train(
     history = keras.callbacks.History()
     verbose = 1 if verbose == "auto" else verbose
     callbacks = keras.callbacks.CallbackList(
-        [history, *(callbacks or [])],
+        [*(callbacks or []), history],  # last, since callbacks may add to the logs
         add_progbar=verbose != 0,
         model=model,
         verbose=verbose,

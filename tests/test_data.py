@@ -91,10 +91,10 @@ def test_batches_go_on_from_anywhere(start):
 
 
 def test_global_generators_are_left_alone():
-    np.random.seed(5)  # noqa: NPY002 - the global generator is what is tested
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(5)
+    before = np.random.get_state()[1].copy()
     take(3, 50, 12, seed=1)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
 @pytest.mark.parametrize("n", [1, 9, 10, 11, 20])

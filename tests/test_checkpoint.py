@@ -1,0 +1,252 @@
+"""The file of a training: whole or absent, refused where it does not fit, resumed to the bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from deckeras import DEC, dense_autoencoder
+from deckeras.checkpoint import Checkpoint, prepare_directory, whole_file
+
+
+@pytest.fixture
+def model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    return model
+
+
+def step(model):
+    model.train_on_batch(np.ones((8, 3), "float32"), np.zeros((8, 2), "float32"))
+
+
+def state_of(model):
+    return [keras.ops.convert_to_numpy(variable) for variable in model.variables + model.optimizer.variables]
+
+
+def assert_same(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_restores_weights_dropout_and_optimizer(model, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a.h5", model, {"n": 1})
+    step(model)
+    saved = state_of(model)
+    checkpoint.save({"iteration": 1, "history": {"loss": [np.float32(0.5)]}})
+    step(model)
+    expected = state_of(model)
+    assert checkpoint.restore() == {"iteration": 1, "history": {"loss": [0.5]}}
+    assert_same(state_of(model), saved)
+    step(model)
+    assert_same(state_of(model), expected)
+
+
+def test_no_file_is_no_state(model, tmp_path):
+    assert Checkpoint(tmp_path / "a.h5", model, {}).restore() is None
+
+
+def test_optimizer_compiled_anew_keeps_its_settings(model, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a.h5", model, {})
+    step(model)
+    checkpoint.save({})
+    weights = model.get_weights()
+    model.compile(keras.optimizers.Adam(0.001), "mse")
+    Checkpoint(tmp_path / "a.h5", model, {}).restore()
+    assert_same(model.get_weights(), weights)
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.001)
+    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 0
+
+
+def test_another_training_is_refused_and_changes_nothing(model, tmp_path):
+    Checkpoint(tmp_path / "a.h5", model, {"n_samples": 100, "seed": 0}).save({})
+    step(model)
+    before = state_of(model)
+    with pytest.raises(ValueError, match=r"another training.* n_samples: 100 in the file, 99 here.*delete the file"):
+        Checkpoint(tmp_path / "a.h5", model, {"n_samples": 99, "seed": 0}).restore()
+    assert_same(state_of(model), before)
+
+
+def test_other_shapes_are_refused_and_change_nothing(model, tmp_path):
+    Checkpoint(tmp_path / "a.h5", model, {}).save({})
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
+    other.compile("adam", "mse")
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"holds .*kernel of shape \(3, 2\). Expected \(4, 2\)"):
+        Checkpoint(tmp_path / "a.h5", other, {}).restore()
+    assert_same(other.get_weights(), before)
+
+
+def test_truncated_file(model, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a.h5", model, {})
+    checkpoint.save({})
+    content = (tmp_path / "a.h5").read_bytes()
+    for size in (0, 10, len(content) // 2):
+        (tmp_path / "a.h5").write_bytes(content[:size])
+        with pytest.raises(OSError, match=r"a\.h5' is truncated or no HDF5 file.*Delete it to start anew"):
+            checkpoint.restore()
+
+
+def test_foreign_file(model, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="no checkpoint of this version of deckeras.* Received: None"):
+        Checkpoint(tmp_path / "a.h5", model, {}).restore()
+
+
+def test_failed_write_leaves_the_old_file(model, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a.h5", model, {})
+    checkpoint.save({"iteration": 1})
+    with pytest.raises(TypeError):
+        checkpoint.save({"iteration": object()})
+    assert checkpoint.restore() == {"iteration": 1}
+    assert os.listdir(tmp_path) == ["a.h5"]
+
+
+def test_whole_file_keeps_the_extension(tmp_path):
+    with whole_file(tmp_path / "a.keras") as draft:
+        assert draft.endswith(".keras")
+        with open(draft, "w") as file:
+            file.write("whole")
+        assert not (tmp_path / "a.keras").exists()
+    assert (tmp_path / "a.keras").read_text() == "whole"
+    assert os.listdir(tmp_path) == ["a.keras"]
+
+
+def test_directory_is_made(tmp_path):
+    prepare_directory(tmp_path / "a" / "b")
+    assert os.listdir(tmp_path / "a" / "b") == []
+
+
+def test_directory_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"Cannot write to the directory .*file/deep'.* Pass another directory"):
+        prepare_directory(tmp_path / "file" / "deep")
+
+
+TRAINING = """
+import os, signal, sys
+import keras, numpy as np
+import deckeras
+import deckeras.checkpoint
+
+kind, directory, kill_at, kill_in_write = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "write"
+
+class Kill(keras.callbacks.Callback):
+    batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+        if self.batches == kill_at and not kill_in_write:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.batches == kill_at:
+            os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+
+x = np.random.default_rng(0).normal(size=(300, 8)).astype("float32")
+encoder, decoder = deckeras.dense_autoencoder(8, units=(16, 2))
+if kind == "pretraining":
+    deckeras.pretrain_autoencoder(
+        encoder, decoder, x, epochs=10, batch_size=64, dropout=0.2, checkpoint_dir=directory, callbacks=[Kill()],
+        verbose=0,
+    )
+    weights = encoder.get_weights() + decoder.get_weights()
+else:
+    model = deckeras.DEC(encoder, n_clusters=3)
+    model.fit(
+        x, batch_size=64, update_interval=7, max_iterations=60, tol=0, checkpoint_dir=directory, checkpoint_every=2,
+        callbacks=[Kill()], verbose=0,
+    )
+    weights = model.get_weights()
+np.savez(os.path.join(directory, "weights.npz"), *weights)
+"""
+
+
+def train_in_process(kind, directory, kill_at=0, where="batch"):
+    command = [sys.executable, "-c", TRAINING, kind, str(directory), str(kill_at), where]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def weights_in(directory):
+    with np.load(directory / "weights.npz") as arrays:
+        return [arrays[name] for name in arrays]
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"), [("clustering", "batch"), ("clustering", "write"), ("pretraining", "batch")]
+)
+def test_killed_and_resumed_ends_with_the_weights_of_a_whole_run(kind, where, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    result = train_in_process(kind, whole)
+    assert result.returncode == 0, result.stderr
+    assert train_in_process(kind, killed, kill_at=37, where=where).returncode == -signal.SIGKILL
+    assert not (killed / "weights.npz").exists()
+    (file,) = [path for path in killed.glob("*.h5") if ".tmp" not in path.name]
+    with h5py.File(file) as checkpoint:
+        assert 0 < json.loads(checkpoint.attrs["state"])["iteration"] <= 37
+    result = train_in_process(kind, killed)
+    assert result.returncode == 0, result.stderr
+    assert_same(weights_in(killed), weights_in(whole))
+    assert not list(killed.glob("*.tmp*"))
+
+
+def small_fit(x, directory, n_clusters=3, units=(16, 2), **options):
+    model = DEC(dense_autoencoder(x.shape[1], units=units)[0], n_clusters)
+    options = {"update_interval": 5, "max_iterations": 10, "tol": 0, "verbose": 0, **options}
+    model.fit(x, checkpoint_dir=directory, **options)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": 200}, "data.n_samples: 300 in the file, 200 here"),
+        ({"shift": 1.0}, r"data.checksum: \d+ in the file, \d+ here"),
+        ({"n_clusters": 4}, "n_clusters: 3 in the file, 4 here"),
+        ({"units": (12, 2)}, r"encoder: \[\[8, 16\].* in the file, \[\[8, 12\].* here"),
+        ({"seed": 1}, "seed: 0 in the file, 1 here"),
+    ],
+)
+def test_fit_refuses_the_checkpoint_of_another_training(blobs, tmp_path, change, message):
+    x, _ = blobs
+    small_fit(x, tmp_path)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    x = x[: change.pop("rows", 300)] + np.float32(change.pop("shift", 0))
+    with pytest.raises(ValueError, match=message):
+        small_fit(x, tmp_path, **change)
+    assert (tmp_path / "checkpoint.h5").read_bytes() == before
+
+
+def test_fit_goes_on_where_it_stopped(blobs, tmp_path):
+    x, _ = blobs
+    whole = small_fit(x, tmp_path / "whole", max_iterations=30)
+    small_fit(x, tmp_path / "parts", max_iterations=10)
+    resumed = small_fit(x, tmp_path / "parts", max_iterations=30)
+    assert_same(resumed.get_weights(), whole.get_weights())
+    assert len(resumed.history.history["loss"]) == 6
+    assert resumed.history.history == whole.history.history
+
+
+def test_finished_fit_is_not_repeated(blobs, tmp_path):
+    x, _ = blobs
+    first = small_fit(x, tmp_path)
+    again = DEC(dense_autoencoder(8, units=(16, 2), seed=9)[0], 3)
+    again.compile()
+    again.train_on_batch = None  # would fail if it were called
+    history = again.fit(x, update_interval=5, max_iterations=10, tol=0, checkpoint_dir=tmp_path, verbose=0)
+    assert_same(again.get_weights(), first.get_weights())
+    assert history.history == first.history.history
+
+
+def test_output_directory_is_tried_before_training(blobs, tmp_path):
+    x, _ = blobs
+    (tmp_path / "file").touch()
+    model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
+    with pytest.raises(OSError, match="Cannot write to the directory"):
+        model.fit(x, checkpoint_dir=tmp_path / "file" / "deep", verbose=0)
+    assert not model.centroids.any()

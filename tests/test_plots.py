@@ -1,0 +1,145 @@
+"""Figures by what they hold: points, colours, counts, images."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from deckeras import plots
+
+
+@pytest.fixture
+def rows():
+    """90 embedded rows, three groups far apart."""
+    labels = np.repeat([0, 1, 2], 30)
+    return np.random.default_rng(0).normal(size=(90, 10)) + 20 * np.eye(3, 10)[labels], labels
+
+
+def points_of(axes):
+    return [np.asarray(collection.get_offsets()) for collection in axes.collections]
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_embedding_shows_each_group_in_one_place(rows, method):
+    z, labels = rows
+    figure = plots.embedding({"before": z, "after": z * 2}, labels, method=method)
+    assert isinstance(figure, Figure)
+    assert [axes.get_title() for axes in figure.axes] == ["before", "after"]
+    for axes in figure.axes:
+        groups = points_of(axes)
+        assert [len(group) for group in groups] == [30, 30, 30]
+        centres = np.array([group.mean(axis=0) for group in groups])
+        spread = max(np.linalg.norm(group - group.mean(axis=0), axis=1).mean() for group in groups)
+        assert min(np.linalg.norm(centres[i] - centres[j]) for i, j in [(0, 1), (0, 2), (1, 2)]) > 2 * spread
+        assert [text.get_text() for text in axes.texts] == ["0", "1", "2"]
+        for text, group in zip(axes.texts, groups, strict=True):
+            np.testing.assert_allclose(text.get_position(), np.median(group, axis=0))
+
+
+def test_embedding_draws_the_same_sample_in_each_panel(rows):
+    z, labels = rows
+    figure = plots.embedding({"a": z[:, :2], "b": z[:, :2]}, labels, max_points=40)
+    first, second = (np.concatenate(points_of(axes)) for axes in figure.axes)
+    assert len(first) == 40
+    np.testing.assert_array_equal(first, second)
+    again = np.concatenate(points_of(plots.embedding({"a": z[:, :2]}, labels, max_points=40).axes[0]))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_embedding_of_two_dimensions_is_drawn_as_it_is(rows):
+    z, labels = rows
+    np.testing.assert_allclose(np.concatenate(points_of(plots.embedding({"": z[:, :2]}, labels).axes[0])), z[:, :2])
+    flat = np.concatenate(points_of(plots.embedding({"": z[:, :1]}, labels).axes[0]))
+    np.testing.assert_allclose(flat, np.pad(z[:, :1], ((0, 0), (0, 1))))
+
+
+def test_clusters_have_colours_of_their_own():
+    for n in (10, 25):
+        labels = np.arange(2 * n) % n
+        axes = plots.embedding({"": np.random.default_rng(0).normal(size=(2 * n, 2))}, labels).axes[0]
+        assert len({tuple(collection.get_facecolor()[0]) for collection in axes.collections}) == n
+
+
+def test_embedding_of_names_and_few_rows(rows):
+    z, _ = rows
+    figure = plots.embedding({"": z[:5]}, np.array(["cat", "dog", "cat", "dog", "emu"]))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["cat", "dog", "emu"]
+
+
+def test_training_curves(rows):
+    history = {"loss": [0.3, 0.2], "changed": [0.1, 0.01], "acc": [0.5, 0.6], "nmi": [0.4, 0.5], "ari": [0.3, 0.4]}
+    figure = plots.training_curves(history)
+    loss, changed, score = figure.axes
+    np.testing.assert_array_equal(loss.lines[0].get_xydata(), [[1, 0.3], [2, 0.2]])
+    np.testing.assert_allclose(changed.lines[0].get_ydata(), [10, 1])
+    assert changed.get_yscale() == "log"
+    assert [line.get_label() for line in score.lines] == ["ACC", "NMI", "ARI"]
+    assert [text.get_text() for text in score.get_legend().get_texts()] == ["ACC", "NMI", "ARI"]
+    assert len({line.get_linestyle() for line in score.lines}) == 3  # told apart without colour, too
+
+
+def test_training_curves_without_labels_or_with_no_change_left():
+    figure = plots.training_curves({"loss": [0.3], "changed": [0.0]})
+    assert len(figure.axes) == 2
+    assert figure.axes[1].get_yscale() == "linear"
+    assert figure.axes[0].lines[0].get_marker() == "o"  # a line of one point would be invisible
+    assert len(plots.training_curves({"loss": [0.3, 0.1]}).axes) == 1
+
+
+def cells_of(axes):
+    return [int(text.get_text()) for text in axes.texts]
+
+
+def test_confusion_matrix_matches_clusters_to_classes():
+    y_true = np.array([0, 0, 0, 1, 1, 2])
+    y_pred = np.array([2, 2, 0, 0, 0, 1])
+    axes = plots.confusion_matrix(y_true, y_pred).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "0", "1"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "2"]
+    np.testing.assert_array_equal(np.reshape(cells_of(axes), (3, 3)), [[2, 1, 0], [0, 2, 0], [0, 0, 1]])
+    np.testing.assert_allclose(axes.images[0].get_array()[0], [2 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize(("y_pred", "columns"), [([3, 3, 4, 5], ["3", "4", "5"]), ([3, 3, 3, 3], ["3"])])
+def test_confusion_matrix_of_more_or_fewer_clusters(y_pred, columns):
+    axes = plots.confusion_matrix(np.array(["a", "a", "b", "b"]), y_pred).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == columns
+    assert sum(cells_of(axes)) == 4
+
+
+def test_top_images_are_the_surest_of_each_cluster():
+    q = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.3, 0.7]])
+    x = np.arange(5)[:, None] * np.ones((5, 6))
+    figure = plots.top_images(x, q, (2, 3), n_images=3)
+    shown = [axes.images[0].get_array().data[0, 0] if axes.images else None for axes in figure.axes]
+    assert shown == [1, 3, 0, 2, 4, None]
+    assert figure.axes[0].images[0].get_array().shape == (2, 3)
+    assert [axes.texts[0].get_text() for axes in (figure.axes[0], figure.axes[3])] == ["0", "1"]
+
+
+def test_top_images_in_colour_and_of_an_empty_cluster():
+    x = np.random.default_rng(0).random((4, 5, 5, 3))
+    q = np.tile([0.6, 0.3, 0.1], (4, 1))
+    figure = plots.top_images(x, q, (5, 5, 3), n_images=4)
+    assert figure.axes[0].images[0].get_array().shape == (5, 5, 3)
+    assert not any(axes.images for axes in figure.axes[4:])
+
+
+def test_bad_arguments(rows):
+    z, labels = rows
+    with pytest.raises(ValueError, match="labels should be as many as the rows of 'z', 90. Received: 89"):
+        plots.embedding({"z": z}, labels[:-1])
+    with pytest.raises(ValueError, match="method should be 'tsne' or 'pca'. Received: method='umap'"):
+        plots.embedding({"z": z}, labels, method="umap")
+    with pytest.raises(ValueError, match=r"loss of at least one update. Received: \['acc'\]"):
+        plots.training_curves({"acc": [1]})
+    with pytest.raises(ValueError, match=r"image of shape \(3, 3\) for each of the 5 rows of q.* \(5, 6\)"):
+        plots.top_images(np.zeros((5, 6)), np.zeros((5, 2)), (3, 3))
+    with pytest.raises(ValueError, match="1-D, of one length"):
+        plots.confusion_matrix([0, 1], [0])
+
+
+@pytest.mark.parametrize("extension", ["png", "svg", "pdf"])
+def test_figures_save(rows, tmp_path, extension):
+    z, labels = rows
+    plots.embedding({"z": z}, labels, method="pca").savefig(tmp_path / f"a.{extension}")
+    assert (tmp_path / f"a.{extension}").stat().st_size > 1000
