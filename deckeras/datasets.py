@@ -45,8 +45,8 @@ def load(name, path=None):
     Example:
         >>> from deckeras import datasets
         >>> x, y = datasets.load("digits")
-        >>> x.shape, x.max(), y[:3]
-        ((1797, 64), 1.0, array([0, 1, 2]))
+        >>> x.shape, x.dtype, y[:3]
+        ((1797, 64), dtype('float32'), array([0, 1, 2]))
     """
     if name not in _LOADERS:
         raise ValueError(f"name should be one of {', '.join(_LOADERS)}. Received: name={name!r}")

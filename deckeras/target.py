@@ -3,6 +3,7 @@
 p needs the soft cluster frequencies f of the *whole* data set, and nothing else that the rows must share. Where q does
 not fit in one array, sum f over the pieces first and then compute p piece by piece:
 
+    >>> pieces = np.random.default_rng(0).dirichlet(np.ones(3), size=(4, 100))
     >>> frequencies = sum(cluster_frequencies(q) for q in pieces)
     >>> targets = [target_distribution(q, frequencies) for q in pieces]
 """

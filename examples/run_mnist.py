@@ -27,6 +27,7 @@ import deckeras
 from deckeras import datasets, metrics, plots
 from deckeras.checkpoint import prepare_directory, whole_file
 
+VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
 DATASETS = ("mnist", "fashion_mnist", "usps", "digits", "pendigits", "reuters10k", "stl10")
 
 
@@ -56,14 +57,14 @@ def main(arguments=None):
     if isinstance(given, deckeras.DEC):
         model, embeddings, history, seconds = given, {}, {}, {"pretrain": 0.0, "cluster": 0.0}
         scores["ae+k-means"] = None
+        save_model(model.encoder, output, "encoder.h5")
     else:
         model, embeddings, history, seconds, scores["ae+k-means"] = train(given, x, y, n_clusters, options, output)
     q = model.predict(x, verbose=0)
-    labels = q.argmax(axis=1)
-    scores["dec"] = metrics.scores(y, labels)
+    scores["dec"] = metrics.scores(y, q.argmax(axis=1))
     embeddings["after DEC"] = model.embed(x, verbose=0)
 
-    save_models(model, output)
+    save_model(model, output, "dec.h5", "dec.keras")
     save_figures(output, dataset, x, y, q, embeddings, history)
     save_history(history, output)
     summary = {**settings, "seconds": seconds, "scores": scores}
@@ -77,11 +78,22 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=DATASETS, help="default: mnist, or digits where it cannot be had")
     parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
-    parser.add_argument("--epochs", type=int, help="epochs of pretraining; default: that of pretrain_autoencoder")
+    parser.add_argument("--epochs", type=natural, help="epochs of pretraining; default: that of pretrain_autoencoder")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--weights", metavar="FILE", help="pretrained encoder or trained DEC (.h5 or .keras) to use")
     parser.add_argument("--output", metavar="DIR", help="default: results/DATASET")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.weights and options.epochs:
+        parser.error("--epochs is for the pretraining, which --weights does without")
+    return options
+
+
+def natural(text):
+    """A whole number of at least 1; argparse says so where it is none."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def load_data(options):
@@ -129,11 +141,10 @@ def train(encoder, x, y, n_clusters, options, output):
         print("Pretraining the autoencoder")
         encoder, decoder = deckeras.dense_autoencoder(x.shape[1], seed=options.seed)
         history = deckeras.pretrain_autoencoder(
-            encoder, decoder, x, epochs=options.epochs, seed=options.seed, checkpoint_dir=output
+            encoder, decoder, x, epochs=options.epochs, seed=options.seed, checkpoint_dir=output, verbose=VERBOSE
         )
         seconds["pretrain"] = history.seconds
-    with whole_file(os.path.join(output, "encoder.h5")) as draft:
-        encoder.save(draft)
+    save_model(encoder, output, "encoder.h5")
     z = encoder.predict(x, batch_size=4096, verbose=0)
     model = deckeras.DEC(encoder, n_clusters)
     started = time.perf_counter()
@@ -141,13 +152,13 @@ def train(encoder, x, y, n_clusters, options, output):
     seconds["cluster"] = time.perf_counter() - started
     before = metrics.scores(y, model.predict_clusters(x, verbose=0))
     print("Clustering: each epoch is the training between two updates of the target")
-    history = model.fit(x, y, seed=options.seed, checkpoint_dir=output)
+    history = model.fit(x, y, seed=options.seed, checkpoint_dir=output, verbose=VERBOSE)
     seconds["cluster"] += history.seconds
     return model, {"before DEC": z}, history.history, seconds, before
 
 
-def save_models(model, output):
-    for name in "dec.h5", "dec.keras":
+def save_model(model, output, *names):
+    for name in names:
         with whole_file(os.path.join(output, name)) as draft:
             model.save(draft)
 
