@@ -18,7 +18,10 @@ def dec_keras_files(tmp_path, monkeypatch):
     """The two weight files that an example reads, in the directory in which the examples run."""
     monkeypatch.chdir(tmp_path)
     encoder, decoder = deckeras.dense_autoencoder(784)
-    layers = {layer.name: dict(zip(["kernel:0", "bias:0"], layer.get_weights(), strict=True)) for layer in (*encoder.layers, *decoder.layers)}  # fmt: skip
+    layers = {
+        layer.name: dict(zip(["kernel:0", "bias:0"], layer.get_weights(), strict=True))
+        for layer in (*encoder.layers, *decoder.layers)
+    }
     layers["clustering"] = {"clusters:0": np.zeros((10, 10))}
     for name in "ae_weights.h5", "DEC_model_final.h5":
         with h5py.File(name, "w") as file:
