@@ -65,8 +65,10 @@ def table(summaries):
 
 
 def machine():
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("keras", "tensorflow", "numpy"))
-    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {versions}"
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("keras", "tensorflow", "scikit-learn")]
+    return ", ".join(
+        [f"{platform.machine()}, {os.cpu_count()} cores", f"Python {platform.python_version()}", *versions]
+    )
 
 
 if __name__ == "__main__":

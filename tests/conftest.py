@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -40,6 +41,42 @@ def run_python(tmp_path):
         return result.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def write_keras_2():
+    """Write weights as Keras 2 did: byte strings for names, groups such as `encoder_0/encoder_0/kernel:0`."""
+
+    def write(path, layers, root="/", text=np.bytes_):
+        with h5py.File(path, "w") as file:
+            group = file.require_group(root)
+            group.attrs["layer_names"] = [text(name) for name in layers]
+            group.attrs["backend"] = b"tensorflow"
+            group.attrs["keras_version"] = b"2.0.9"
+            for layer, weights in layers.items():
+                subgroup = group.create_group(layer)
+                subgroup.attrs["weight_names"] = [text(f"{layer}/{name}") for name in weights]
+                for name, value in weights.items():
+                    subgroup[f"{layer}/{name}"] = value
+        return path
+
+    return write
+
+
+@pytest.fixture
+def users_directory(tmp_path, monkeypatch, write_keras_2):
+    """The working directory of one who runs the examples of docstrings and README: it has the files they read."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    np.save("rows.npy", random.normal(size=(90, 8)) / 2 + 4 * np.eye(3, 8)[np.repeat(np.arange(3), 30)])
+    layers = {
+        layer.name: dict(zip(["kernel:0", "bias:0"], layer.get_weights(), strict=True))
+        for model in deckeras.dense_autoencoder(784)
+        for layer in model.layers
+    }
+    write_keras_2("ae_weights.h5", layers)
+    write_keras_2("DEC_model_final.h5", {**layers, "clustering": {"clusters:0": random.normal(size=(10, 10))}})
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

@@ -24,25 +24,19 @@ def values():
     }
 
 
-def write(path, layers, values, root="/", encode=True):
-    """As Keras 2 writes: attributes of byte strings, groups `encoder_0/encoder_0/kernel:0`; layers may have none."""
-    text = np.bytes_ if encode else str
-    with h5py.File(path, "w") as file:
-        group = file.require_group(root)
-        group.attrs["layer_names"] = [text(name) for name in layers]
-        group.attrs["backend"] = b"tensorflow"
-        group.attrs["keras_version"] = b"2.0.9"
-        for layer in layers:
-            weights = values.get(layer, {})
-            subgroup = group.create_group(layer)
-            subgroup.attrs["weight_names"] = [text(f"{layer}/{name}") for name in weights]
-            for name, value in weights.items():
-                subgroup[f"{layer}/{name}"] = value
-    return path
-
-
 AUTOENCODER = ["input", *(f"encoder_{i}" for i in range(4)), *(f"decoder_{i}" for i in reversed(range(4)))]
 WHOLE = ["input", *(f"encoder_{i}" for i in range(4)), "clustering"]
+
+
+@pytest.fixture
+def write(values, tmp_path, write_keras_2):
+    """Write some of the layers to a file; the input layer has no weights."""
+
+    def write(names, **options):
+        layers = {name: values.get(name, {}) for name in names}
+        return write_keras_2(tmp_path / "weights.h5", layers, **options)
+
+    return write
 
 
 def by_hand(values, x):
@@ -53,10 +47,10 @@ def by_hand(values, x):
     return x
 
 
-@pytest.mark.parametrize("encode", [True, False])
-def test_autoencoder(values, tmp_path, encode):
+@pytest.mark.parametrize("text", [np.bytes_, str])
+def test_autoencoder(values, write, text):
     encoder, decoder = dense_autoencoder(8, UNITS)
-    load_dec_keras_weights(write(tmp_path / "ae_weights.h5", AUTOENCODER, values, encode=encode), encoder, decoder)
+    load_dec_keras_weights(write(AUTOENCODER, text=text), encoder, decoder)
     x = np.random.default_rng(1).normal(size=(10, 8))
     np.testing.assert_allclose(encoder.predict(x, verbose=0), by_hand(values, x), rtol=1e-4, atol=1e-4)
     for layer in decoder.layers:
@@ -64,18 +58,18 @@ def test_autoencoder(values, tmp_path, encode):
         np.testing.assert_array_equal(layer.get_weights()[1], values[layer.name]["bias:0"])
 
 
-def test_whole_model_predicts_as_it_did(values, tmp_path):
+def test_whole_model_predicts_as_it_did(values, write):
     model = DEC(dense_autoencoder(8, UNITS)[0], 5)
-    load_dec_keras_weights(write(tmp_path / "DEC_model_final.h5", WHOLE, values), model)
+    load_dec_keras_weights(write(WHOLE), model)
     x = np.random.default_rng(1).normal(size=(10, 8))
     kernel = 1 / (1 + ((by_hand(values, x)[:, None] - values["clustering"]["clusters:0"]) ** 2).sum(-1))
     q = kernel / kernel.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict(x, verbose=0), q, rtol=1e-3, atol=1e-6)
 
 
-def test_file_of_a_whole_keras_2_model(values, tmp_path):
+def test_file_of_a_whole_keras_2_model(values, write):
     model = DEC(dense_autoencoder(8, UNITS)[0], 5)
-    load_dec_keras_weights(write(tmp_path / "model.h5", WHOLE, values, root="model_weights"), model)
+    load_dec_keras_weights(write(WHOLE, root="model_weights"), model)
     np.testing.assert_array_equal(model.centroids, values["clustering"]["clusters:0"])
 
 
@@ -87,14 +81,14 @@ def unchanged_after(error, message, path, *models):
         np.testing.assert_array_equal(a, b)
 
 
-def test_layer_that_is_not_there(values, tmp_path):
-    path = write(tmp_path / "ae_weights.h5", AUTOENCODER, values)
+def test_layer_that_is_not_there(write):
+    path = write(AUTOENCODER)
     message = r"should hold weights of the layers \['clustering'\]. Received: a file with layers \['input', 'encoder_0'"
     unchanged_after(ValueError, message, path, DEC(dense_autoencoder(8, UNITS)[0], 5))
 
 
-def test_layer_of_another_shape(values, tmp_path):
-    path = write(tmp_path / "dec.h5", WHOLE, values)
+def test_layer_of_another_shape(write):
+    path = write(WHOLE)
     message = r"weights of the shapes \[\(4, 3\)\] for layer 'clustering'. Received: \[\(5, 3\)\]"
     unchanged_after(ValueError, message, path, DEC(dense_autoencoder(8, UNITS)[0], 4))
 
@@ -109,7 +103,7 @@ def test_files_that_are_no_weights(tmp_path, encoder):
     unchanged_after(ValueError, message, tmp_path / "foreign.h5", encoder)
 
 
-def test_truncated_weights(values, tmp_path, encoder):
-    path = write(tmp_path / "ae_weights.h5", AUTOENCODER, values)
+def test_truncated_weights(write, encoder):
+    path = write(AUTOENCODER)
     path.write_bytes(path.read_bytes()[:4000])
     unchanged_after(OSError, "missing, truncated or no HDF5 file", path, encoder)

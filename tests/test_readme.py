@@ -1,0 +1,72 @@
+"""The README and the weights: the Python runs, the commands are those of CI, the files are those that were scored."""
+
+import hashlib
+import pathlib
+import re
+
+import keras
+import pytest
+
+from deckeras import datasets, metrics
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def code(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_python_runs_as_it_stands(users_directory, run_python):
+    """Each block in a process of its own, in the order of the page: later ones load what the first has saved."""
+    blocks = code("python")
+    assert len(blocks) == 4
+    for block in blocks:
+        run_python(block)
+    assert {"dec.keras", "encoder.h5", "run"} <= {path.name for path in users_directory.iterdir()}
+
+
+def test_first_example_finds_the_groups(users_directory, run_python):
+    shown = run_python(code("python")[0] + "print(labels.tolist())")
+    labels = eval(shown.splitlines()[-1])  # noqa: S307 - a list of ints that the line before printed
+    assert metrics.accuracy([0] * 30 + [1] * 30 + [2] * 30, labels) == 1
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    _, test = code("bash")
+    assert test in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "weights/README.md"])
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+    local = [link for link in links if not link.startswith("https://")]
+    assert local
+    for link in local:
+        assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+WEIGHTS = re.findall(
+    r"\| `(\S+\.h5)` \| \d+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| `(\w+)` \|",
+    (ROOT / "weights" / "README.md").read_text(),
+)
+
+
+def test_every_file_of_weights_is_in_its_readme():
+    assert {name for name, *_ in WEIGHTS} == {path.name for path in (ROOT / "weights").glob("*.h5")}
+    for name, *_, digest in WEIGHTS:
+        assert hashlib.sha256((ROOT / "weights" / name).read_bytes()).hexdigest() == digest
+
+
+def test_weights_of_digits_score_what_their_readme_says():
+    x, y = datasets.load("digits")
+    (scores,) = [scores for name, *scores, _ in WEIGHTS if name == "digits_dec.h5"]
+    labels = keras.models.load_model(ROOT / "weights" / "digits_dec.h5", compile=False).predict_clusters(x, verbose=0)
+    assert list(metrics.scores(y, labels).values()) == pytest.approx([float(score) for score in scores], abs=2e-3)
+
+
+def test_weights_of_mnist_load():
+    model = keras.models.load_model(ROOT / "weights" / "mnist_dec.h5", compile=False)
+    encoder = keras.models.load_model(ROOT / "weights" / "mnist_encoder.h5", compile=False)
+    assert (model.input_shape, model.n_clusters) == ((None, 784), 10)
+    assert encoder.output_shape == (None, 10)
