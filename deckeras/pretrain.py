@@ -20,10 +20,10 @@ def pretrain_autoencoder(
     *,
     epochs=None,
     iterations=None,
-    batch_size=256,
+    batch_size=None,
     optimizer=None,
     loss="mse",
-    dropout=0.0,
+    dropout=None,
     seed=0,
     checkpoint_dir=None,
     callbacks=None,
@@ -37,11 +37,11 @@ def pretrain_autoencoder(
         x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
         epochs: int, passes over the rows, default 60 unless `iterations` is given.
         iterations: int, batches; an alternative to `epochs`.
-        batch_size: int, default 256 as in the paper. At most n rows are taken.
+        batch_size: int, default `default_batch_size(n)`: 256 as in the paper, less for few rows. At most n are taken.
         optimizer: Keras optimizer or its name; its learning rate may be a schedule. Default: `default_optimizer`.
         loss: Keras loss, default `"mse"`.
-        dropout: float in [0, 1), default 0. The share of input values set to zero in training (a denoising
-            autoencoder); the reconstruction is compared with the whole row.
+        dropout: float in [0, 1), default `default_dropout(n)`: 0.2 for few rows, else 0. The share of input values set
+            to zero in training (a denoising autoencoder); the reconstruction is compared with the whole row.
         seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
         checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
             run that was interrupted goes on, and one that has finished is loaded and not repeated.
@@ -65,7 +65,9 @@ def pretrain_autoencoder(
         2
     """
     x = data.check_rows(x, encoder.input_shape[1:])
+    batch_size = default_batch_size(len(x)) if batch_size is None else batch_size
     batch_size = min(data.check_count("batch_size", batch_size), len(x))
+    dropout = default_dropout(len(x)) if dropout is None else dropout
     iterations = _iterations(epochs, iterations, math.ceil(len(x) / batch_size))
     _check_dropout(dropout)
     seed = data.fixed_seed(seed)
@@ -180,12 +182,29 @@ def pretrain_layerwise(
         batch_size=batch_size,
         optimizer=keras.saving.deserialize_keras_object(pattern),
         loss=least_squares,
+        dropout=0.0,
         seed=seed + len(pairs),
         checkpoint_dir=checkpoint_dir,
         callbacks=callbacks,
         verbose=verbose,
     )
     return [*histories, history]
+
+
+def default_batch_size(n):
+    """Rows a batch for n rows: 256 as in the paper, but from 16 upwards few enough for 25 batches a pass.
+
+    The default number of epochs is then at least 1,500 steps; a few hundred leave a small data set half learned.
+    """
+    return min(256, max(16, n // 25))
+
+
+def default_dropout(n):
+    """The share of input values to drop for n rows: 0.2 as in the paper for fewer than 10,000 rows, else none.
+
+    An autoencoder of the default width learns few rows by heart unless they are disturbed.
+    """
+    return 0.2 if n < 10_000 else 0.0
 
 
 def default_optimizer(iterations):

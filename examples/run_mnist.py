@@ -52,17 +52,17 @@ def main(arguments=None):
     given = load_weights(options.weights, x, n_clusters)
 
     print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {options.seed}")
-    print("k-means on the input")
-    scores = {"k-means": metrics.scores(y, KMeans(n_clusters, n_init=20, random_state=options.seed).fit_predict(x))}
     if isinstance(given, deckeras.DEC):
         model, embeddings, history, seconds = given, {}, {}, {"pretrain": 0.0, "cluster": 0.0}
-        scores["ae+k-means"] = None
+        before = None
         save_model(model.encoder, output, "encoder.h5")
     else:
-        model, embeddings, history, seconds, scores["ae+k-means"] = train(given, x, y, n_clusters, options, output)
+        model, embeddings, history, seconds, before = train(given, x, y, n_clusters, options, output)
     q = model.predict(x, verbose=0)
-    scores["dec"] = metrics.scores(y, q.argmax(axis=1))
     embeddings["after DEC"] = model.embed(x, verbose=0)
+    print("k-means on the input, to compare")
+    labels = KMeans(n_clusters, n_init=20, random_state=options.seed).fit_predict(x)
+    scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, "dec": metrics.scores(y, q.argmax(axis=1))}
 
     save_model(model, output, "dec.h5", "dec.keras")
     save_figures(output, dataset, x, y, q, embeddings, history)
@@ -126,7 +126,10 @@ def load_weights(path, x, n_clusters):
     """The encoder or DEC in the file, None without one; refused here, before the work, if it does not fit."""
     if path is None:
         return None
-    model = keras.models.load_model(path, compile=False)
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path!r} should be a whole model that Keras has saved, .h5 or .keras. {error}") from error
     if model.input_shape[1:] != x.shape[1:]:
         raise ValueError(f"{path!r} takes rows of shape {model.input_shape[1:]}. Received: rows of {x.shape[1:]}")
     if isinstance(model, deckeras.DEC) and model.n_clusters != n_clusters:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
-from deckeras.pretrain import default_optimizer, least_squares, paper_optimizer
+from deckeras.pretrain import default_batch_size, default_dropout, default_optimizer, least_squares, paper_optimizer
 
 
 class Batches(keras.callbacks.Callback):
@@ -40,7 +40,7 @@ def reconstruction_error(encoder, decoder, x):
 def test_reconstructs_better_after_than_before(blobs, pair):
     x, _ = blobs
     before = reconstruction_error(*pair, x)
-    history = pretrain_autoencoder(*pair, x, epochs=150, batch_size=32, verbose=0)
+    history = pretrain_autoencoder(*pair, x, epochs=150, batch_size=32, dropout=0.0, verbose=0)
     after = reconstruction_error(*pair, x)
     assert after < before / 10
     assert len(history.history["loss"]) == 150
@@ -216,6 +216,11 @@ def test_paper_schedule():
     schedule = keras.saving.deserialize_keras_object(rate)
     rates = [float(schedule(step)) for step in (0, 19_999, 20_000, 40_000)]
     np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.001], rtol=1e-5)
+
+
+def test_defaults_for_few_and_for_many_rows():
+    assert [default_batch_size(n) for n in (10, 300, 1797, 6400, 70_000)] == [16, 16, 71, 256, 256]
+    assert [default_dropout(n) for n in (10, 9999, 10_000, 70_000)] == [0.2, 0.2, 0, 0]
 
 
 def test_default_schedule_warms_up_and_falls_to_nothing():

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -146,6 +147,16 @@ def test_weights_take_the_place_of_training(example, finished, mnist_file, tmp_p
     assert {"encoder.h5", "dec.h5", "dec.keras", "summary.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize("name", ["none.h5", "text.h5", "text.keras", "weights.h5"])
+def test_weights_that_are_no_model(example, mnist_file, tmp_path, name):
+    for text in "text.h5", "text.keras":
+        (tmp_path / text).write_text("hello")
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match=rf"{name}' should be a whole model that Keras has saved"):
+        example.main(["--data", str(mnist_file), "--weights", str(tmp_path / name), "--output", str(tmp_path / "out")])
+
+
 def test_weights_that_do_not_fit(example, finished, tmp_path):
     with pytest.raises(ValueError, match=r"takes rows of shape \(784,\). Received: rows of \(64,\)"):
         example.main(["--dataset", "digits", "--weights", str(finished / "dec.h5"), "--output", str(tmp_path)])
@@ -205,3 +216,27 @@ def test_help_shows_examples():
     result = run("--help")
     assert result.returncode == 0
     assert "python examples/run_mnist.py --dataset digits" in result.stdout
+
+
+def mean_scores(example, arguments, seeds, directory):
+    """Mean accuracy over the seeds, by method."""
+    summaries = []
+    for seed in seeds:
+        output = directory / str(seed)
+        example.main([*arguments, "--seed", str(seed), "--output", str(output)])
+        summaries.append(json.loads((output / "summary.json").read_text())["scores"])
+    return [np.mean([scores[method]["acc"] for scores in summaries]) for method in ("k-means", "ae+k-means", "dec")]
+
+
+@pytest.mark.long
+def test_dec_beats_the_embedding_and_that_the_pixels_on_digits(example, tmp_path):
+    pixels, embedding, dec = mean_scores(example, ["--dataset", "digits"], range(5), tmp_path)
+    assert pixels < embedding < dec
+
+
+@pytest.mark.long
+@pytest.mark.skipif("DECKERAS_MNIST" not in os.environ, reason="DECKERAS_MNIST should name the .npz file of MNIST")
+def test_dec_reaches_88_percent_on_mnist(example, tmp_path):
+    pixels, embedding, dec = mean_scores(example, ["--data", os.environ["DECKERAS_MNIST"]], [0], tmp_path)
+    assert pixels < embedding < dec
+    assert dec >= 0.88
