@@ -1,6 +1,7 @@
 """Deep Embedded Clustering (Xie, Girshick and Farhadi, ICML 2016) for Keras 3."""
 
 import importlib
+import importlib.metadata
 
 from deckeras.autoencoder import dense_autoencoder
 from deckeras.clustering import ClusteringLayer
@@ -9,8 +10,6 @@ from deckeras.initialization import kmeans_centroids
 from deckeras.model import DEC, default_update_interval
 from deckeras.pretrain import pretrain_autoencoder, pretrain_layerwise
 from deckeras.target import cluster_frequencies, target_distribution
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DEC",
@@ -34,4 +33,6 @@ _LAZY = ("datasets", "metrics", "plots")  # they import scikit-learn and matplot
 def __getattr__(name):
     if name in _LAZY:
         return importlib.import_module(f"deckeras.{name}")
+    if name == "__version__":
+        return importlib.metadata.version("deckeras")
     raise AttributeError(f"module 'deckeras' has no attribute {name!r}")
