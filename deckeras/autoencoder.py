@@ -79,6 +79,28 @@ def dense_autoencoder(
     return encoder, decoder
 
 
+def check_encoder(encoder):
+    """Check that `encoder` is a model with known inputs and one output of shape (batch, n_embedding).
+
+    Raises:
+        TypeError: it is not a Keras model.
+        ValueError: it has no symbolic inputs, or an output of another shape.
+    """
+    if not isinstance(encoder, keras.Model):
+        raise TypeError(f"encoder should be a keras.Model. Received: {type(encoder).__name__}")
+    if not getattr(encoder, "inputs", None):
+        raise ValueError(
+            f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
+            "model of your own class: inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
+        )
+    shapes = [output.shape for output in encoder.outputs]
+    if len(encoder.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:
+        raise ValueError(
+            "encoder should have one input and one output of shape (batch, n_embedding). Received: outputs of shape "
+            f"{shapes}. End it with keras.layers.Flatten, a pooling or a Dense layer."
+        )
+
+
 def _seeded(initializer, seed):
     """A copy of the initializer with this seed: one instance shared between layers would repeat its values."""
     state = random.getstate()  # Keras draws from the caller's generator for every initializer made by name

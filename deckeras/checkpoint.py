@@ -9,15 +9,14 @@ groups `model` and `optimizer` with one data set for each variable, named by its
 
 import contextlib
 import json
-import logging
 import os
 import tempfile
+import warnings
 
 import h5py
 import keras
 
 VERSION = 1
-logger = logging.getLogger(__name__)
 
 
 def prepare_directory(path):
@@ -55,6 +54,18 @@ def whole_file(path):
             os.remove(draft)
 
 
+def architecture(model):
+    """JSON-able class, activation and weights' shapes of each layer, the same in every process."""
+    layers = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            layers += architecture(layer)
+        else:
+            activation = getattr(getattr(layer, "activation", None), "__name__", None)
+            layers.append([type(layer).__name__, activation, [list(weight.shape) for weight in layer.weights]])
+    return layers
+
+
 def optimizer_settings(optimizer):
     """JSON-able settings of an optimizer, equal for any two that train alike."""
     settings = json.loads(json.dumps(keras.saving.serialize_keras_object(optimizer)))
@@ -68,16 +79,20 @@ class Checkpoint:
         path: str or path of the .h5 file.
         model: compiled `keras.Model` with its weights built.
         identity: JSON-able dict of what the training is; a file with another is refused.
+        optimizer: `optimizer_settings` under which the model was compiled, default None: those that it has now.
     """
 
-    def __init__(self, path, model, identity):
+    def __init__(self, path, model, identity, optimizer=None):
         self.path = os.fspath(path)
         self.model = model
         self.identity = json.loads(json.dumps(identity))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        # Taken before training, since callbacks may change the learning rate later on.
-        self.optimizer = optimizer_settings(model.optimizer)
+        self.optimizer = optimizer or optimizer_settings(model.optimizer)
+
+    def exists(self):
+        """Whether there is a file to go on from."""
+        return os.path.exists(self.path)
 
     def save(self, state):
         """Write weights, optimizer and state (a dict of what JSON and `float` can take), atomically.
@@ -96,8 +111,8 @@ class Checkpoint:
         """Restore the model and its optimizer, if there is a file.
 
         Nothing is changed unless everything fits. The optimizer's variables are restored only if it is compiled with
-        the settings that the file was written under: one that was compiled anew, say with a lower learning rate after
-        a loss of NaN, stays as it is.
+        the settings that the file was written under: one that was compiled with others, say with a lower learning
+        rate after a loss of NaN, stays as it is, with a warning.
 
         Returns:
             The state that was saved, or None if there is no file.
@@ -106,7 +121,7 @@ class Checkpoint:
             OSError: the file is truncated, or no HDF5 file.
             ValueError: the file is no checkpoint, or that of another training; the message says how they differ.
         """
-        if not os.path.exists(self.path):
+        if not self.exists():
             return None
         model, optimizer = self.model.variables, self.model.optimizer.variables
         with self._open() as file:
@@ -115,7 +130,12 @@ class Checkpoint:
             if json.loads(file.attrs["optimizer"]) == self.optimizer:
                 values += self._read(file["optimizer"], optimizer)
             else:
-                logger.info("%s was written with another optimizer, whose state is not restored.", self.path)
+                warnings.warn(
+                    f"The checkpoint {self.path!r} was written with another optimizer, so this one starts afresh from "
+                    "its weights, without momentum.",
+                    UserWarning,
+                    stacklevel=4,
+                )
             state = json.loads(file.attrs["state"])
         for variable, value in zip(model + optimizer, values, strict=False):
             variable.assign(value)

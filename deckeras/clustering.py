@@ -1,6 +1,5 @@
 """The clustering layer: embedded points z in, soft assignments q out."""
 
-import math
 import numbers
 
 import keras
@@ -8,6 +7,7 @@ from keras import ops
 
 HALF_PRECISION = ("float16", "bfloat16")
 LOWEST = -3e38  # just inside the range of float32
+LARGEST_ALPHA = 1e30  # a Gaussian long before, and a number that float32 can compute with
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -36,7 +36,7 @@ class ClusteringLayer(keras.layers.Layer):
         (batch, n_clusters), float32 (float64 under that policy). Each row is positive and sums to 1.
 
     Raises:
-        ValueError: `n_clusters` below 2, `alpha` not a positive finite number, or an input that is not 2-D.
+        ValueError: `n_clusters` below 2, `alpha` not a positive number up to 1e30, or an input that is not 2-D.
 
     Example:
         >>> import keras, numpy as np
@@ -97,7 +97,7 @@ def check_n_clusters(n_clusters):
 
 
 def check_alpha(alpha):
-    """Return `alpha` as a float, or raise ValueError if it is not positive and finite."""
-    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
-        raise ValueError(f"alpha should be a positive, finite number. Received: alpha={alpha!r}")
+    """Return `alpha` as a float, or raise ValueError if it is not positive or beyond reason."""
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha <= LARGEST_ALPHA:
+        raise ValueError(f"alpha should be a positive number up to {LARGEST_ALPHA}. Received: alpha={alpha!r}")
     return float(alpha)

@@ -6,7 +6,6 @@ import zlib
 import keras
 import numpy as np
 
-_BLOCK = 4096
 _BATCH_VALUES = 2**22
 
 
@@ -57,8 +56,7 @@ def _check_finite(x):
         return
     # float64 beyond the range of the computation would turn into infinity there, unseen.
     largest = np.finfo(keras.config.floatx()).max
-    for start in range(0, len(x), _BLOCK):
-        block = x[start : start + _BLOCK]
+    for start, block in _blocks(x):
         good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
         if not good.all():
             row = int(np.argmin(good))
@@ -70,12 +68,19 @@ def _check_finite(x):
 
 
 def check_labels(y, n):
-    """Return `y` as an array of n labels (None stays None), or raise ValueError if it is of another shape."""
+    """Return `y` as an array of n labels (None stays None), or raise ValueError if they cannot be labels of them."""
     if y is None:
         return None
     y = np.asarray(y)
     if y.shape != (n,):
         raise ValueError(f"y should hold one label for each of the {n} rows of x. Received: y of shape {y.shape}")
+    missing = np.flatnonzero((y != y) | (y == None))  # noqa: E711 - elementwise; NaN alone differs from itself
+    if missing.size:
+        raise ValueError(f"y should have a label for every row. Received: {y[missing[0]]} in row {missing[0]}")
+    try:
+        np.unique(y)
+    except TypeError as error:
+        raise ValueError(f"y should hold labels that can be compared with each other. Received: {error}") from error
     return y
 
 
@@ -101,14 +106,22 @@ def as_batch(rows):
 
 
 def fingerprint(x):
-    """A few numbers that tell one data set from another: its shape and a checksum of up to 256 rows across it."""
-    rows = as_batch(x[:: max(1, math.ceil(len(x) / 256))])
-    return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": zlib.crc32(np.ascontiguousarray(rows))}
+    """A few numbers that tell one data set from another: its shape and a checksum of its values in Keras's floats."""
+    checksum = 0
+    for _, block in _blocks(x):
+        checksum = zlib.crc32(np.ascontiguousarray(as_batch(block)), checksum)
+    return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": checksum}
 
 
-def predict_batch_size(row_shape):
-    """Rows a batch for a pass without gradients: as many as fill 16 MiB, from 32 to 4,096."""
-    return int(np.clip(_BATCH_VALUES // max(1, math.prod(row_shape)), 32, 4096))
+def predict_batch_size(n_values):
+    """Rows a batch for a pass without gradients: as many of `n_values` each as fill 16 MiB, from 32 to 4,096."""
+    return int(np.clip(_BATCH_VALUES // max(1, n_values), 32, 4096))
+
+
+def _blocks(x):
+    size = predict_batch_size(math.prod(x.shape[1:]))
+    for start in range(0, len(x), size):
+        yield start, x[start : start + size]
 
 
 class Rows(keras.utils.PyDataset):
@@ -116,13 +129,13 @@ class Rows(keras.utils.PyDataset):
 
     Args:
         x: array (n, ...).
-        batch_size: int, default None: see `predict_batch_size`.
+        batch_size: int, default None: what `predict_batch_size` gives for such rows.
     """
 
     def __init__(self, x, batch_size=None):
         super().__init__()
         self.x = x
-        self.batch_size = batch_size or predict_batch_size(x.shape[1:])
+        self.batch_size = batch_size or predict_batch_size(math.prod(x.shape[1:]))
 
     def __len__(self):
         return math.ceil(len(self.x) / self.batch_size)

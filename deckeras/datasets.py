@@ -6,6 +6,7 @@ does; rows of text are scaled so that ||x_i||^2 / n_features = 1, as both the pa
 
 import contextlib
 import os
+import zipfile
 
 import h5py
 import keras
@@ -183,7 +184,7 @@ def _read_npz(path, *names):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in names]
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{os.fspath(path)!r} should be an .npz file with the arrays {', '.join(names)}. {error}"
         ) from error

@@ -6,13 +6,15 @@ import numbers
 import os
 import time
 import warnings
+import zlib
 
 import keras
 import numpy as np
 from keras import ops
 
 from deckeras import data
-from deckeras.checkpoint import Checkpoint, prepare_directory
+from deckeras.autoencoder import check_encoder
+from deckeras.checkpoint import Checkpoint, architecture, optimizer_settings, prepare_directory
 from deckeras.clustering import ClusteringLayer, check_n_clusters
 from deckeras.initialization import kmeans_centroids
 from deckeras.target import target_distribution
@@ -31,7 +33,7 @@ class DEC(keras.Model):
             (batch, n_embedding).
         n_clusters: int, at least 2.
         alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of the Student-t kernel.
-        **kwargs: `name` (default "dec") and the other arguments of `keras.Model`.
+        **kwargs: `name` (default "dec"), `dtype` of the clustering layer, and what else `keras.Model` takes.
 
     Raises:
         TypeError: the encoder is not a Keras model.
@@ -53,9 +55,11 @@ class DEC(keras.Model):
 
     def __init__(self, encoder, n_clusters, alpha=1.0, **kwargs):
         n_clusters = check_n_clusters(n_clusters)
-        _check_encoder(encoder)
+        check_encoder(encoder)
         # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing them.
-        clustering = ClusteringLayer(n_clusters, alpha, clusters_initializer="zeros", name="clustering")
+        clustering = ClusteringLayer(
+            n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
+        )
         kwargs.setdefault("name", "dec")
         super().__init__(inputs=encoder.inputs[0], outputs=clustering(encoder.outputs[0]), **kwargs)
         self.encoder = encoder
@@ -102,6 +106,8 @@ class DEC(keras.Model):
         )
         # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
         self.optimizer.build(self.trainable_variables)
+        # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
+        self._optimizer_settings = optimizer_settings(self.optimizer)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -130,6 +136,9 @@ class DEC(keras.Model):
         towards p. Stops when fewer than `tol` of the rows changed cluster between two updates. To callbacks, the
         progress bar and the history, each such interval is an epoch.
 
+        With `checkpoint_dir`, a training that is found there goes on: its weights, centroids included, replace the
+        model's. It may go on with another batch size, interval, `tol` or optimizer.
+
         Args:
             x: (n, ...) array of any real dtype, with rows that fit the encoder and at least `n_clusters` of them.
             y: (n,) labels, default None. For reporting only: they never change the training.
@@ -137,18 +146,21 @@ class DEC(keras.Model):
             update_interval: int, batches between two updates of p. Default None: see `default_update_interval`.
             max_iterations: int, default 20,000 batches.
             tol: float in [0, 1), default 0.001 as in the paper.
-            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of k-means.
+            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of k-means, for
+                a training that begins.
             n_init: int, default 20 as in the paper. Restarts of k-means.
             seed: int, default 0. Decides k-means and the order of the rows; None draws fresh ones.
-            checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there, and goes on from
-                what is found there.
-            checkpoint_every: int, default 5. Updates between two writes of the checkpoint.
-            callbacks: list of Keras callbacks.
+            checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
+            checkpoint_every: int, default 5. Updates between two writes of the checkpoint; the start and the end are
+                always written.
+            callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
+                interval; `fit` can go on with it.
             verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
 
         Returns:
             `keras.callbacks.History`: for each interval the mean `loss`, the share of rows that `changed` cluster over
-            it, and, if y is given, `acc`, `nmi` and `ari` at its end. Its attribute `seconds` is the time all took.
+            it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without y).
+            Its attribute `seconds` is the time all took.
 
         Raises:
             TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
@@ -164,27 +176,29 @@ class DEC(keras.Model):
         batch_size = min(data.check_count("batch_size", batch_size), len(x))
         if update_interval is None:
             update_interval = default_update_interval(len(x), batch_size)
-        data.check_count("update_interval", update_interval)
-        data.check_count("max_iterations", max_iterations)
-        data.check_count("checkpoint_every", checkpoint_every)
-        data.check_count("n_init", n_init)
+        update_interval = data.check_count("update_interval", update_interval)
+        max_iterations = data.check_count("max_iterations", max_iterations)
+        checkpoint_every = data.check_count("checkpoint_every", checkpoint_every)
+        n_init = data.check_count("n_init", n_init)
+        seed = None if seed is None else data.fixed_seed(seed)
         if not isinstance(tol, numbers.Real) or not 0 <= tol < 1:
             raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={tol!r}")
         if not self.compiled:
             self.compile()
-        order = data.fixed_seed(seed)
         checkpoint = self._checkpoint(checkpoint_dir, x, seed)
-        if centroids is not None:
-            self.centroids = centroids
-        elif not self.centroids.any() and not (checkpoint and os.path.exists(checkpoint.path)):
-            self.initialize_centroids(x, n_init=n_init, seed=seed)
+        if not (checkpoint and checkpoint.exists()):
+            if centroids is not None:
+                self.centroids = centroids
+            elif not self.centroids.any():
+                self.initialize_centroids(x, n_init=n_init, seed=seed)
 
-        alternation = _Alternation(self, x, y, batch_size, order)
+        alternation = _Alternation(self, x, y, batch_size)
         history = train(
             self,
             alternation.epoch,
             iterations=max_iterations,
             steps_per_epoch=update_interval,
+            seed=data.fixed_seed(seed),
             converged=lambda logs: logs["changed"] < tol,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
@@ -192,7 +206,8 @@ class DEC(keras.Model):
             verbose=verbose,
             started=started,
         )
-        _warn_of_lost_clusters(alternation.assign().argmax(axis=1), self.centroids)
+        scale = self.embed(x[:: math.ceil(len(x) / 1000)], verbose=0).std(axis=0).max()
+        _warn_of_lost_clusters(alternation.assign().argmax(axis=1), self.centroids, scale)
         return history
 
     def initialize_centroids(self, x, *, n_init=20, seed=0):
@@ -209,7 +224,8 @@ class DEC(keras.Model):
 
         Args:
             x: (n, ...) array, or any other source that Keras takes.
-            batch_size: int, default None: as many rows as fill 16 MiB, from 32 to 4,096.
+            batch_size: int, default None: as many rows as fill 16 MiB with their values or with their differences to
+                the centroids, from 32 to 4,096.
             verbose, steps, callbacks: as in Keras.
 
         Returns:
@@ -225,7 +241,12 @@ class DEC(keras.Model):
 
         Returns:
             (n,) int array, from 0 to n_clusters - 1.
+
+        Raises:
+            ValueError: the centroids are not placed yet.
         """
+        if not self.centroids.any():
+            raise ValueError("The centroids are not placed yet. Call fit, initialize_centroids or load weights first.")
         return self.predict(x, batch_size, verbose).argmax(axis=1)
 
     def embed(self, x, batch_size=None, verbose="auto"):
@@ -246,16 +267,26 @@ class DEC(keras.Model):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "n_clusters": self.n_clusters,
             "alpha": self.alpha,
+            "dtype": keras.saving.serialize_keras_object(self.clustering.dtype_policy),
+            "trainable_centroids": self.clustering.trainable,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        encoder = keras.saving.deserialize_keras_object(config["encoder"], custom_objects=custom_objects)
-        return cls(**{**config, "encoder": encoder})
+        config = dict(config)
+        trainable_centroids = config.pop("trainable_centroids")
+        for name in "encoder", "dtype":
+            config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+        model = cls(**config)
+        model.clustering.trainable = trainable_centroids
+        return model
 
-    def _rows(self, x, batch_size):
+    def _rows(self, x, batch_size=None):
+        """x in large batches if it is an array; other sources as they are."""
         if isinstance(x, list | tuple) or hasattr(x, "__array__"):
-            return data.Rows(data.check_rows(x, self.input_shape[1:]), batch_size)
+            x = data.check_rows(x, self.input_shape[1:])
+            largest = max(math.prod(x.shape[1:]), self.centroids.size)
+            return data.Rows(x, batch_size or data.predict_batch_size(largest))
         return x
 
     def _checkpoint(self, directory, x, seed):
@@ -265,12 +296,12 @@ class DEC(keras.Model):
         identity = {
             "kind": "clustering",
             "data": data.fingerprint(x),
-            "encoder": [list(weight.shape) for weight in self.encoder.weights],
+            "encoder": architecture(self.encoder),
             "n_clusters": self.n_clusters,
             "alpha": self.alpha,
             "seed": seed,
         }
-        return Checkpoint(os.path.join(directory, "checkpoint.h5"), self, identity)
+        return Checkpoint(os.path.join(directory, "checkpoint.h5"), self, identity, self._optimizer_settings)
 
 
 # Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
@@ -280,23 +311,24 @@ keras.saving.get_custom_objects()["DEC"] = DEC
 class _Alternation:
     """One interval after another: target from every row's assignment, batches towards it, assignment anew."""
 
-    def __init__(self, model, x, y, batch_size, seed):
-        self.model, self.x, self.y, self.batch_size, self.seed = model, x, y, batch_size, seed
-        self.q = None
+    def __init__(self, model, x, y, batch_size):
+        self.model, self.x, self.y, self.batch_size = model, x, y, batch_size
+        self.rows = model._rows(x)
+        self.q = self.weights = None
 
     def assign(self):
         """q of every row under the current weights, computed once for each state of them."""
-        if self.q is None:
-            self.q = self.model.predict(self.x, verbose=0)
+        weights = [zlib.crc32(ops.convert_to_numpy(weight)) for weight in self.model.weights]
+        if weights != self.weights:
+            self.q, self.weights = self.model.predict(self.rows, verbose=0), weights
         return self.q
 
-    def epoch(self, start, steps, callbacks):
-        labels = self.assign().argmax(axis=1)
-        p = target_distribution(self.q)
-        batches = data.shuffled_batches(len(self.x), self.batch_size, self.seed, start)
+    def epoch(self, start, steps, seed, callbacks):
+        q = self.assign()
+        labels, p = q.argmax(axis=1), target_distribution(q)
+        batches = data.shuffled_batches(len(self.x), self.batch_size, seed, start)
         pairs = ((data.as_batch(self.x[batch]), p[batch]) for batch in itertools.islice(batches, steps))
         logs = train_batches(self.model, pairs, callbacks)
-        self.q = None
         new_labels = self.assign().argmax(axis=1)
         logs["changed"] = float(np.mean(new_labels != labels))
         if self.y is not None:
@@ -316,22 +348,8 @@ def default_update_interval(n, batch_size=256):
     return max(100, math.ceil(n / batch_size))
 
 
-def _check_encoder(encoder):
-    if not isinstance(encoder, keras.Model):
-        raise TypeError(f"encoder should be a keras.Model. Received: {type(encoder).__name__}")
-    if not getattr(encoder, "inputs", None):
-        raise ValueError(
-            f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
-            "model of your own class: inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
-        )
-    if len(encoder.inputs) != 1 or len(encoder.outputs) != 1 or len(encoder.outputs[0].shape) != 2:
-        raise ValueError(
-            "encoder should have one input and one output of shape (batch, n_embedding). Received: outputs of shape "
-            f"{[output.shape for output in encoder.outputs]}. End it with keras.layers.Flatten or a pooling layer."
-        )
-
-
-def _warn_of_lost_clusters(labels, centroids):
+def _warn_of_lost_clusters(labels, centroids, scale):
+    """Name the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
     empty = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0).tolist()
     if empty:
         warnings.warn(
@@ -342,7 +360,7 @@ def _warn_of_lost_clusters(labels, centroids):
         )
     pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
     distances = np.linalg.norm(centroids[pairs[:, 0]] - centroids[pairs[:, 1]], axis=1)
-    close = pairs[distances <= 1e-3 * np.median(distances)].tolist()
+    close = pairs[distances <= 1e-3 * scale].tolist()
     if close:
         warnings.warn(
             f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "

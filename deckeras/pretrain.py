@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from deckeras import data
-from deckeras.checkpoint import Checkpoint, optimizer_settings, prepare_directory
+from deckeras.autoencoder import check_encoder
+from deckeras.checkpoint import Checkpoint, architecture, optimizer_settings, prepare_directory
 from deckeras.training import train, train_batches
 
 
@@ -45,11 +46,11 @@ def pretrain_autoencoder(
         seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
         checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
             run that was interrupted goes on, and one that has finished is loaded and not repeated.
-        callbacks: list of Keras callbacks.
+        callbacks: Keras callback or list of them. One that sets `stop_training` finishes the training with the epoch.
         verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
 
     Returns:
-        `keras.callbacks.History` with the loss of each epoch.
+        `keras.callbacks.History` with the loss of each epoch; its attribute `seconds` is the time all took.
 
     Raises:
         TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
@@ -64,15 +65,15 @@ def pretrain_autoencoder(
         >>> len(history.history["loss"])
         2
     """
+    check_encoder(encoder)
     x = data.check_rows(x, encoder.input_shape[1:])
     batch_size = default_batch_size(len(x)) if batch_size is None else batch_size
     batch_size = min(data.check_count("batch_size", batch_size), len(x))
     dropout = default_dropout(len(x)) if dropout is None else dropout
     iterations = _iterations(epochs, iterations, math.ceil(len(x) / batch_size))
     _check_dropout(dropout)
-    seed = data.fixed_seed(seed)
     inputs = keras.Input(encoder.input_shape[1:])
-    noisy = keras.layers.Dropout(dropout, seed=seed)(inputs) if dropout else inputs
+    noisy = keras.layers.Dropout(dropout, seed=data.fixed_seed(seed))(inputs) if dropout else inputs
     autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
     if autoencoder.output_shape[1:] != encoder.input_shape[1:]:
         raise ValueError(
@@ -147,19 +148,24 @@ def pretrain_layerwise(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
+    check_encoder(encoder)
     x = data.check_rows(x, encoder.input_shape[1:])
     batch_size = min(data.check_count("batch_size", batch_size), len(x))
-    data.check_count("iterations", iterations)
-    data.check_count("finetune_iterations", finetune_iterations)
+    iterations = data.check_count("iterations", iterations)
+    finetune_iterations = data.check_count("finetune_iterations", finetune_iterations)
     _check_dropout(dropout)
     pairs = _mirrored_layers(encoder, decoder)
     pattern = keras.saving.serialize_keras_object(optimizer or paper_optimizer())
-    seed = data.fixed_seed(seed)
+    stages = len(pairs) + 1
+    if seed is None:
+        seeds = [None] * stages
+    else:
+        seeds = np.random.SeedSequence(data.fixed_seed(seed)).generate_state(stages).tolist()
     histories = []
     for position, (encoding, decoding) in enumerate(pairs):
         below = encoder.layers[:position]
         with _frozen(below):
-            model = _pair_autoencoder(encoder.input_shape[1:], below, encoding, decoding, dropout, seed + position)
+            model = _pair_autoencoder(encoder.input_shape[1:], below, encoding, decoding, dropout, seeds[position])
             model.compile(keras.saving.deserialize_keras_object(pattern), least_squares)
             history = _fit(
                 model,
@@ -168,7 +174,7 @@ def pretrain_layerwise(
                 iterations=iterations,
                 batch_size=batch_size,
                 dropout=dropout,
-                seed=seed + position,
+                seed=seeds[position],
                 path=_checkpoint_path(checkpoint_dir, f"pretraining-pair{position}.h5"),
                 callbacks=callbacks,
                 verbose=verbose,
@@ -183,7 +189,7 @@ def pretrain_layerwise(
         optimizer=keras.saving.deserialize_keras_object(pattern),
         loss=least_squares,
         dropout=0.0,
-        seed=seed + len(pairs),
+        seed=seeds[-1],
         checkpoint_dir=checkpoint_dir,
         callbacks=callbacks,
         verbose=verbose,
@@ -243,7 +249,7 @@ def _fit(model, x, target, *, iterations, batch_size, dropout, seed, path, callb
         {
             "kind": "pretraining",
             "data": data.fingerprint(x),
-            "weights": [list(weight.shape) for weight in model.weights],
+            "layers": architecture(model),
             "iterations": iterations,
             "batch_size": batch_size,
             "dropout": dropout,
@@ -253,7 +259,7 @@ def _fit(model, x, target, *, iterations, batch_size, dropout, seed, path, callb
         },
     )
 
-    def epoch(start, steps, callbacks):
+    def epoch(start, steps, seed, callbacks):
         rows = (data.as_batch(x[batch]) for batch in data.shuffled_batches(len(x), batch_size, seed, start))
         return train_batches(model, ((batch, target(batch)) for batch in itertools.islice(rows, steps)), callbacks)
 
@@ -262,6 +268,7 @@ def _fit(model, x, target, *, iterations, batch_size, dropout, seed, path, callb
         epoch,
         iterations=iterations,
         steps_per_epoch=math.ceil(len(x) / batch_size),
+        seed=data.fixed_seed(seed),
         checkpoint=checkpoint,
         callbacks=callbacks,
         verbose=verbose,
@@ -273,8 +280,9 @@ def _pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
     inputs = hidden = keras.Input(row_shape)
     for layer in below:
         hidden = layer(hidden)
+    seed = data.fixed_seed(seed)
     noisy = keras.layers.Dropout(dropout, seed=seed)(hidden)
-    code = keras.layers.Dropout(dropout, seed=seed + 1)(encoding(noisy))
+    code = keras.layers.Dropout(dropout, seed=seed ^ 1)(encoding(noisy))
     return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
 
 

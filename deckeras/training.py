@@ -13,6 +13,7 @@ def train(
     *,
     iterations,
     steps_per_epoch,
+    seed,
     converged=None,
     checkpoint=None,
     checkpoint_every=1,
@@ -24,15 +25,17 @@ def train(
 
     Args:
         model: compiled and built `keras.Model`.
-        epoch: function of (start, steps, callbacks) that trains the iterations from `start` to `start + steps` and
-            returns the logs, a dict from name to float with at least "loss".
+        epoch: function of (start, steps, seed, callbacks) that trains the iterations from `start` to `start + steps`
+            and returns the logs, a dict from name to float with at least "loss".
         iterations: int, the number of batches in all.
         steps_per_epoch: int, the batches between two calls of the callbacks' `on_epoch_end`. The last epoch is shorter
             where `iterations` is no multiple of it.
-        converged: function of the logs that says whether to stop, default None (never).
+        seed: int of the order of the rows. A training that goes on keeps the one that it began with.
+        converged: function of the logs that says whether to stop, default None (never). Without one, a training that
+            a callback stopped has ended; with one, calling again goes on with it.
         checkpoint: `Checkpoint`, default None. What it holds is restored first.
-        checkpoint_every: int, default 1. Epochs between two writes. The end is always written.
-        callbacks: list of Keras callbacks.
+        checkpoint_every: int, default 1. Epochs between two writes. Start and end are always written.
+        callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
         verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
         started: float, default now. The `time.perf_counter()` from which on the time counts.
 
@@ -47,39 +50,56 @@ def train(
     history = keras.callbacks.History()
     verbose = 1 if verbose == "auto" else verbose
     callbacks = keras.callbacks.CallbackList(
-        [*(callbacks or []), history],  # last, since callbacks may add to the logs
+        [*keras.tree.flatten(callbacks or []), history],  # last, since callbacks may add to the logs
         add_progbar=verbose != 0,
         model=model,
         verbose=verbose,
         epochs=math.ceil(iterations / steps_per_epoch),
         steps=steps_per_epoch,
     )
-    state = checkpoint and checkpoint.restore()
-    state = state or {"iteration": 0, "history": {}, "seconds": 0.0}
-    iteration, logs = state["iteration"], state["history"]
-    seconds = state["seconds"]
-    started -= seconds
-    count = len(next(iter(logs.values()), []))
-    done = bool(converged and count and converged({name: values[-1] for name, values in logs.items()}))
+    state = {"iteration": 0, "seed": seed, "history": {}, "seconds": 0.0, "stopped": False}
+    restored = checkpoint and checkpoint.restore()
+    if restored:
+        state = restored
+    elif checkpoint:
+        checkpoint.save(state)  # so that a run interrupted before its next write begins as this one did
+    logs = {name: values[-1] for name, values in state["history"].items()}
+    count = len(next(iter(state["history"].values()), []))
+    done = bool(logs and converged(logs)) if converged else state["stopped"]
+    started -= state["seconds"]
+
+    def ended():
+        return done or state["iteration"] >= iterations or model.stop_training
 
     model.stop_training = False
     callbacks.on_train_begin()
-    history.history, history.epoch = logs, list(range(count))
-    while iteration < iterations and not done and not model.stop_training:
-        steps = min(steps_per_epoch, iterations - iteration)
+    history.history, history.epoch = state["history"], list(range(count))
+    while not ended():
+        start, steps = state["iteration"], min(steps_per_epoch, iterations - state["iteration"])
         callbacks.on_epoch_begin(count)
-        logs = epoch(iteration, steps, callbacks)
+        logs = epoch(start, steps, state["seed"], callbacks)
         if _diverged(model, logs):
-            raise FloatingPointError(_divergence_message(model, iteration, steps, checkpoint))
+            raise FloatingPointError(_divergence_message(model, start, steps, checkpoint))
+        known = set(history.history)
         callbacks.on_epoch_end(count, logs)
-        iteration, count = iteration + steps, count + 1
+        count += 1
+        _fill_gaps(history.history, known, count)
         done = bool(converged and converged(logs))
-        seconds = time.perf_counter() - started
-        last = done or iteration >= iterations or model.stop_training
-        if checkpoint and (last or count % checkpoint_every == 0):
-            checkpoint.save({"iteration": iteration, "history": history.history, "seconds": seconds})
-    callbacks.on_train_end()
-    history.seconds = seconds
+        state = {
+            **state,
+            "iteration": start + steps,
+            "history": history.history,
+            "seconds": time.perf_counter() - started,
+            "stopped": model.stop_training,
+        }
+        if ended():
+            model.optimizer.finalize_variable_values(model.trainable_variables)  # where it keeps averages of them
+        elif checkpoint and count % checkpoint_every == 0:
+            checkpoint.save(state)
+    callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
+    if checkpoint and state is not restored:
+        checkpoint.save(state)
+    history.seconds = state["seconds"]
     return history
 
 
@@ -97,9 +117,17 @@ def train_batches(model, batches, callbacks):
     history = []
     for step, (x, y) in enumerate(batches):
         callbacks.on_train_batch_begin(step)
+        model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
         history.append(model.train_on_batch(x, y, return_dict=True))
         callbacks.on_train_batch_end(step, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
+
+
+def _fill_gaps(history, known, count):
+    """Fill up with NaN what was not logged in each epoch, such as scores where only a part of the runs had labels."""
+    for name, values in history.items():
+        gap = [math.nan] * (count - len(values))
+        history[name] = values + gap if name in known else gap + values
 
 
 def _diverged(model, logs):
@@ -111,8 +139,8 @@ def _divergence_message(model, iteration, steps, checkpoint):
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     message = (
         f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}, at a "
-        f"learning rate of {rate:g}. Compile with a lower learning rate or with clipnorm=1.0, and check the scale of x."
+        f"learning rate of {rate:g}. Give the optimizer a lower rate or clipnorm=1.0, and check the scale of x."
     )
     if checkpoint is None or checkpoint.restore() is None:
         return message
-    return f"{message} The weights are back at the last checkpoint, {checkpoint.path!r}; training again goes on there."
+    return f"{message} The weights are back at those of the last checkpoint, {checkpoint.path!r}."

@@ -58,7 +58,8 @@ def test_optimizer_compiled_anew_keeps_its_settings(model, tmp_path):
     checkpoint.save({})
     weights = model.get_weights()
     model.compile(keras.optimizers.Adam(0.001), "mse")
-    Checkpoint(tmp_path / "a.h5", model, {}).restore()
+    with pytest.warns(UserWarning, match="written with another optimizer, so this one starts afresh"):
+        Checkpoint(tmp_path / "a.h5", model, {}).restore()
     assert_same(model.get_weights(), weights)
     assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.001)
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 0
@@ -195,8 +196,8 @@ def test_killed_and_resumed_ends_with_the_weights_of_a_whole_run(kind, where, tm
     assert not list(killed.glob("*.tmp*"))
 
 
-def small_fit(x, directory, n_clusters=3, units=(16, 2), **options):
-    model = DEC(dense_autoencoder(x.shape[1], units=units)[0], n_clusters)
+def small_fit(x, directory, n_clusters=3, units=(16, 2), activation="relu", **options):
+    model = DEC(dense_autoencoder(x.shape[1], units=units, activation=activation)[0], n_clusters)
     options = {"update_interval": 5, "max_iterations": 10, "tol": 0, "verbose": 0, **options}
     model.fit(x, checkpoint_dir=directory, **options)
     return model
@@ -208,7 +209,8 @@ def small_fit(x, directory, n_clusters=3, units=(16, 2), **options):
         ({"rows": 200}, "data.n_samples: 300 in the file, 200 here"),
         ({"shift": 1.0}, r"data.checksum: \d+ in the file, \d+ here"),
         ({"n_clusters": 4}, "n_clusters: 3 in the file, 4 here"),
-        ({"units": (12, 2)}, r"encoder: \[\[8, 16\].* in the file, \[\[8, 12\].* here"),
+        ({"units": (12, 2)}, r"encoder: .*\[8, 16\].* in the file, .*\[8, 12\].* here"),
+        ({"activation": "tanh"}, "encoder: .*relu.* in the file, .*tanh.* here"),
         ({"seed": 1}, "seed: 0 in the file, 1 here"),
     ],
 )
@@ -230,6 +232,86 @@ def test_fit_goes_on_where_it_stopped(blobs, tmp_path):
     assert_same(resumed.get_weights(), whole.get_weights())
     assert len(resumed.history.history["loss"]) == 6
     assert resumed.history.history == whole.history.history
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C after so many batches; once."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+class Disturb(keras.callbacks.Callback):
+    """Moves a weight after each interval, as one that places lost centroids anew would."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.centroids = self.model.centroids + 0.05
+
+
+def halve(epoch, rate):
+    return 0.1 * 0.5**epoch
+
+
+@pytest.mark.parametrize("interrupted_after", [3, 13, 22])
+@pytest.mark.parametrize("kind", ["plain", "learning rate", "weights", "no seed", "dropout and batch statistics"])
+def test_calling_fit_again_after_ctrl_c_ends_as_if_nothing_had_happened(blobs, tmp_path, kind, interrupted_after):
+    """In one process, with the model as it was left: what a notebook does whose cell is run again."""
+    x, _ = blobs
+    callbacks = {"learning rate": [keras.callbacks.LearningRateScheduler(halve)], "weights": [Disturb()]}.get(kind, [])
+    layers = [keras.layers.Dense(16), keras.layers.BatchNormalization(), keras.layers.Dropout(0.3, seed=1)]
+    layers = layers if kind == "dropout and batch statistics" else [keras.layers.Dense(16)]
+    encoder = keras.Sequential([keras.Input((8,)), *layers, keras.layers.Dense(2)])
+    start = encoder.get_weights()
+    options = {"update_interval": 5, "max_iterations": 30, "tol": 0, "verbose": 0}
+    options |= {"seed": None, "centroids": np.eye(3, 2)} if kind == "no seed" else {}
+    interrupted = DEC(encoder, 3)
+    options |= {"checkpoint_dir": tmp_path, "checkpoint_every": 2}
+    interrupt = Interrupt(interrupted_after)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.fit(x, **options, callbacks=[*callbacks, interrupt])
+    drawn = json.loads(h5py.File(tmp_path / "checkpoint.h5").attrs["state"])["seed"]
+    interrupted.fit(x, **options, callbacks=callbacks)
+
+    expected = interrupted.get_weights()
+    encoder.set_weights(start)
+    for layer in encoder.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([1, 0])
+    whole = DEC(encoder, 3)
+    whole.fit(x, **{**options, "seed": drawn, "checkpoint_dir": None}, callbacks=callbacks)
+    assert_same(whole.get_weights(), expected)
+    assert int(keras.ops.convert_to_numpy(interrupted.optimizer.iterations)) == 30
+
+
+def test_best_weights_that_a_callback_puts_back_are_saved(blobs, tmp_path):
+    x, _ = blobs
+    stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=1, restore_best_weights=True)
+    model = small_fit(x, tmp_path, max_iterations=500, callbacks=[stop])
+    again = small_fit(x, tmp_path, max_iterations=5)
+    assert_same(again.get_weights(), model.get_weights())
+
+
+def test_numpy_integers_are_integers(blobs, tmp_path):
+    x, _ = blobs
+    options = {"seed": np.int64(3), "update_interval": np.int64(5), "checkpoint_every": np.int32(1)}
+    small_fit(x, tmp_path, **options, max_iterations=np.int64(10))
+    resumed = small_fit(x, tmp_path, **options, max_iterations=np.int64(20))
+    assert len(resumed.history.history["loss"]) == 4
+
+
+def test_scores_of_a_run_without_labels_are_unknown(blobs, tmp_path):
+    x, y = blobs
+    small_fit(x, tmp_path, max_iterations=10)
+    small_fit(x, tmp_path, y=y, max_iterations=20)
+    history = small_fit(x, tmp_path, max_iterations=25).history.history
+    assert all(len(values) == 5 for values in history.values())
+    np.testing.assert_array_equal(np.isnan(history["acc"]), [True, True, False, False, True])
 
 
 def test_finished_fit_is_not_repeated(blobs, tmp_path):

@@ -124,6 +124,7 @@ def test_rows_of_any_kind(make, blobs, kind):
 
 def test_prediction_refuses_bad_rows(make):
     model = make()
+    model.centroids = CENTROIDS
     for method in (model.predict, model.predict_clusters, model.embed):
         with pytest.raises(ValueError, match=r"Each row of x should be of shape \(8,\)"):
             method(np.zeros((5, 7)), verbose=0)
@@ -155,11 +156,14 @@ def test_one_interval_by_hand(make, blobs):
     hand.centroids = CENTROIDS
     hand.compile()
     batches = data.shuffled_batches(len(x), 64, 3)
-    for _ in range(2):
+    for interval in range(2):
         p = target_distribution(hand.predict(x, verbose=0))
+        losses = []
         for _ in range(4):
             batch = next(batches)
-            hand.train_on_batch(x[batch], p[batch])
+            hand.reset_metrics()
+            losses.append(float(hand.train_on_batch(x[batch], p[batch])))
+        assert model.history.history["loss"][interval] == pytest.approx(np.mean(losses), rel=1e-5)
     assert_same(model, hand)
 
 
@@ -395,10 +399,20 @@ def test_callbacks_can_stop_and_set_the_learning_rate(make, blobs, tmp_path):
     assert len(fit(model, blobs[0], max_iterations=20, checkpoint_dir=tmp_path).history["loss"]) == 4
 
 
-def test_early_stopping_works(make, blobs):
+def test_one_callback_needs_no_list(make, blobs):
     stop = keras.callbacks.EarlyStopping("changed", mode="min", patience=2)
-    history = fit(make(), blobs[0], callbacks=[stop], max_iterations=500)
+    history = fit(make(), blobs[0], callbacks=stop, max_iterations=500)
     assert len(history.history["loss"]) < 20
+
+
+def test_averages_of_the_weights_are_what_is_left(make, blobs):
+    """An optimizer with `use_ema` keeps averages, and Keras puts them in place at the end of `fit`."""
+    x, _ = blobs
+    model = make()
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9))
+    fit(model, x, centroids=CENTROIDS)
+    averages = model.optimizer._model_variables_moving_average
+    np.testing.assert_array_equal(model.centroids, keras.ops.convert_to_numpy(averages[-1]))
 
 
 def test_progress_bar(make, blobs, capsys):
@@ -440,6 +454,7 @@ def test_mixed_precision_trains_to_the_same_clusters(make, blobs):
         ({"x": np.zeros((2, 8))}, ValueError, "x should have at least 3 rows. Received: 2"),
         ({"x": np.zeros((9, 7))}, ValueError, r"should be of shape \(8,\).* Received: x of shape \(9, 7\)"),
         ({"y": np.zeros(299)}, ValueError, r"y should hold one label for each of the 300 rows.*\(299,\)"),
+        ({"y": np.full(300, np.nan)}, ValueError, "y should have a label for every row. Received: nan in row 0"),
         ({"y": np.zeros((300, 1))}, ValueError, r"y should hold one label .*\(300, 1\)"),
         ({"tol": 1.0}, ValueError, "tol should be from 0 to below 1.* Received: tol=1.0"),
         ({"tol": -0.1}, ValueError, "tol should be from 0 to below 1.* Received: tol=-0.1"),
@@ -471,7 +486,7 @@ def test_bad_n_clusters(encoder, n_clusters):
 
 
 def test_bad_alpha(encoder):
-    with pytest.raises(ValueError, match="alpha should be a positive, finite number. Received: alpha=0"):
+    with pytest.raises(ValueError, match="alpha should be a positive number up to .* Received: alpha=0"):
         DEC(encoder, 3, alpha=0)
 
 
@@ -482,6 +497,8 @@ def test_bad_encoder():
         DEC(keras.Sequential([keras.layers.Dense(2)]), 3)
     with pytest.raises(ValueError, match=r"outputs of shape \[\(None, 6, 6, 2\)\]. End it with keras.layers.Flatten"):
         DEC(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]), 3)
+    with pytest.raises(ValueError, match=r"outputs of shape \[\(None, None\)\]"):
+        DEC(keras.Sequential([keras.Input((None,)), keras.layers.Activation("relu")]), 3)
     inputs = keras.Input((4,))
     with pytest.raises(ValueError, match="one input and one output"):
         DEC(keras.Model(inputs, [inputs, inputs]), 3)
@@ -500,7 +517,7 @@ class Explode(keras.callbacks.Callback):
 
 
 def test_divergence_stops_and_says_what_to_do(make, blobs):
-    with pytest.raises(FloatingPointError, match=r"between iterations 5 and 10.* Compile with a lower learning rate"):
+    with pytest.raises(FloatingPointError, match=r"between iterations 5 and 10.* Give the optimizer a lower rate"):
         fit(make(), blobs[0], callbacks=[Explode(1)])
 
 
@@ -508,7 +525,7 @@ def test_divergence_keeps_the_last_good_checkpoint(make, blobs, tmp_path):
     x, _ = blobs
     good, bad = make(), make()
     fit(good, x, max_iterations=10)
-    with pytest.raises(FloatingPointError, match=r"back at the last checkpoint, .*checkpoint\.h5'"):
+    with pytest.raises(FloatingPointError, match=r"back at those of the last checkpoint, .*checkpoint\.h5'"):
         fit(bad, x, callbacks=[Explode(2)], checkpoint_dir=tmp_path, checkpoint_every=1)
     assert_same(bad, good)
     whole = make()
@@ -539,6 +556,21 @@ def test_coinciding_centroids_are_named(make, blobs):
         pytest.warns(UserWarning, match=r"No row was assigned to the clusters \[2\]"),
     ):
         fit(make(), blobs[0], centroids=centroids, max_iterations=1)
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned")
+@pytest.mark.parametrize("offsets", [[0, 1e-6], [0, 1e-6, 2e-6]])
+def test_coinciding_centroids_are_named_even_where_no_others_are(make, blobs, offsets):
+    centroids = np.zeros((len(offsets), 2)) + np.array(offsets)[:, None]
+    model = make(n_clusters=len(offsets))
+    model.compile(keras.optimizers.SGD(0.0))
+    with pytest.warns(UserWarning, match=r"coincide: \[\[0, 1\]"):
+        fit(model, blobs[0], centroids=centroids, max_iterations=1)
+
+
+def test_labels_before_there_are_centroids(make, blobs):
+    with pytest.raises(ValueError, match="centroids are not placed yet. Call fit"):
+        make().predict_clusters(blobs[0], verbose=0)
 
 
 def test_constant_features_do_no_harm(blobs, make):
@@ -612,6 +644,22 @@ def test_config_round_trip(make):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
     assert type(copy) is DEC
     assert copy.get_config() == model.get_config()
+
+
+@pytest.mark.parametrize("name", ["dec.h5", "dec.keras"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_frozen_centroids_and_dtype_are_kept(tmp_path, name):
+    keras.config.set_dtype_policy("float64")
+    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+    model.clustering.trainable = False
+    model.compile()
+    keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / name)
+    loaded = keras.models.load_model(tmp_path / name)
+    assert not loaded.clustering.trainable
+    assert loaded.encoder.trainable
+    assert loaded.clustering.clusters.dtype == "float64"
+    assert len(loaded.optimizer.variables) == len(model.optimizer.variables)
 
 
 def test_import_adds_nothing_heavy_to_keras(run_python):

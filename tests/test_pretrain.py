@@ -79,15 +79,17 @@ def test_iterations_instead_of_epochs(blobs, pair):
     assert len(history.history["loss"]) == 2  # a pass is five batches
 
 
-def test_dropout_makes_the_loss_larger_but_not_the_target_noisy(blobs):
+def test_dropout_disturbs_the_input_and_not_what_is_to_be_reconstructed(blobs):
+    """A pair that hands its input through loses the share of the squares that was dropped, scaled up or set to 0."""
     x, _ = blobs
-    losses = []
-    for dropout in (0.0, 0.5):
-        models = dense_autoencoder(8, units=(16, 2))
-        frozen = keras.optimizers.SGD(0.0)
-        history = pretrain_autoencoder(*models, x, epochs=1, optimizer=frozen, dropout=dropout, verbose=0)
-        losses.append(history.history["loss"][0])
-    assert losses[1] != losses[0]
+    encoder, decoder = dense_autoencoder(8, units=(8,))
+    for model in (encoder, decoder):
+        model.set_weights([np.eye(8), np.zeros(8)])
+    options = {"iterations": 50, "optimizer": keras.optimizers.SGD(0.0), "verbose": 0}
+    assert pretrain_autoencoder(encoder, decoder, x, dropout=0.0, **options).history["loss"][0] < 1e-10
+    history = pretrain_autoencoder(encoder, decoder, x, dropout=0.2, **options)
+    # A value v becomes 0 with probability 0.2, else v / 0.8: the mean of the squares is v^2 (0.2 + 0.8 (1/0.8 - 1)^2).
+    assert np.mean(history.history["loss"]) == pytest.approx(np.mean(x**2) * 0.25, rel=0.05)
 
 
 def test_finished_pretraining_is_loaded(blobs, tmp_path):
@@ -100,6 +102,34 @@ def test_finished_pretraining_is_loaded(blobs, tmp_path):
     assert again.history == history.history
     assert again.seconds == history.seconds > 0
     assert_same(weights(*second), weights(*first))
+
+
+def test_pretraining_that_a_callback_stopped_is_finished(blobs, tmp_path):
+    x, _ = blobs
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True))
+    options = {"epochs": 9, "checkpoint_dir": tmp_path, "verbose": 0}
+    first, second, batches = *(dense_autoencoder(8, units=(16, 2), seed=seed) for seed in (1, 2)), Batches()
+    pretrain_autoencoder(*first, x, callbacks=stop, **options)
+    history = pretrain_autoencoder(*second, x, callbacks=batches, **options)
+    assert batches.count == 0
+    assert len(history.history["loss"]) == 1
+    assert_same(weights(*second), weights(*first))
+
+
+def test_pretraining_without_a_seed_is_loaded_too(blobs, tmp_path):
+    x, _ = blobs
+    options = {"seed": None, "checkpoint_dir": tmp_path, "verbose": 0}
+    first, second = (dense_autoencoder(8, units=(16, 2), seed=seed) for seed in (1, 2))
+    pretrain_autoencoder(*first, x, epochs=2, **options)
+    pretrain_autoencoder(*second, x, epochs=2, **options)
+    assert_same(weights(*second), weights(*first))
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, None])
+def test_any_seed_does_for_every_stage(blobs, seed):
+    models = dense_autoencoder(8, units=(16, 4, 2))
+    stages = pretrain_layerwise(*models, blobs[0], iterations=1, finetune_iterations=1, seed=seed, verbose=0)
+    assert len(stages) == 4
 
 
 @pytest.mark.parametrize(
@@ -187,18 +217,17 @@ def test_a_pair_minimises_half_the_squared_error_of_what_lies_below(blobs, pair)
     assert stages[3].history["loss"][0] == pytest.approx(whole, rel=1e-5)
 
 
-def test_layerwise_dropout_is_on_both_layers_of_a_pair_and_off_in_fine_tuning(blobs, pair):
-    x, _ = blobs
-    still = keras.optimizers.SGD(0.0)
-    losses = {}
-    for dropout in (0.0, 0.4):
-        models = dense_autoencoder(8, units=(16, 4, 2), seed=3)
-        stages = pretrain_layerwise(
-            *models, x, iterations=1, finetune_iterations=1, optimizer=still, dropout=dropout, verbose=0
-        )
-        losses[dropout] = [history.history["loss"][0] for history in stages]
-    assert all(a != b for a, b in zip(losses[0.0][:3], losses[0.4][:3], strict=True))
-    assert losses[0.0][3] == losses[0.4][3]
+def test_layerwise_dropout_is_on_both_layers_of_a_pair_and_off_in_fine_tuning():
+    """A pair that hands ones through: each survives two dropouts of 0.2, so 64 % of them, at 1 / 0.64."""
+    x = np.ones((500, 8))
+    encoder, decoder = dense_autoencoder(8, units=(8,))
+    for model in (encoder, decoder):
+        model.set_weights([np.eye(8), np.zeros(8)])
+    options = {"iterations": 20, "finetune_iterations": 20, "optimizer": keras.optimizers.SGD(0.0), "verbose": 0}
+    denoising, fine_tuning = pretrain_layerwise(encoder, decoder, x, dropout=0.2, **options)
+    expected = 8 / 2 * (0.36 + 0.64 * (1 / 0.64 - 1) ** 2)
+    assert np.mean(denoising.history["loss"]) == pytest.approx(expected, rel=0.03)
+    assert np.mean(fine_tuning.history["loss"]) < 1e-10
 
 
 def test_layerwise_learns_from_the_papers_initial_weights(blobs):
@@ -271,9 +300,9 @@ def test_divergence_keeps_the_last_checkpoint(blobs, tmp_path):
             if epoch == 2:
                 self.model.optimizer.learning_rate = 1e30
 
-    options = {"epochs": 5, "optimizer": keras.optimizers.SGD(0.01), "checkpoint_dir": tmp_path, "verbose": 0}
-    with pytest.raises(FloatingPointError, match=r"NaN or infinite between iterations 4 and 6.*back at the last check"):
-        pretrain_autoencoder(*models, x, **options, callbacks=[Explode()])
+    options = {"epochs": 5, "batch_size": 150, "optimizer": keras.optimizers.SGD(0.01), "verbose": 0}
+    with pytest.raises(FloatingPointError, match=r"NaN or infinite between iterations 4 and 6.*those of the last check"):
+        pretrain_autoencoder(*models, x, **options, checkpoint_dir=tmp_path, callbacks=[Explode()])
     assert all(np.isfinite(weight).all() for weight in weights(*models))
 
 
@@ -321,6 +350,12 @@ def test_decoder_of_another_width(blobs):
         pretrain_autoencoder(encoder, decoder, x, verbose=0)
     with pytest.raises(ValueError, match="mirror each other"):
         pretrain_layerwise(encoder, decoder, x, verbose=0)
+
+
+def test_encoder_that_does_not_know_its_inputs(blobs, pair):
+    encoder = keras.Sequential([keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="should know its inputs"):
+        pretrain_autoencoder(encoder, pair[1], blobs[0], verbose=0)
 
 
 def test_rows_of_another_width(blobs, pair):
