@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 
+from deckeras.augmentation import image_augmentation
 from deckeras.autoencoder import dense_autoencoder
 from deckeras.clustering import ClusteringLayer
 from deckeras.dec_keras import load_dec_keras_weights
@@ -18,6 +19,7 @@ __all__ = [
     "datasets",
     "default_update_interval",
     "dense_autoencoder",
+    "image_augmentation",
     "kmeans_centroids",
     "load_dec_keras_weights",
     "metrics",

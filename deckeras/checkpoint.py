@@ -4,7 +4,8 @@ A file is whole or absent: it is written beside its target and renamed over it. 
 data, the shapes, what else must not change), and is refused by a training with another.
 
 Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
-groups `model` and `optimizer` with one data set for each variable, named by its position, its Keras path in `path`.
+groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras path in
+`path`.
 """
 
 import contextlib
@@ -66,10 +67,9 @@ def architecture(model):
     return layers
 
 
-def optimizer_settings(optimizer):
-    """JSON-able settings of an optimizer, equal for any two that train alike."""
-    settings = json.loads(json.dumps(keras.saving.serialize_keras_object(optimizer)))
-    return _without_names(settings)
+def settings(keras_object):
+    """JSON-able settings of a layer or an optimizer, equal for any two that work alike."""
+    return _without_names(json.loads(json.dumps(keras.saving.serialize_keras_object(keras_object))))
 
 
 class Checkpoint:
@@ -79,16 +79,18 @@ class Checkpoint:
         path: str or path of the .h5 file.
         model: compiled `keras.Model` with its weights built.
         identity: JSON-able dict of what the training is; a file with another is refused.
-        optimizer: `optimizer_settings` under which the model was compiled, default None: those that it has now.
+        optimizer: `settings` under which the model was compiled, default None: those that it has now.
+        others: list of further Keras variables that training changes, default none.
     """
 
-    def __init__(self, path, model, identity, optimizer=None):
+    def __init__(self, path, model, identity, optimizer=None, others=()):
         self.path = os.fspath(path)
         self.model = model
         self.identity = json.loads(json.dumps(identity))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self.optimizer = optimizer or optimizer_settings(model.optimizer)
+        self.others = list(others)
+        self.optimizer = optimizer or settings(model.optimizer)
 
     def exists(self):
         """Whether there is a file to go on from."""
@@ -105,6 +107,7 @@ class Checkpoint:
             for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
                 file.attrs[name] = json.dumps(value, default=float)  # callbacks may log NumPy numbers
             _write_variables(file.create_group("model"), self.model.variables)
+            _write_variables(file.create_group("others"), self.others)
             _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
 
     def restore(self):
@@ -123,10 +126,10 @@ class Checkpoint:
         """
         if not self.exists():
             return None
-        model, optimizer = self.model.variables, self.model.optimizer.variables
+        variables, optimizer = self.model.variables + self.others, self.model.optimizer.variables
         with self._open() as file:
             self._check(json.loads(file.attrs["identity"]))
-            values = self._read(file["model"], model)
+            values = self._read(file["model"], self.model.variables) + self._read(file["others"], self.others)
             if json.loads(file.attrs["optimizer"]) == self.optimizer:
                 values += self._read(file["optimizer"], optimizer)
             else:
@@ -137,7 +140,7 @@ class Checkpoint:
                     stacklevel=4,
                 )
             state = json.loads(file.attrs["state"])
-        for variable, value in zip(model + optimizer, values, strict=False):
+        for variable, value in zip(variables + optimizer, values, strict=False):
             variable.assign(value)
         return state
 
@@ -181,11 +184,11 @@ class Checkpoint:
         return values
 
 
-def _without_names(settings):
+def _without_names(config):
     """Leave out the names, which Keras numbers anew for each instance (`sgd`, `sgd_1`)."""
-    if not isinstance(settings, dict):
-        return settings
-    return {key: _without_names(value) for key, value in settings.items() if key != "name"}
+    if not isinstance(config, dict):
+        return config
+    return {key: _without_names(value) for key, value in config.items() if key != "name"}
 
 
 def _differences(found, expected, path=""):

@@ -13,8 +13,9 @@ import numpy as np
 from keras import ops
 
 from deckeras import data
+from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder
-from deckeras.checkpoint import Checkpoint, architecture, optimizer_settings, prepare_directory
+from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters
 from deckeras.initialization import kmeans_centroids
 from deckeras.target import target_distribution
@@ -107,7 +108,7 @@ class DEC(keras.Model):
         # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
         self.optimizer.build(self.trainable_variables)
         # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
-        self._optimizer_settings = optimizer_settings(self.optimizer)
+        self._optimizer_settings = settings(self.optimizer)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -123,6 +124,7 @@ class DEC(keras.Model):
         tol=1e-3,
         centroids=None,
         n_init=20,
+        augment=None,
         seed=0,
         checkpoint_dir=None,
         checkpoint_every=5,
@@ -149,6 +151,8 @@ class DEC(keras.Model):
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of k-means, for
                 a training that begins.
             n_init: int, default 20 as in the paper. Restarts of k-means.
+            augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
+                `image_augmentation`; default None. The target always comes from the rows as they are.
             seed: int, default 0. Decides k-means and the order of the rows; None draws fresh ones.
             checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
             checkpoint_every: int, default 5. Updates between two writes of the checkpoint; the start and the end are
@@ -185,14 +189,15 @@ class DEC(keras.Model):
             raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={tol!r}")
         if not self.compiled:
             self.compile()
-        checkpoint = self._checkpoint(checkpoint_dir, x, seed)
+        augmenter = Augmenter(augment, x.shape[1:])
+        checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter)
         if not (checkpoint and checkpoint.exists()):
             if centroids is not None:
                 self.centroids = centroids
             elif not self.centroids.any():
                 self.initialize_centroids(x, n_init=n_init, seed=seed)
 
-        alternation = _Alternation(self, x, y, batch_size)
+        alternation = _Alternation(self, x, y, batch_size, augmenter)
         history = train(
             self,
             alternation.epoch,
@@ -289,7 +294,7 @@ class DEC(keras.Model):
             return data.Rows(x, batch_size or data.predict_batch_size(largest))
         return x
 
-    def _checkpoint(self, directory, x, seed):
+    def _checkpoint(self, directory, x, seed, augmenter):
         if directory is None:
             return None
         prepare_directory(directory)
@@ -299,9 +304,11 @@ class DEC(keras.Model):
             "encoder": architecture(self.encoder),
             "n_clusters": self.n_clusters,
             "alpha": self.alpha,
+            "augment": augmenter.settings,
             "seed": seed,
         }
-        return Checkpoint(os.path.join(directory, "checkpoint.h5"), self, identity, self._optimizer_settings)
+        path = os.path.join(directory, "checkpoint.h5")
+        return Checkpoint(path, self, identity, self._optimizer_settings, augmenter.variables)
 
 
 # Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
@@ -311,8 +318,8 @@ keras.saving.get_custom_objects()["DEC"] = DEC
 class _Alternation:
     """One interval after another: target from every row's assignment, batches towards it, assignment anew."""
 
-    def __init__(self, model, x, y, batch_size):
-        self.model, self.x, self.y, self.batch_size = model, x, y, batch_size
+    def __init__(self, model, x, y, batch_size, augmenter):
+        self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
         self.rows = model._rows(x)
         self.q = self.weights = None
 
@@ -327,8 +334,8 @@ class _Alternation:
         q = self.assign()
         labels, p = q.argmax(axis=1), target_distribution(q)
         batches = data.shuffled_batches(len(self.x), self.batch_size, seed, start)
-        pairs = ((data.as_batch(self.x[batch]), p[batch]) for batch in itertools.islice(batches, steps))
-        logs = train_batches(self.model, pairs, callbacks)
+        pairs = ((self.augmenter(data.as_batch(self.x[batch])), p[batch]) for batch in batches)
+        logs = train_batches(self.model, itertools.islice(pairs, steps), callbacks)
         new_labels = self.assign().argmax(axis=1)
         logs["changed"] = float(np.mean(new_labels != labels))
         if self.y is not None:

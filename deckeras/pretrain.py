@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from deckeras import data
+from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder
-from deckeras.checkpoint import Checkpoint, architecture, optimizer_settings, prepare_directory
+from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.training import train, train_batches
 
 
@@ -24,7 +25,8 @@ def pretrain_autoencoder(
     batch_size=None,
     optimizer=None,
     loss="mse",
-    dropout=None,
+    augment=None,
+    dropout=0.0,
     seed=0,
     checkpoint_dir=None,
     callbacks=None,
@@ -41,8 +43,10 @@ def pretrain_autoencoder(
         batch_size: int, default `default_batch_size(n)`: 256 as in the paper, less for few rows. At most n are taken.
         optimizer: Keras optimizer or its name; its learning rate may be a schedule. Default: `default_optimizer`.
         loss: Keras loss, default `"mse"`.
-        dropout: float in [0, 1), default `default_dropout(n)`: 0.2 for few rows, else 0. The share of input values set
-            to zero in training (a denoising autoencoder); the reconstruction is compared with the whole row.
+        augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
+            `image_augmentation`; default None. The reconstruction is compared with the changed row.
+        dropout: float in [0, 1), default 0. The share of input values set to zero in training (a denoising
+            autoencoder); the reconstruction is compared with the whole row.
         seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
         checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
             run that was interrupted goes on, and one that has finished is loaded and not repeated.
@@ -69,7 +73,6 @@ def pretrain_autoencoder(
     x = data.check_rows(x, encoder.input_shape[1:])
     batch_size = default_batch_size(len(x)) if batch_size is None else batch_size
     batch_size = min(data.check_count("batch_size", batch_size), len(x))
-    dropout = default_dropout(len(x)) if dropout is None else dropout
     iterations = _iterations(epochs, iterations, math.ceil(len(x) / batch_size))
     _check_dropout(dropout)
     inputs = keras.Input(encoder.input_shape[1:])
@@ -85,6 +88,7 @@ def pretrain_autoencoder(
         autoencoder,
         x,
         lambda rows: rows,
+        augment,
         iterations=iterations,
         batch_size=batch_size,
         dropout=dropout,
@@ -104,6 +108,7 @@ def pretrain_layerwise(
     finetune_iterations=100_000,
     batch_size=256,
     optimizer=None,
+    augment=None,
     dropout=0.2,
     seed=0,
     checkpoint_dir=None,
@@ -126,7 +131,7 @@ def pretrain_layerwise(
         optimizer: Keras optimizer, used as a pattern: each stage starts with a fresh copy. Default:
             `paper_optimizer()`.
         dropout: float in [0, 1), default 0.2 as in the paper.
-        seed, callbacks, verbose: as in `pretrain_autoencoder`.
+        augment, seed, callbacks, verbose: as in `pretrain_autoencoder`.
         checkpoint_dir: directory, default None. Each stage is kept in a file of its own there, `pretraining-pair0.h5`
             and so on to `pretraining.h5`: finished stages are loaded, an interrupted one goes on.
 
@@ -171,6 +176,7 @@ def pretrain_layerwise(
                 model,
                 x,
                 lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), rows.dtype),
+                augment,
                 iterations=iterations,
                 batch_size=batch_size,
                 dropout=dropout,
@@ -188,7 +194,7 @@ def pretrain_layerwise(
         batch_size=batch_size,
         optimizer=keras.saving.deserialize_keras_object(pattern),
         loss=least_squares,
-        dropout=0.0,
+        augment=augment,
         seed=seeds[-1],
         checkpoint_dir=checkpoint_dir,
         callbacks=callbacks,
@@ -203,14 +209,6 @@ def default_batch_size(n):
     The default number of epochs is then at least 1,500 steps; a few hundred leave a small data set half learned.
     """
     return min(256, max(16, n // 25))
-
-
-def default_dropout(n):
-    """The share of input values to drop for n rows: 0.2 as in the paper for fewer than 10,000 rows, else none.
-
-    An autoencoder of the default width learns few rows by heart unless they are disturbed.
-    """
-    return 0.2 if n < 10_000 else 0.0
 
 
 def default_optimizer(iterations):
@@ -241,8 +239,9 @@ def least_squares(y_true, y_pred):
     return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2
 
 
-def _fit(model, x, target, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
+def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
     """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
+    augmenter = Augmenter(augment, x.shape[1:])
     checkpoint = path and Checkpoint(
         path,
         model,
@@ -252,16 +251,19 @@ def _fit(model, x, target, *, iterations, batch_size, dropout, seed, path, callb
             "layers": architecture(model),
             "iterations": iterations,
             "batch_size": batch_size,
+            "augment": augmenter.settings,
             "dropout": dropout,
             "seed": seed,
             "loss": keras.saving.serialize_keras_object(keras.losses.get(model.loss)),
-            "optimizer": optimizer_settings(model.optimizer),
+            "optimizer": settings(model.optimizer),
         },
+        others=augmenter.variables,
     )
 
     def epoch(start, steps, seed, callbacks):
-        rows = (data.as_batch(x[batch]) for batch in data.shuffled_batches(len(x), batch_size, seed, start))
-        return train_batches(model, ((batch, target(batch)) for batch in itertools.islice(rows, steps)), callbacks)
+        batches = data.shuffled_batches(len(x), batch_size, seed, start)
+        rows = (augmenter(data.as_batch(x[batch])) for batch in batches)
+        return train_batches(model, ((row, target(row)) for row in itertools.islice(rows, steps)), callbacks)
 
     return train(
         model,

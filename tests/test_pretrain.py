@@ -301,7 +301,7 @@ def test_divergence_keeps_the_last_checkpoint(blobs, tmp_path):
                 self.model.optimizer.learning_rate = 1e30
 
     options = {"epochs": 5, "batch_size": 150, "optimizer": keras.optimizers.SGD(0.01), "verbose": 0}
-    with pytest.raises(FloatingPointError, match=r"NaN or infinite between iterations 4 and 6.*those of the last check"):
+    with pytest.raises(FloatingPointError, match=r"infinite between iterations 4 and 6.*those of the last check"):
         pretrain_autoencoder(*models, x, **options, checkpoint_dir=tmp_path, callbacks=[Explode()])
     assert all(np.isfinite(weight).all() for weight in weights(*models))
 

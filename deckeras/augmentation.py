@@ -1,0 +1,106 @@
+"""Augmentation: random changes of the rows in a batch that leave alone what cluster they belong to."""
+
+import math
+
+import keras
+import numpy as np
+
+from deckeras import data
+from deckeras.checkpoint import settings
+
+
+def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0, seed=0):
+    """Random shifts and rotations of images: an `augment` for `pretrain_autoencoder` and `DEC.fit`.
+
+    Args:
+        image_shape: (height, width) or (height, width, channels) of one image.
+        row_shape: tuple, the shape of a row of x, default None: flat, (height * width * channels,).
+        shift: float from 0 to 1, default 0.1. The largest shift, as a share of height and of width.
+        rotation: float, default 10. The largest rotation, in degrees.
+        seed: int, default 0. The same seed gives the same changes.
+
+    Returns:
+        `keras.Sequential` of Keras preprocessing layers, (n, *row_shape) -> (n, *row_shape). What is moved in from
+        beyond the edge is 0.
+
+    Raises:
+        ValueError: a row does not hold one image.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import image_augmentation
+        >>> augment = image_augmentation((28, 28))
+        >>> augment(np.random.rand(5, 784), training=True).shape
+        TensorShape([5, 784])
+
+    Source: Guo, Zhu, Liu and Yin, "Deep Embedded Clustering with Data Augmentation", ACML 2018, section 4.2.
+    """
+    height, width, *channels = image_shape
+    row_shape = (math.prod(image_shape),) if row_shape is None else tuple(row_shape)
+    if math.prod(row_shape) != math.prod(image_shape):
+        raise ValueError(
+            f"A row should hold one image of shape {tuple(image_shape)}. Received: row_shape={row_shape}, "
+            f"which holds {math.prod(row_shape)} values instead of {math.prod(image_shape)}"
+        )
+    seeds = np.random.SeedSequence(data.fixed_seed(seed)).generate_state(2).tolist()
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(row_shape),
+            layers.Reshape((height, width, *(channels or [1]))),
+            layers.RandomTranslation(shift, shift, fill_mode="constant", seed=seeds[0]),
+            layers.RandomRotation(rotation / 360, fill_mode="constant", seed=seeds[1]),
+            layers.Reshape(row_shape),
+        ],
+        name="image_augmentation",
+    )
+
+
+class Augmenter:
+    """`augment` as a function from batch to batch, with the variables that hold the state of its randomness.
+
+    Args:
+        augment: Keras layer or model, which is called with `training=True`, or function of a batch of rows that
+            returns a batch of the same shape; None leaves the rows as they are.
+        row_shape: tuple, the shape of a row.
+
+    Raises:
+        TypeError: `augment` is none of these.
+    """
+
+    def __init__(self, augment, row_shape):
+        self.variables, self.settings = [], None
+        if augment is None:
+            self._augment = lambda rows: rows
+        elif isinstance(augment, keras.Layer):
+            model = _InTraining(keras.Sequential([keras.Input(row_shape), augment]))
+            self._augment = model.predict_on_batch  # compiled, unlike a plain call
+            self.variables = augment.variables
+            self.settings = [settings(layer) for layer in getattr(augment, "layers", [augment])]
+        elif callable(augment):
+            self._augment = augment
+            self.settings = getattr(augment, "__qualname__", type(augment).__name__)
+        else:
+            raise TypeError(
+                f"augment should be a Keras layer or a function of a batch of rows. Received: {type(augment).__name__}"
+            )
+
+    def __call__(self, rows):
+        augmented = data.as_batch(self._augment(rows))
+        if augmented.shape != rows.shape:
+            raise ValueError(
+                f"augment should keep the shape of a batch, {rows.shape}. Received: {augmented.shape}. "
+                "Images in flat rows need their shape: see deckeras.image_augmentation."
+            )
+        return augmented
+
+
+class _InTraining(keras.Model):
+    """A model that works as it does in training, also where it predicts."""
+
+    def __init__(self, model):
+        super().__init__(name="in_training")
+        self.model = model
+
+    def call(self, inputs):
+        return self.model(inputs, training=True)

@@ -1,0 +1,152 @@
+"""Random changes of images: seeded, of the right size, resumable, and never in the target."""
+
+import keras
+import numpy as np
+import pytest
+
+from deckeras import DEC, dense_autoencoder, image_augmentation, pretrain_autoencoder, pretrain_layerwise
+from deckeras.augmentation import Augmenter
+
+
+@pytest.fixture
+def images():
+    """40 flat images of 8 by 8, dark but for a bright square of four pixels in the middle."""
+    x = np.zeros((40, 8, 8), "float32")
+    x[:, 3:5, 3:5] = 1
+    return x.reshape(40, 64)
+
+
+def centres(rows):
+    """The middle of the brightness of each image: (n, 2)."""
+    pixels = rows.reshape(-1, 8, 8)
+    grid = np.stack(np.meshgrid(np.arange(8), np.arange(8), indexing="ij"), axis=-1)
+    return np.einsum("nhw,hwc->nc", pixels, grid) / pixels.sum(axis=(1, 2))[:, None]
+
+
+def test_shifts_by_up_to_the_given_share(images):
+    moved = Augmenter(image_augmentation((8, 8), shift=0.25, rotation=0), (64,))(np.repeat(images, 20, axis=0))
+    shifts = centres(moved) - centres(images[:1])
+    assert np.abs(shifts).max() == pytest.approx(2, abs=0.1)
+    assert np.abs(shifts.mean(axis=0)).max() < 0.2
+    np.testing.assert_allclose(moved.sum(axis=1), 4, rtol=1e-3)  # moved, not changed
+
+
+def test_rotates_by_up_to_the_given_angle():
+    bar = np.zeros((400, 33, 33), "float32")
+    bar[:, 16, :] = 1
+    augment = Augmenter(image_augmentation((33, 33), shift=0, rotation=20), (33 * 33,))
+    turned = augment(bar.reshape(400, -1)).reshape(400, 33, 33)
+    heights = turned[:, :, 28].argmax(axis=1) - 16  # 12 pixels from the middle
+    angles = np.degrees(np.arctan(heights / 12))
+    assert 15 < np.abs(angles).max() < 23
+    assert angles.min() < -10 < 10 < angles.max()
+
+
+def test_seed_decides(images):
+    first, same, other = (Augmenter(image_augmentation((8, 8), seed=seed), (64,)) for seed in (1, 1, 2))
+    batches = [first(images), first(images)]
+    np.testing.assert_array_equal(batches, [same(images), same(images)])
+    assert not np.allclose(*batches)
+    assert not np.allclose(batches[0], other(images))
+
+
+def test_rows_of_images_keep_their_shape():
+    x = np.random.default_rng(0).random((5, 8, 6, 3)).astype("float32")
+    augment = image_augmentation((8, 6, 3), row_shape=(8, 6, 3))
+    assert Augmenter(augment, (8, 6, 3))(x).shape == x.shape
+    with pytest.raises(ValueError, match=r"one image of shape \(28, 28\). Received: row_shape=\(64,\)"):
+        image_augmentation((28, 28), row_shape=(64,))
+
+
+def test_any_layer_or_function_will_do(images):
+    assert (Augmenter(keras.layers.Dropout(0.5, seed=1), (64,))(images) != images).any()
+    np.testing.assert_array_equal(Augmenter(lambda rows: 2 * rows, (64,))(images), 2 * images)
+    assert Augmenter(None, (64,))(images) is images
+
+
+def test_what_will_not_do(images):
+    with pytest.raises(TypeError, match="augment should be a Keras layer or a function.* Received: str"):
+        Augmenter("flip", (64,))
+    with pytest.raises(ValueError, match=r"keep the shape of a batch, \(40, 64\). Received: \(40, 8, 8\)"):
+        Augmenter(lambda rows: rows.reshape(-1, 8, 8), (64,))(images)
+
+
+def test_pretraining_reconstructs_the_changed_row(images):
+    """A pair that hands its input through is right about it, whatever the change."""
+    encoder, decoder = dense_autoencoder(64, units=(64,))
+    for model in (encoder, decoder):
+        model.set_weights([np.eye(64), np.zeros(64)])
+    seen = []
+
+    def augment(rows):
+        seen.append(rows)
+        return rows + 1
+
+    options = {"epochs": 1, "batch_size": 40, "optimizer": keras.optimizers.SGD(0.0), "verbose": 0}
+    history = pretrain_autoencoder(encoder, decoder, images, augment=augment, **options)
+    np.testing.assert_array_equal(seen, [images])
+    assert history.history["loss"][0] < 1e-10
+
+
+def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_they_are(images):
+    """With a learning rate of 0, q of the clean rows gives every target, and the batches are the changed ones."""
+    x = images + np.random.default_rng(0).normal(size=images.shape).astype("float32")
+    model = DEC(dense_autoencoder(64, units=(8, 2))[0], 2)
+    model.compile(keras.optimizers.SGD(0.0))
+    model.centroids = [[0.5, 0.0], [-0.5, 0.2]]
+    q = model.predict(x, verbose=0)
+    weights = q**2 / q.sum(axis=0)
+    p = weights / weights.sum(axis=1, keepdims=True)
+    batches = []
+    train_on_batch = model.train_on_batch
+    model.train_on_batch = lambda *pair, **options: batches.append(pair) or train_on_batch(*pair, **options)
+    model.fit(x, update_interval=2, max_iterations=4, tol=0, augment=lambda rows: rows + 100, verbose=0)
+    assert len(batches) == 4
+    rows = {(row + 100).tobytes(): target for row, target in zip(x, p, strict=True)}
+    for changed, target in batches:
+        np.testing.assert_allclose([rows[row.tobytes()] for row in changed], target, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stage", ["pretraining", "clustering"])
+def test_resumes_with_the_changes_that_would_have_come(images, tmp_path, stage):
+    x = images + np.random.default_rng(0).normal(size=images.shape).astype("float32")
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def train(directory, callbacks=None):
+        encoder, decoder = dense_autoencoder(64, units=(8, 2))
+        options = {"augment": image_augmentation((8, 8)), "checkpoint_dir": directory, "verbose": 0}
+        if stage == "pretraining":
+            pretrain_autoencoder(encoder, decoder, x, epochs=5, callbacks=callbacks, **options)
+            return encoder.get_weights()
+        model = DEC(encoder, 2)
+        model.fit(x, update_interval=3, max_iterations=15, tol=0, checkpoint_every=1, callbacks=callbacks, **options)
+        return model.get_weights()
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", [Interrupt()])
+    for a, b in zip(train(tmp_path / "parts"), whole, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_other_changes_are_another_training(images, tmp_path):
+    models = dense_autoencoder(64, units=(8, 2))
+    options = {"epochs": 1, "checkpoint_dir": tmp_path, "verbose": 0}
+    pretrain_autoencoder(*models, images, augment=image_augmentation((8, 8)), **options)
+    pretrain_autoencoder(*models, images, augment=image_augmentation((8, 8)), **options)
+    for other in (None, image_augmentation((8, 8), shift=0.2), np.copy):
+        with pytest.raises(ValueError, match="another training. They differ in augment"):
+            pretrain_autoencoder(*models, images, augment=other, **options)
+
+
+def test_layerwise_stages_see_changed_rows(images):
+    seen = []
+    models = dense_autoencoder(64, units=(8, 2))
+    pretrain_layerwise(
+        *models, images, iterations=1, finetune_iterations=1, augment=lambda rows: seen.append(1) or rows, verbose=0
+    )
+    assert len(seen) == 3
