@@ -38,7 +38,8 @@ def pretrain_autoencoder(
         encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
         decoder: model that maps the embedding back to the shape of x. Trained in place.
         x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
-        epochs: int, passes over the rows, default 60 unless `iterations` is given.
+        epochs: int, passes over the rows, default `default_epochs(...)` unless `iterations` is given: 20, or more for
+            few rows.
         iterations: int, batches; an alternative to `epochs`.
         batch_size: int, default `default_batch_size(n)`: 256 as in the paper, less for few rows. At most n are taken.
         optimizer: Keras optimizer or its name; its learning rate may be a schedule. Default: `default_optimizer`.
@@ -206,9 +207,14 @@ def pretrain_layerwise(
 def default_batch_size(n):
     """Rows a batch for n rows: 256 as in the paper, but from 16 upwards few enough for 25 batches a pass.
 
-    The default number of epochs is then at least 1,500 steps; a few hundred leave a small data set half learned.
+    The same number of steps costs less so, and on few rows it is steps that are wanting.
     """
     return min(256, max(16, n // 25))
+
+
+def default_epochs(batches_per_epoch):
+    """Passes over the rows: 20, but at least 1,500 batches, of which a small data set needs as many as a large one."""
+    return max(20, math.ceil(1500 / batches_per_epoch))
 
 
 def default_optimizer(iterations):
@@ -322,7 +328,8 @@ def _iterations(epochs, iterations, batches_per_epoch):
         raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
     if iterations is not None:
         return data.check_count("iterations", iterations)
-    return data.check_count("epochs", 60 if epochs is None else epochs) * batches_per_epoch
+    epochs = default_epochs(batches_per_epoch) if epochs is None else data.check_count("epochs", epochs)
+    return epochs * batches_per_epoch
 
 
 def _check_dropout(dropout):

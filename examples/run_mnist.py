@@ -5,12 +5,16 @@
     python examples/run_mnist.py --data mnist.npz             a local file
     python examples/run_mnist.py --weights weights/mnist_encoder.h5    without the pretraining
 
+Images are shifted and rotated at random in training, unless --no-augment says otherwise; the target is always that of
+the images as they are.
+
 The results go to --output: encoder.h5, dec.h5, dec.keras, history.csv, summary.json, figures, and the checkpoints from
 which the same command goes on if it was interrupted.
 """
 
 import argparse
 import csv
+import hashlib
 import json
 import logging
 import os
@@ -24,7 +28,7 @@ import keras
 from sklearn.cluster import KMeans
 
 import deckeras
-from deckeras import datasets, metrics, plots
+from deckeras import data, datasets, metrics, plots
 from deckeras.checkpoint import prepare_directory, whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
@@ -34,44 +38,47 @@ DATASETS = ("mnist", "fashion_mnist", "usps", "digits", "pendigits", "reuters10k
 def main(arguments=None):
     options = parse(arguments)
     dataset, x, y = load_data(options)
-    n_clusters = len(set(y.tolist()))
     output = options.output or os.path.join("results", dataset)
     prepare_directory(output)
+    given = load_weights(options.weights, x, len(set(y.tolist())))
     settings = {
         "dataset": dataset,
         "n_samples": len(x),
         "seed": options.seed,
         "epochs": options.epochs,
-        "weights": options.weights,
+        "augment": options.augment and dataset in datasets.IMAGE_SHAPES,
+        "checksums": checksums(x, options.weights),
     }
-    finished = finished_summary(output, settings)
-    if finished:
+    summary = begun_run(output, settings)
+    if summary:
         print(f"{output} holds this run, finished. Choose another --output, or delete it to run again.")
-        print_scores(finished["scores"])
-        return
-    given = load_weights(options.weights, x, n_clusters)
+    else:
+        summary = {**settings, **run(settings, x, y, given, output)}
+        write_json(summary, output, "summary.json")
+    print_scores(summary["scores"])
+    seconds = summary["seconds"]
+    print(f"pretraining {seconds['pretrain']:.0f} s, clustering {seconds['cluster']:.0f} s; results in {output}")
 
-    print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {options.seed}")
+
+def run(settings, x, y, given, output):
+    """Do the work, leave its results in the output directory, and return the seconds and scores."""
+    dataset, seed, n_clusters = settings["dataset"], settings["seed"], len(set(y.tolist()))
+    print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {seed}")
     if isinstance(given, deckeras.DEC):
         model, embeddings, history, seconds = given, {}, {}, {"pretrain": 0.0, "cluster": 0.0}
         before = None
         save_model(model.encoder, output, "encoder.h5")
     else:
-        model, embeddings, history, seconds, before = train(given, x, y, n_clusters, options, output)
+        model, embeddings, history, seconds, before = train(settings, x, y, n_clusters, given, output)
     q = model.predict(x, verbose=0)
     embeddings["after DEC"] = model.embed(x, verbose=0)
-    print("k-means on the input, to compare")
-    labels = KMeans(n_clusters, n_init=20, random_state=options.seed).fit_predict(x)
-    scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, "dec": metrics.scores(y, q.argmax(axis=1))}
-
     save_model(model, output, "dec.h5", "dec.keras")
-    save_figures(output, dataset, x, y, q, embeddings, history)
     save_history(history, output)
-    summary = {**settings, "seconds": seconds, "scores": scores}
-    with whole_file(os.path.join(output, "summary.json")) as draft, open(draft, "w") as file:
-        json.dump(summary, file, indent=2)
-    print_scores(scores)
-    print(f"pretraining {seconds['pretrain']:.0f} s, clustering {seconds['cluster']:.0f} s; results in {output}")
+    save_figures(output, dataset, x, y, q, embeddings, history)
+    print("k-means on the input, to compare")
+    labels = KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
+    scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, "dec": metrics.scores(y, q.argmax(axis=1))}
+    return {"seconds": seconds, "scores": scores}
 
 
 def parse(arguments):
@@ -79,6 +86,7 @@ def parse(arguments):
     parser.add_argument("--dataset", choices=DATASETS, help="default: mnist, or digits where it cannot be had")
     parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
     parser.add_argument("--epochs", type=natural, help="epochs of pretraining; default: that of pretrain_autoencoder")
+    parser.add_argument("--no-augment", dest="augment", action="store_false", help="train on the images as they are")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--weights", metavar="FILE", help="pretrained encoder or trained DEC (.h5 or .keras) to use")
     parser.add_argument("--output", metavar="DIR", help="default: results/DATASET")
@@ -109,17 +117,35 @@ def load_data(options):
         return "digits", *datasets.load("digits")
 
 
-def finished_summary(output, settings):
-    """The summary in the output directory if it is that of this very run; None if there is none yet."""
-    path = os.path.join(output, "summary.json")
+def checksums(x, weights):
+    """What tells one file of data and one of weights from another, whatever they are called."""
+    found = {"data": data.fingerprint(x)["checksum"]}
+    if weights:
+        with open(weights, "rb") as file:
+            found["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def begun_run(output, settings):
+    """The summary of this very run if the output directory has it, None if it is still to be done."""
+    path = os.path.join(output, "settings.json")
     if not os.path.exists(path):
+        write_json(settings, output, "settings.json")
         return None
     with open(path) as file:
-        summary = json.load(file)
-    found = {name: summary.get(name) for name in settings}
+        found = json.load(file)
     if found != settings:
         raise ValueError(f"{output!r} holds another run: {found}. Expected {settings}. Choose another --output.")
-    return summary
+    try:
+        with open(os.path.join(output, "summary.json")) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def write_json(values, output, name):
+    with whole_file(os.path.join(output, name)) as draft, open(draft, "w") as file:
+        json.dump(values, file, indent=2)
 
 
 def load_weights(path, x, n_clusters):
@@ -137,25 +163,26 @@ def load_weights(path, x, n_clusters):
     return model
 
 
-def train(encoder, x, y, n_clusters, options, output):
+def train(settings, x, y, n_clusters, encoder, output):
     """Pretrain, unless an encoder is given, then cluster."""
-    seconds = {"pretrain": 0.0}
+    seed, augment, seconds = settings["seed"], None, {"pretrain": 0.0}
+    if settings["augment"]:
+        augment = deckeras.image_augmentation(datasets.IMAGE_SHAPES[settings["dataset"]], seed=seed)
+    common = {"augment": augment, "seed": seed, "checkpoint_dir": output, "verbose": VERBOSE}
     if encoder is None:
         print("Pretraining the autoencoder")
-        encoder, decoder = deckeras.dense_autoencoder(x.shape[1], seed=options.seed)
-        history = deckeras.pretrain_autoencoder(
-            encoder, decoder, x, epochs=options.epochs, seed=options.seed, checkpoint_dir=output, verbose=VERBOSE
-        )
+        encoder, decoder = deckeras.dense_autoencoder(x.shape[1], seed=seed)
+        history = deckeras.pretrain_autoencoder(encoder, decoder, x, epochs=settings["epochs"], **common)
         seconds["pretrain"] = history.seconds
     save_model(encoder, output, "encoder.h5")
     z = encoder.predict(x, batch_size=4096, verbose=0)
-    model = deckeras.DEC(encoder, n_clusters)
     started = time.perf_counter()
-    model.initialize_centroids(x, seed=options.seed)
+    model = deckeras.DEC(encoder, n_clusters)
+    model.initialize_centroids(x, seed=seed)
     seconds["cluster"] = time.perf_counter() - started
     before = metrics.scores(y, model.predict_clusters(x, verbose=0))
     print("Clustering: each epoch is the training between two updates of the target")
-    history = model.fit(x, y, seed=options.seed, checkpoint_dir=output, verbose=VERBOSE)
+    history = model.fit(x, y, **common)
     seconds["cluster"] += history.seconds
     return model, {"before DEC": z}, history.history, seconds, before
 

@@ -43,6 +43,23 @@ def run_python(tmp_path):
     return run
 
 
+class _Interrupt(keras.callbacks.Callback):
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def interrupt_after():
+    """Make a callback that stops a training like Ctrl-C, once, after so many batches."""
+    return _Interrupt
+
+
 @pytest.fixture(scope="session")
 def write_keras_2():
     """Write weights as Keras 2 did: byte strings for names, groups such as `encoder_0/encoder_0/kernel:0`."""

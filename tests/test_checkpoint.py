@@ -234,19 +234,6 @@ def test_fit_goes_on_where_it_stopped(blobs, tmp_path):
     assert resumed.history.history == whole.history.history
 
 
-class Interrupt(keras.callbacks.Callback):
-    """Ctrl-C after so many batches; once."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
 class Disturb(keras.callbacks.Callback):
     """Moves a weight after each interval, as one that places lost centroids anew would."""
 
@@ -258,9 +245,11 @@ def halve(epoch, rate):
     return 0.1 * 0.5**epoch
 
 
-@pytest.mark.parametrize("interrupted_after", [3, 13, 22])
+@pytest.mark.parametrize("batches", [3, 13, 22])
 @pytest.mark.parametrize("kind", ["plain", "learning rate", "weights", "no seed", "dropout and batch statistics"])
-def test_calling_fit_again_after_ctrl_c_ends_as_if_nothing_had_happened(blobs, tmp_path, kind, interrupted_after):
+def test_calling_fit_again_after_ctrl_c_ends_as_if_nothing_had_happened(
+    blobs, tmp_path, kind, batches, interrupt_after
+):
     """In one process, with the model as it was left: what a notebook does whose cell is run again."""
     x, _ = blobs
     callbacks = {"learning rate": [keras.callbacks.LearningRateScheduler(halve)], "weights": [Disturb()]}.get(kind, [])
@@ -272,7 +261,7 @@ def test_calling_fit_again_after_ctrl_c_ends_as_if_nothing_had_happened(blobs, t
     options |= {"seed": None, "centroids": np.eye(3, 2)} if kind == "no seed" else {}
     interrupted = DEC(encoder, 3)
     options |= {"checkpoint_dir": tmp_path, "checkpoint_every": 2}
-    interrupt = Interrupt(interrupted_after)
+    interrupt = interrupt_after(batches)
     with pytest.raises(KeyboardInterrupt):
         interrupted.fit(x, **options, callbacks=[*callbacks, interrupt])
     drawn = json.loads(h5py.File(tmp_path / "checkpoint.h5").attrs["state"])["seed"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
-from deckeras.pretrain import default_batch_size, default_dropout, default_optimizer, least_squares, paper_optimizer
+from deckeras.pretrain import default_batch_size, default_epochs, default_optimizer, least_squares, paper_optimizer
 
 
 class Batches(keras.callbacks.Callback):
@@ -151,32 +151,19 @@ def test_other_settings_are_refused(blobs, tmp_path, change):
         pretrain_autoencoder(*dense_autoencoder(8, units=(16, 2)), x, **options)
 
 
-class Interrupt(keras.callbacks.Callback):
-    """Stops like Ctrl-C after so many batches."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("interrupted_after", [7, 12, 30])
-def test_layerwise_goes_on_in_the_stage_it_was_in(blobs, tmp_path, interrupted_after):
+@pytest.mark.parametrize("batches", [7, 12, 30])
+def test_layerwise_goes_on_in_the_stage_it_was_in(blobs, tmp_path, batches, interrupt_after):
     x, _ = blobs
     options = {"iterations": 10, "finetune_iterations": 15, "batch_size": 64, "verbose": 0}
     whole = dense_autoencoder(8, units=(16, 2))
     histories = pretrain_layerwise(*whole, x, **options)
     parts = dense_autoencoder(8, units=(16, 2))
-    interrupt = Interrupt(interrupted_after)
+    interrupt = interrupt_after(batches)
     with pytest.raises(KeyboardInterrupt):
         pretrain_layerwise(*parts, x, checkpoint_dir=tmp_path, callbacks=[interrupt], **options)
-    fresh, batches = dense_autoencoder(8, units=(16, 2)), Batches()
-    resumed = pretrain_layerwise(*fresh, x, checkpoint_dir=tmp_path, callbacks=[batches], **options)
-    assert 0 < batches.count < 35
+    fresh, counter = dense_autoencoder(8, units=(16, 2)), Batches()
+    resumed = pretrain_layerwise(*fresh, x, checkpoint_dir=tmp_path, callbacks=[counter], **options)
+    assert 0 < counter.count < 35
     assert_same(weights(*fresh), weights(*whole))
     assert [history.history for history in resumed] == [history.history for history in histories]
 
@@ -249,7 +236,7 @@ def test_paper_schedule():
 
 def test_defaults_for_few_and_for_many_rows():
     assert [default_batch_size(n) for n in (10, 300, 1797, 6400, 70_000)] == [16, 16, 71, 256, 256]
-    assert [default_dropout(n) for n in (10, 9999, 10_000, 70_000)] == [0.2, 0.2, 0, 0]
+    assert [default_epochs(batches) for batches in (1, 26, 75, 274)] == [1500, 58, 20, 20]
 
 
 def test_default_schedule_warms_up_and_falls_to_nothing():

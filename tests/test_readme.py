@@ -20,7 +20,7 @@ def code(language):
 def test_python_runs_as_it_stands(users_directory, run_python):
     """Each block in a process of its own, in the order of the page: later ones load what the first has saved."""
     blocks = code("python")
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         run_python(block)
     assert {"dec.keras", "encoder.h5", "run"} <= {path.name for path in users_directory.iterdir()}

@@ -52,7 +52,7 @@ def test_leaves_what_it_promises(finished):
     names = {path.name for path in finished.iterdir()}
     figures = {"embedding.png", "confusion.png", "training.png", "top_images.png"}
     models = {"encoder.h5", "dec.h5", "dec.keras", "checkpoint.h5", "pretraining.h5"}
-    assert names == figures | models | {"history.csv", "summary.json"}
+    assert names == figures | models | {"history.csv", "settings.json", "summary.json"}
 
 
 def test_summary_tells_of_the_saved_model(finished, mnist_file):
@@ -97,6 +97,22 @@ def test_second_run_says_that_it_is_finished(example, finished, mnist_file, caps
 def test_another_run_in_the_same_directory_is_refused(example, finished, mnist_file):
     with pytest.raises(ValueError, match=r"holds another run: .*'seed': 5.* Choose another --output"):
         example.main(["--data", str(mnist_file), "--epochs", "3", "--seed", "6", "--output", str(finished)])
+
+
+def test_another_file_of_data_is_another_run(example, finished, mnist_file, tmp_path):
+    with np.load(mnist_file) as arrays:
+        np.savez(tmp_path / "other.npz", **{**arrays, "x_test": 255 - arrays["x_test"]})
+    with pytest.raises(ValueError, match="holds another run"):
+        example.main(["--data", str(tmp_path / "other.npz"), "--epochs", "3", "--seed", "5", "--output", str(finished)])
+
+
+@pytest.mark.parametrize(("option", "augmented"), [([], True), (["--no-augment"], False)])
+def test_images_are_augmented_unless_it_is_declined(example, mnist_file, tmp_path, monkeypatch, option, augmented):
+    seen = []
+    monkeypatch.setattr(deckeras, "pretrain_autoencoder", lambda *_, augment, **__: seen.append(augment) or sys.exit())
+    with pytest.raises(SystemExit):
+        example.main(["--data", str(mnist_file), "--output", str(tmp_path), *option])
+    assert isinstance(seen[0], keras.Sequential) if augmented else seen == [None]
 
 
 def test_interrupted_run_goes_on(example, finished, mnist_file, tmp_path, monkeypatch, capsys):
