@@ -110,6 +110,12 @@ class DEC(keras.Model):
         # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
         self._optimizer_settings = settings(self.optimizer)
 
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        # Keras drops the optimizer from what it keeps of `compile` when it saves to .h5, and a .keras file written
+        # afterwards would load with another.
+        return {**config, "optimizer": keras.saving.serialize_keras_object(self.optimizer)} if config else config
+
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
 

@@ -245,6 +245,7 @@ def halve(epoch, rate):
     return 0.1 * 0.5**epoch
 
 
+@pytest.mark.filterwarnings("ignore:No row was assigned")
 @pytest.mark.parametrize("batches", [3, 13, 22])
 @pytest.mark.parametrize("kind", ["plain", "learning rate", "weights", "no seed", "dropout and batch statistics"])
 def test_calling_fit_again_after_ctrl_c_ends_as_if_nothing_had_happened(

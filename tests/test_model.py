@@ -623,6 +623,20 @@ def test_loads_in_another_process_and_trains_on(make, blobs, tmp_path, run_pytho
             np.testing.assert_array_equal(arrays[key], expected)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_saving_to_h5_leaves_the_optimizer_to_a_later_file(make, blobs, tmp_path):
+    model = make()
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
+    model.compile(keras.optimizers.Adam(schedule))
+    fit(model, blobs[0])
+    for name in "dec.h5", "dec.keras", "again.h5":
+        model.save(tmp_path / name)
+        loaded = keras.models.load_model(tmp_path / name).optimizer
+        assert isinstance(loaded, keras.optimizers.Adam)
+        assert loaded.get_config()["learning_rate"]["class_name"] == "CosineDecay"
+        assert int(keras.ops.convert_to_numpy(loaded.iterations)) == 20
+
+
 def test_encoder_loads_in_plain_keras(make, blobs, tmp_path, run_python):
     x, _ = blobs
     model = make()
