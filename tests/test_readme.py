@@ -34,7 +34,7 @@ def test_first_example_finds_the_groups(users_directory, run_python):
 
 def test_ci_runs_the_test_command_of_the_readme():
     _, test = code("bash")
-    assert test in (ROOT / ".ci" / "run").read_text()
+    assert test.strip() in (ROOT / ".ci" / "run").read_text()
 
 
 @pytest.mark.parametrize("page", ["README.md", "weights/README.md"])
