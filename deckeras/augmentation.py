@@ -30,8 +30,8 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
         >>> import numpy as np
         >>> from deckeras import image_augmentation
         >>> augment = image_augmentation((28, 28))
-        >>> augment(np.random.rand(5, 784), training=True).shape
-        TensorShape([5, 784])
+        >>> tuple(augment(np.random.rand(5, 784), training=True).shape)
+        (5, 784)
 
     Source: Guo, Zhu, Liu and Yin, "Deep Embedded Clustering with Data Augmentation", ACML 2018, section 4.2.
     """
