@@ -45,7 +45,7 @@ def test_half_precision_ends_in_float32():
     keras.config.set_dtype_policy("mixed_float16")
     encoder, decoder = dense_autoencoder(6, (5, 2))
     assert encoder.layers[0].compute_dtype == "float16"
-    assert encoder.output.dtype == decoder.output.dtype == "float32"
+    assert encoder.outputs[0].dtype == decoder.outputs[0].dtype == "float32"
 
 
 @pytest.mark.parametrize(("n_features", "units"), [(0, (5,)), (4, ()), (4, (5, 0)), (4, (5.0,)), ("4", (5,))])
