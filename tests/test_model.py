@@ -501,7 +501,7 @@ def test_bad_encoder():
         DEC(keras.Sequential([keras.Input((None,)), keras.layers.Activation("relu")]), 3)
     inputs = keras.Input((4,))
     with pytest.raises(ValueError, match="one input and one output"):
-        DEC(keras.Model(inputs, [inputs, inputs]), 3)
+        DEC(keras.Model(inputs, [keras.layers.Dense(2)(inputs), keras.layers.Dense(2)(inputs)]), 3)
 
 
 class Explode(keras.callbacks.Callback):
