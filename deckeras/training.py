@@ -93,7 +93,7 @@ def train(
             "stopped": model.stop_training,
         }
         if ended():
-            model.optimizer.finalize_variable_values(model.trainable_variables)  # where it keeps averages of them
+            _finalize(model)
         elif checkpoint and count % checkpoint_every == 0:
             checkpoint.save(state)
     callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
@@ -121,6 +121,15 @@ def train_batches(model, batches, callbacks):
         history.append(model.train_on_batch(x, y, return_dict=True))
         callbacks.on_train_batch_end(step, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
+
+
+def _finalize(model):
+    """Let an optimizer that keeps averages of the weights put them in place."""
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if getattr(model.optimizer, "use_ema", False):
+        for variable in model.trainable_variables:
+            # JAX would keep weight and average in one buffer, and delete it with the next step.
+            variable.assign(keras.ops.copy(variable))
 
 
 def _fill_gaps(history, known, count):

@@ -662,18 +662,24 @@ def test_config_round_trip(make):
 
 @pytest.mark.parametrize("name", ["dec.h5", "dec.keras"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-def test_frozen_centroids_and_dtype_are_kept(tmp_path, name):
-    keras.config.set_dtype_policy("float64")
-    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+def test_frozen_centroids_stay_frozen(make, tmp_path, name):
+    model = make()
     model.clustering.trainable = False
     model.compile()
-    keras.config.set_dtype_policy("float32")
     model.save(tmp_path / name)
     loaded = keras.models.load_model(tmp_path / name)
     assert not loaded.clustering.trainable
     assert loaded.encoder.trainable
-    assert loaded.clustering.clusters.dtype == "float64"
     assert len(loaded.optimizer.variables) == len(model.optimizer.variables)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX knows float64 only where it is started with it")
+def test_dtype_is_kept(tmp_path):
+    keras.config.set_dtype_policy("float64")
+    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+    keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "dec.keras")
+    assert keras.models.load_model(tmp_path / "dec.keras").clustering.clusters.dtype == "float64"
 
 
 def test_import_adds_nothing_heavy_to_keras(run_python):
