@@ -33,7 +33,7 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
         >>> tuple(augment(np.random.rand(5, 784), training=True).shape)
         (5, 784)
 
-    Source: Guo, Zhu, Liu and Yin, "Deep Embedded Clustering with Data Augmentation", ACML 2018, section 4.2.
+    Source: Guo, Zhu, Liu and Yin, "Deep Embedded Clustering with Data Augmentation", ACML 2018.
     """
     height, width, *channels = image_shape
     row_shape = (math.prod(image_shape),) if row_shape is None else tuple(row_shape)

@@ -354,9 +354,9 @@ class _Alternation:
 def default_update_interval(n, batch_size=256):
     """Batches between two updates of the target: one pass over the rows, but at least 100 batches.
 
-    An update costs a forward pass over every row, about a third of a training pass, so one for each pass keeps it at
-    a quarter of the time however large n is. On small data a pass is so few batches that hardly a row could change
-    cluster in it, and the training would be taken for converged: hence the least number.
+    An update is a forward pass over every row, a third of the arithmetic of a training pass, so one for each pass keeps
+    it at a quarter of the whole however large n is. On small data a pass is so few batches that hardly a row could
+    change cluster in it, and the training would be taken for converged: hence the least number.
     """
     return max(100, math.ceil(n / batch_size))
 

@@ -33,7 +33,7 @@ from deckeras.checkpoint import prepare_directory, whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
 # Clustering on changed images takes a learning rate that falls to 0 over so many updates: at a constant rate a few rows
-# in a thousand change cluster for ever, and after some fifty updates near clusters begin to merge.
+# in a thousand change cluster for ever, and near clusters merge in the long run.
 UPDATES = 12
 # The least side, in pixels, of images that clustering changes: in a digit of 8 by 8 a shift of less than a pixel and a
 # rotation by ten degrees blur what tells 1 from 8 and 3 from 9. Pretraining gains from them at any size.
