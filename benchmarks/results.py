@@ -1,71 +1,108 @@
-"""The scores of `examples/run_mnist.py` over several seeds, as a Markdown table: mean and standard deviation.
+"""The table of results: every method over several seeds, in runs of `examples/run_mnist.py`, as Markdown.
 
-    python benchmarks/results.py --dataset digits --seeds 5
-    python benchmarks/results.py --dataset mnist --data mnist.npz --seeds 3
+    python benchmarks/results.py --dataset digits --seeds 10
+    python benchmarks/results.py --dataset mnist --data mnist.npz --seeds 5
+    python benchmarks/results.py --dataset mnist --data mnist.npz --methods dec-keras paper --seeds 1
 
-Each seed is a run of its own in results/DATASET-SEED, so what was interrupted goes on where it stopped, and a finished
-seed is read and not repeated.
+Each method and seed is a run of its own in results/DATASET/METHOD-SEED. What was interrupted goes on where it stopped,
+and what is finished is read and not repeated, so the table can be made over several sittings; `--only-finished` prints
+what there is. IDEC starts from the pretraining of `dec+augmentation`, which it shares. On a GPU: `KERAS_BACKEND=jax`.
 """
 
 import argparse
+import glob
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 
 EXAMPLE = pathlib.Path(__file__).parent.parent / "examples" / "run_mnist.py"
+METHODS = {
+    "dec": ["--recipe", "images", "--no-augment"],
+    "dec+augmentation": ["--recipe", "images"],
+    "convolutional": ["--recipe", "images", "--convolutional"],
+    "idec": ["--recipe", "images", "--method", "idec"],
+    "dec-keras": ["--recipe", "dec-keras"],
+    "paper": ["--recipe", "paper"],
+}
+SHARED = {"idec": "dec+augmentation"}  # whose pretraining is whose
+DEFAULT = ["dec", "dec+augmentation", "convolutional", "idec"]
 
 
 def main(arguments=None):
     options = parse(arguments)
-    summaries = [run(options, seed) for seed in range(options.seeds)]
+    folder = os.path.join(options.output, options.dataset)
+    rows = {}
+    for method in options.methods:
+        found = [run(options, folder, method, seed) for seed in range(options.seeds)]
+        rows[method] = [summary for summary in found if summary]
     print(machine())
-    print("\n".join(table(summaries)))
+    print("\n".join(table(rows)))
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="digits", help="as for run_mnist.py; default: digits")
+    parser.add_argument("--dataset", default="digits", help="of images, as for run_mnist.py; default: digits")
     parser.add_argument("--data", metavar="FILE", help="local file of the data set")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT, help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--seeds", type=int, default=5, help="run the seeds 0 to SEEDS - 1; default: 5")
     parser.add_argument("--output", metavar="DIR", default="results", help="default: results")
+    parser.add_argument("--only-finished", action="store_true", help="run nothing; print the runs that are finished")
     return parser.parse_args(arguments)
 
 
-def run(options, seed):
-    output = os.path.join(options.output, f"{options.dataset}-{seed}")
-    command = [sys.executable, EXAMPLE, "--dataset", options.dataset, "--seed", str(seed), "--output", output]
-    subprocess.run([*command, *(["--data", options.data] if options.data else [])], check=True)
-    with open(os.path.join(output, "summary.json")) as file:
+def run(options, folder, method, seed):
+    """The summary of a run, which is made unless it is there; None if it is neither there nor to be made."""
+    output = os.path.join(folder, f"{method}-{seed}")
+    summary = os.path.join(output, "summary.json")
+    if not os.path.exists(summary):
+        if options.only_finished:
+            return None
+        if method in SHARED:
+            share_pretraining(os.path.join(folder, f"{SHARED[method]}-{seed}"), output)
+        command = [sys.executable, EXAMPLE, "--dataset", options.dataset, "--seed", str(seed), "--output", output]
+        subprocess.run([*command, *METHODS[method], *(["--data", options.data] if options.data else [])], check=True)
+    with open(summary) as file:
         return json.load(file)
 
 
-def table(summaries):
-    """Lines of a Markdown table with a row a method."""
-    yield "| method | ACC (%) | NMI (%) | ARI (%) |"
-    yield "|---|---|---|---|"
-    for method in summaries[0]["scores"]:
-        scores = {key: [100 * summary["scores"][method][key] for summary in summaries] for key in ("acc", "nmi", "ari")}
-        cells = (f"{np.mean(values):.2f} ± {np.std(values):.2f}" for values in scores.values())
-        yield f"| {method} | {' | '.join(cells)} |"
-    dataset, n = summaries[0]["dataset"], summaries[0]["n_samples"]
-    minutes = {
-        stage: np.mean([summary["seconds"][stage] for summary in summaries]) / 60 for stage in ("pretrain", "cluster")
-    }
-    yield ""
-    yield (
-        f"{dataset}, {n:,} rows, mean ± standard deviation over {len(summaries)} seeds; a run takes "
-        f"{minutes['pretrain']:.1f} min of pretraining and {minutes['cluster']:.1f} min of clustering"
-    )
+def share_pretraining(source, target):
+    """Copy the checkpoints of the same pretraining, if it was done for another method already."""
+    os.makedirs(target, exist_ok=True)
+    for path in glob.glob(os.path.join(glob.escape(source), "pretraining*.h5")):
+        if not os.path.exists(os.path.join(target, os.path.basename(path))):
+            shutil.copy(path, target)
+
+
+def table(rows):
+    """Lines of a Markdown table with a row a method, each after that of k-means on its own embedding."""
+    yield "| method | seeds | ACC (%) | NMI (%) | ARI (%) | minutes |"
+    yield "|---|---|---|---|---|---|"
+    summaries = next((found for found in rows.values() if found), None)
+    if summaries:
+        yield row("k-means", summaries, "k-means")
+    for method, found in rows.items():
+        if found:
+            yield row(f"{method}: autoencoder + k-means", found, "ae+k-means", ["pretrain"])
+            yield row(f"**{method}**", found, found[0]["method"], ["pretrain", "cluster"])
+
+
+def row(title, summaries, key, stages=()):
+    scores = {name: [100 * summary["scores"][key][name] for summary in summaries] for name in ("acc", "nmi", "ari")}
+    cells = [f"{np.mean(values):.2f} ± {np.std(values):.2f}" for values in scores.values()]
+    minutes = np.mean([sum(summary["seconds"][stage] for stage in stages) for summary in summaries]) / 60
+    return f"| {title} | {len(summaries)} | {' | '.join(cells)} | {f'{minutes:.1f}' if stages else ''} |"
 
 
 def machine():
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("keras", "tensorflow", "scikit-learn")]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("keras", backend, "scikit-learn")]
     return ", ".join(
         [f"{platform.machine()}, {os.cpu_count()} cores", f"Python {platform.python_version()}", *versions]
     )

@@ -3,19 +3,24 @@
 import importlib
 import importlib.metadata
 
+from deckeras import recipes
 from deckeras.augmentation import image_augmentation
-from deckeras.autoencoder import dense_autoencoder
+from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder
 from deckeras.clustering import ClusteringLayer
 from deckeras.dec_keras import load_dec_keras_weights
-from deckeras.initialization import kmeans_centroids
-from deckeras.model import DEC, default_update_interval
-from deckeras.pretrain import pretrain_autoencoder, pretrain_layerwise
+from deckeras.idec import IDEC
+from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_centroids
+from deckeras.model import DEC
+from deckeras.pretrain import pretrain, pretrain_autoencoder, pretrain_layerwise
+from deckeras.recipes import default_update_interval
 from deckeras.target import cluster_frequencies, target_distribution
 
 __all__ = [
     "DEC",
+    "IDEC",
     "ClusteringLayer",
     "cluster_frequencies",
+    "convolutional_autoencoder",
     "datasets",
     "default_update_interval",
     "dense_autoencoder",
@@ -23,10 +28,14 @@ __all__ = [
     "kmeans_centroids",
     "load_dec_keras_weights",
     "metrics",
+    "mixture_assignments",
     "plots",
+    "pretrain",
     "pretrain_autoencoder",
     "pretrain_layerwise",
+    "recipes",
     "target_distribution",
+    "ward_centroids",
 ]
 
 _LAZY = ("datasets", "metrics", "plots")  # they import scikit-learn and matplotlib, which loading a model needs not

@@ -1,11 +1,10 @@
 """Augmentation: random changes of the rows in a batch that leave alone what cluster they belong to."""
 
-import math
-
 import keras
 import numpy as np
 
 from deckeras import data
+from deckeras.autoencoder import check_row_shape
 from deckeras.checkpoint import settings
 
 
@@ -36,12 +35,7 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     Source: Guo, Zhu, Liu and Yin, "Deep Embedded Clustering with Data Augmentation", ACML 2018.
     """
     height, width, *channels = image_shape
-    row_shape = (math.prod(image_shape),) if row_shape is None else tuple(row_shape)
-    if math.prod(row_shape) != math.prod(image_shape):
-        raise ValueError(
-            f"A row should hold one image of shape {tuple(image_shape)}. Received: row_shape={row_shape}, "
-            f"which holds {math.prod(row_shape)} values instead of {math.prod(image_shape)}"
-        )
+    row_shape = check_row_shape(image_shape, row_shape)
     seeds = np.random.SeedSequence(data.fixed_seed(seed)).generate_state(2).tolist()
     layers = keras.layers
     return keras.Sequential(

@@ -1,5 +1,6 @@
 """Builders of (encoder, decoder) pairs of `keras.Sequential` models."""
 
+import math
 import random
 
 import keras
@@ -48,25 +49,14 @@ def dense_autoencoder(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
-    widths = [n_features, *units]
-    if len(widths) < 2 or any(not hasattr(width, "__index__") or width < 1 for width in widths):
-        raise ValueError(
-            "n_features and units should be positive whole numbers, with at least one unit. "
-            f"Received: n_features={n_features!r}, units={units!r}"
-        )
-    seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(units)).tolist())
-    full_precision = "float32" if keras.config.dtype_policy().compute_dtype in HALF_PRECISION else None
+    _check_sizes(n_features=n_features, units=units)
+    widths, depth = [n_features, *units], len(units)
+    seeds = _layer_seeds(seed, 2 * depth)
 
     def dense(name, width, last):
-        return keras.layers.Dense(
-            width,
-            activation=None if last else activation,
-            kernel_initializer=_seeded(kernel_initializer, next(seeds)),
-            dtype=full_precision if last else None,
-            name=name,
-        )
+        activation_of = None if last else activation
+        return _layer("Dense", width, name, next(seeds), kernel_initializer, activation_of, full_precision=last)
 
-    depth = len(units)
     encoder = keras.Sequential(
         [keras.Input((n_features,))]
         + [dense(f"encoder_{i}", width, last=i == depth - 1) for i, width in enumerate(units)],
@@ -77,6 +67,138 @@ def dense_autoencoder(
         name="decoder",
     )
     return encoder, decoder
+
+
+def convolutional_autoencoder(
+    image_shape,
+    n_embedding=10,
+    *,
+    row_shape=None,
+    filters=(32, 64, 128),
+    kernel_sizes=(5, 5, 3),
+    activation="relu",
+    kernel_initializer="glorot_uniform",
+    seed=0,
+):
+    """Build a convolutional encoder of images and the decoder that mirrors it.
+
+    Each convolution halves height and width by its stride, without pooling; a dense layer makes the embedding of what
+    is left. The decoder has a transposed convolution for each and cuts off what stands over where a side was odd, so
+    that images of any size come back in their own.
+
+    Args:
+        image_shape: (height, width) or (height, width, channels) of one image.
+        n_embedding: int, default 10 as in the paper.
+        row_shape: tuple, the shape of a row of x, default None: flat, (height * width * channels,), as
+            `deckeras.datasets` and `image_augmentation` have it.
+        filters: sequence of ints, the channels after each convolution, default (32, 64, 128) as in the source.
+        kernel_sizes: sequence of as many ints, the side of each kernel in pixels, default (5, 5, 3) as in the source.
+        activation, kernel_initializer, seed: as in `dense_autoencoder`.
+
+    Returns:
+        (encoder, decoder), two built `keras.Sequential`: (n, *row_shape) -> (n, n_embedding) -> (n, *row_shape).
+        Embedding and reconstruction are linear, and float32 under a half-precision policy.
+
+    Raises:
+        ValueError: a size is not a positive whole number, `filters` and `kernel_sizes` differ in length, or a row does
+            not hold one image.
+
+    Example:
+        >>> from deckeras import convolutional_autoencoder
+        >>> encoder, decoder = convolutional_autoencoder((28, 28))
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 10), (None, 784))
+
+    Source: Guo, Liu, Zhu and Yin, "Deep Clustering with Convolutional Autoencoders", ICONIP 2017, figure 1. It pads by
+    "valid" where 8 does not divide the side; here the last map of a 28 by 28 image is 4 by 4 instead of 3 by 3.
+    """
+    _check_sizes(image_shape=image_shape, n_embedding=n_embedding, filters=filters, kernel_sizes=kernel_sizes)
+    if len(filters) != len(kernel_sizes):
+        raise ValueError(
+            f"There should be a kernel size for each number of filters. Received: filters={filters!r}, "
+            f"kernel_sizes={kernel_sizes!r}"
+        )
+    row_shape = check_row_shape(image_shape, row_shape)
+    height, width, *channels = image_shape
+    shapes = [(height, width, *(channels or [1]))]  # of the image, then of what each convolution makes of it
+    for count in filters:
+        shapes.append((math.ceil(shapes[-1][0] / 2), math.ceil(shapes[-1][1] / 2), count))
+    depth, seeds = len(filters), _layer_seeds(seed, 2 * len(filters) + 2)
+
+    def layer(kind, size, name, last=False, **settings):
+        activation_of = None if last else activation
+        return _layer(kind, size, name, next(seeds), kernel_initializer, activation_of, full_precision=last, **settings)
+
+    def convolution(kind, size, i, last=False):
+        name = f"{'encoder' if kind == 'Conv2D' else 'decoder'}_{i}"
+        return layer(kind, size, name, last, kernel_size=kernel_sizes[i], strides=2, padding="same")
+
+    encoder = keras.Sequential(
+        [keras.Input(row_shape), keras.layers.Reshape(shapes[0])]
+        + [convolution("Conv2D", count, i) for i, count in enumerate(filters)]
+        + [keras.layers.Flatten(), layer("Dense", n_embedding, "embedding", last=True)],
+        name="encoder",
+    )
+    decoder = keras.Sequential(
+        [keras.Input((n_embedding,)), layer("Dense", math.prod(shapes[-1]), f"decoder_{depth}")], name="decoder"
+    )
+    decoder.add(keras.layers.Reshape(shapes[-1]))
+    for i in reversed(range(depth)):
+        decoder.add(convolution("Conv2DTranspose", shapes[i][2], i, last=i == 0))
+        over = [2 * small - large for small, large in zip(shapes[i + 1][:2], shapes[i][:2], strict=True)]
+        if any(over):
+            decoder.add(keras.layers.Cropping2D([(0, pixels) for pixels in over]))
+    decoder.add(keras.layers.Reshape(row_shape))
+    return encoder, decoder
+
+
+def check_row_shape(image_shape, row_shape=None):
+    """The shape of a row that holds one image, flat unless given; ValueError if it holds none."""
+    if len(image_shape) not in (2, 3):
+        raise ValueError(
+            f"image_shape should be (height, width) or (height, width, channels). Received: {tuple(image_shape)}"
+        )
+    row_shape = (math.prod(image_shape),) if row_shape is None else tuple(row_shape)
+    if math.prod(row_shape) != math.prod(image_shape):
+        raise ValueError(
+            f"A row should hold one image of shape {tuple(image_shape)}. Received: row_shape={row_shape}, "
+            f"which holds {math.prod(row_shape)} values instead of {math.prod(image_shape)}"
+        )
+    return row_shape
+
+
+def scale_embedding(factor, encoder, decoder=None):
+    """Multiply the embedding by a factor, in the weights of the encoder's last layer.
+
+    A decoder is divided by it in those of its first, so that the two reconstruct as before.
+
+    Returns:
+        bool, whether it was done: it takes an encoder that ends in a linear `Dense` layer (and a decoder that begins
+        with a `Dense` layer). Others are left as they are.
+    """
+    last = encoder.layers[-1]
+    first = next((layer for layer in decoder.layers if layer.weights), None) if decoder else None
+    linear = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear
+    if not linear or (decoder and not isinstance(first, keras.layers.Dense)):
+        return False
+    last.set_weights([weight * factor for weight in last.get_weights()])
+    if first:
+        kernel, *bias = first.get_weights()
+        first.set_weights([kernel / factor, *bias])
+    return True
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+def least_squares(y_true, y_pred):
+    """Half the squared distance of two rows, the loss under which the paper's learning rates are meant.
+
+    Args:
+        y_true, y_pred: (batch, n_features) tensors.
+
+    Returns:
+        (batch,) tensor.
+    """
+    return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2
 
 
 def check_encoder(encoder):
@@ -99,6 +221,47 @@ def check_encoder(encoder):
             "encoder should have one input and one output of shape (batch, n_embedding). Received: outputs of shape "
             f"{shapes}. End it with keras.layers.Flatten, a pooling or a Dense layer."
         )
+
+
+def check_decoder(encoder, decoder):
+    """Check that `decoder` is a model that maps the encoder's embedding back to its rows.
+
+    Raises:
+        TypeError: it is not a Keras model.
+        ValueError: it takes or gives another shape.
+    """
+    if not isinstance(decoder, keras.Model):
+        raise TypeError(f"decoder should be a keras.Model. Received: {type(decoder).__name__}")
+    row = decoder.compute_output_shape(encoder.output_shape)
+    if tuple(row[1:]) != tuple(encoder.input_shape[1:]):
+        raise ValueError(
+            f"The decoder should give rows of shape {tuple(encoder.input_shape[1:])}, which is what the encoder takes. "
+            f"Received: {tuple(row[1:])}"
+        )
+
+
+def _check_sizes(**sizes):
+    for name, values in sizes.items():
+        values = values if isinstance(values, list | tuple) else [values]
+        if not values or any(not hasattr(value, "__index__") or value < 1 for value in values):
+            raise ValueError(f"{name} should hold positive whole numbers, at least one. Received: {values!r}")
+
+
+def _layer_seeds(seed, count):
+    return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
+
+
+def _layer(kind, size, name, seed, kernel_initializer, activation, full_precision, **settings):
+    """A Keras layer with an initializer of its own; in float32 at least where it ends a half."""
+    half = keras.config.dtype_policy().compute_dtype in HALF_PRECISION
+    return getattr(keras.layers, kind)(
+        size,
+        activation=activation,
+        kernel_initializer=_seeded(kernel_initializer, seed),
+        dtype="float32" if full_precision and half else None,
+        name=name,
+        **settings,
+    )
 
 
 def _seeded(initializer, seed):

@@ -1,25 +1,21 @@
 """DEC: the model, and the alternation that trains it."""
 
-import itertools
 import math
-import numbers
 import os
 import time
-import warnings
-import zlib
 
 import keras
 import numpy as np
 from keras import ops
 
-from deckeras import data
+from deckeras import data, recipes
+from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
-from deckeras.autoencoder import check_encoder
+from deckeras.autoencoder import check_encoder, scale_embedding
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters
-from deckeras.initialization import kmeans_centroids
-from deckeras.target import target_distribution
-from deckeras.training import train, train_batches
+from deckeras.initialization import first_clusters
+from deckeras.training import train
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -61,9 +57,12 @@ class DEC(keras.Model):
         clustering = ClusteringLayer(
             n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
         )
+        decoder = kwargs.pop("decoder", None)  # of IDEC
         kwargs.setdefault("name", "dec")
-        super().__init__(inputs=encoder.inputs[0], outputs=clustering(encoder.outputs[0]), **kwargs)
-        self.encoder = encoder
+        z = encoder.outputs[0]
+        outputs = clustering(z) if decoder is None else {"q": clustering(z), "reconstruction": decoder(z)}
+        super().__init__(inputs=encoder.inputs[0], outputs=outputs, **kwargs)
+        self.encoder, self.decoder = encoder, decoder
         self.clustering = clustering
 
     @property
@@ -123,13 +122,15 @@ class DEC(keras.Model):
         self,
         x,
         y=None,
-        batch_size=256,
+        batch_size=None,
         *,
+        recipe="table",
         update_interval=None,
-        max_iterations=20_000,
-        tol=1e-3,
+        max_iterations=None,
+        tol=None,
         centroids=None,
-        n_init=20,
+        init=None,
+        n_init=None,
         augment=None,
         seed=0,
         checkpoint_dir=None,
@@ -139,8 +140,8 @@ class DEC(keras.Model):
     ):
         """Cluster the rows of x.
 
-        Places the centroids by k-means on the embedding, unless they are given, loaded or trained already. Then
-        alternates: assign every row and sharpen the assignments into the target p; train `update_interval` batches
+        Places the centroids by a first clusterer on the embedding, unless they are given, loaded or trained already.
+        Then alternates: assign every row and sharpen the assignments into the target p; train `update_interval` batches
         towards p. Stops when fewer than `tol` of the rows changed cluster between two updates. To callbacks, the
         progress bar and the history, each such interval is an epoch.
 
@@ -150,16 +151,21 @@ class DEC(keras.Model):
         Args:
             x: (n, ...) array of any real dtype, with rows that fit the encoder and at least `n_clusters` of them.
             y: (n,) labels, default None. For reporting only: they never change the training.
-            batch_size: int, default 256 as in the paper. At most n rows are taken.
-            update_interval: int, batches between two updates of p. Default None: see `default_update_interval`.
-            max_iterations: int, default 20,000 batches.
-            tol: float in [0, 1), default 0.001 as in the paper.
-            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of k-means, for
+            batch_size: int. At most n rows are taken. This and each further argument whose default is None is by
+                default what the recipe says.
+            recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It also says the optimizer of a model that is
+                not compiled.
+            update_interval: int, batches between two updates of p; see `default_update_interval`.
+            max_iterations: int, batches in all.
+            tol: float in [0, 1).
+            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`, for
                 a training that begins.
-            n_init: int, default 20 as in the paper. Restarts of k-means.
+            init: "kmeans", as in the paper, "ward", "mixture", or a function of (z, n_clusters) that returns centroids
+                or assignments: see `deckeras.initialization`.
+            n_init: int, restarts of `init`.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
-                `image_augmentation`; default None. The target always comes from the rows as they are.
-            seed: int, default 0. Decides k-means and the order of the rows; None draws fresh ones.
+                `image_augmentation`. The target always comes from the rows as they are.
+            seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.
             checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
             checkpoint_every: int, default 5. Updates between two writes of the checkpoint; the start and the end are
                 always written.
@@ -181,36 +187,38 @@ class DEC(keras.Model):
             UserWarning: a cluster ended empty, or two centroids coincide.
         """
         started = time.perf_counter()
-        x = data.check_rows(x, self.input_shape[1:], n_min=self.n_clusters)
+        x = data.check_rows(x, self.encoder.input_shape[1:], n_min=self.n_clusters)
         y = data.check_labels(y, len(x))
-        batch_size = min(data.check_count("batch_size", batch_size), len(x))
-        if update_interval is None:
-            update_interval = default_update_interval(len(x), batch_size)
-        update_interval = data.check_count("update_interval", update_interval)
-        max_iterations = data.check_count("max_iterations", max_iterations)
         checkpoint_every = data.check_count("checkpoint_every", checkpoint_every)
-        n_init = data.check_count("n_init", n_init)
         seed = None if seed is None else data.fixed_seed(seed)
-        if not isinstance(tol, numbers.Real) or not 0 <= tol < 1:
-            raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={tol!r}")
+        recipe = recipes.get(
+            recipe,
+            batch_size=batch_size,
+            update_interval=update_interval,
+            max_iterations=max_iterations,
+            tol=tol,
+            init=init,
+            n_init=n_init,
+        )
+        batch_size, update_interval, iterations = recipe.intervals(len(x))
         if not self.compiled:
-            self.compile()
-        augmenter = Augmenter(augment, x.shape[1:])
+            self.compile(self._optimizer_of(recipe))
+        augmenter = Augmenter(recipe.augmentation(x.shape[1:], seed) if augment is None else augment, x.shape[1:])
         checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter)
-        if not (checkpoint and checkpoint.exists()):
-            if centroids is not None:
-                self.centroids = centroids
-            elif not self.centroids.any():
-                self.initialize_centroids(x, n_init=n_init, seed=seed)
+        if centroids is not None and not (checkpoint and checkpoint.exists()):
+            self.centroids = centroids
 
-        alternation = _Alternation(self, x, y, batch_size, augmenter)
+        def begin(seed):
+            return self.initialize_centroids(x, recipe=recipe, seed=seed)
+
+        alternation = Alternation(self, x, y, batch_size, augmenter, begin)
         history = train(
             self,
             alternation.epoch,
-            iterations=max_iterations,
+            iterations=iterations,
             steps_per_epoch=update_interval,
             seed=data.fixed_seed(seed),
-            converged=lambda logs: logs["changed"] < tol,
+            converged=lambda logs: logs["changed"] < recipe.tol,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             callbacks=callbacks,
@@ -218,17 +226,27 @@ class DEC(keras.Model):
             started=started,
         )
         scale = self.embed(x[:: math.ceil(len(x) / 1000)], verbose=0).std(axis=0).max()
-        _warn_of_lost_clusters(alternation.assign().argmax(axis=1), self.centroids, scale)
+        warn_of_lost_clusters(alternation.assign().argmax(axis=1), self.centroids, scale)
         return history
 
-    def initialize_centroids(self, x, *, n_init=20, seed=0):
-        """Place the centroids by k-means on the embedding of x, wherever they were. `fit` calls this by itself.
+    def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0):
+        """Scale the embedding and place the centroids, wherever they were. `fit` calls this by itself.
 
         Args:
-            x, n_init, seed: as for `fit`.
+            x, recipe, init, n_init, seed: as for `fit`.
+
+        Returns:
+            (n, n_clusters) array of assignments where the first clusterer gives more than the centroids say, else None.
+            `fit`, where it calls this itself, takes them for the first target.
         """
+        recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
-        self.centroids = kmeans_centroids(z, self.n_clusters, n_init=n_init, seed=seed)
+        if recipe.embedding_scale is not None:
+            factor = recipe.embedding_scale / max(float(z.std(axis=0).mean()), np.finfo(np.float32).tiny)
+            if scale_embedding(factor, self.encoder, self.decoder):
+                z *= factor
+        self.centroids, assignments = first_clusters(z, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed)
+        return assignments
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
@@ -286,7 +304,7 @@ class DEC(keras.Model):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         trainable_centroids = config.pop("trainable_centroids")
-        for name in "encoder", "dtype":
+        for name in {"encoder", "decoder", "dtype"} & set(config):
             config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
         model = cls(**config)
         model.clustering.trainable = trainable_centroids
@@ -295,21 +313,34 @@ class DEC(keras.Model):
     def _rows(self, x, batch_size=None):
         """x in large batches if it is an array; other sources as they are."""
         if isinstance(x, list | tuple) or hasattr(x, "__array__"):
-            x = data.check_rows(x, self.input_shape[1:])
+            x = data.check_rows(x, self.encoder.input_shape[1:])
             largest = max(math.prod(x.shape[1:]), self.centroids.size)
             return data.Rows(x, batch_size or data.predict_batch_size(largest))
         return x
+
+    def _optimizer_of(self, recipe):
+        return recipe.optimizer()
+
+    def _targets(self, rows, p):
+        """What the outputs should be for a batch of rows."""
+        return p
+
+    def _identity(self):
+        """What of the model must be the same where a training goes on."""
+        return {
+            "kind": "clustering",
+            "encoder": architecture(self.encoder),
+            "n_clusters": self.n_clusters,
+            "alpha": self.alpha,
+        }
 
     def _checkpoint(self, directory, x, seed, augmenter):
         if directory is None:
             return None
         prepare_directory(directory)
         identity = {
-            "kind": "clustering",
+            **self._identity(),
             "data": data.fingerprint(x),
-            "encoder": architecture(self.encoder),
-            "n_clusters": self.n_clusters,
-            "alpha": self.alpha,
             "augment": augmenter.settings,
             "seed": seed,
         }
@@ -319,65 +350,3 @@ class DEC(keras.Model):
 
 # Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
 keras.saving.get_custom_objects()["DEC"] = DEC
-
-
-class _Alternation:
-    """One interval after another: target from every row's assignment, batches towards it, assignment anew."""
-
-    def __init__(self, model, x, y, batch_size, augmenter):
-        self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
-        self.rows = model._rows(x)
-        self.q = self.weights = None
-
-    def assign(self):
-        """q of every row under the current weights, computed once for each state of them."""
-        weights = [zlib.crc32(ops.convert_to_numpy(weight)) for weight in self.model.weights]
-        if weights != self.weights:
-            self.q, self.weights = self.model.predict(self.rows, verbose=0), weights
-        return self.q
-
-    def epoch(self, start, steps, seed, callbacks):
-        q = self.assign()
-        labels, p = q.argmax(axis=1), target_distribution(q)
-        batches = data.shuffled_batches(len(self.x), self.batch_size, seed, start)
-        pairs = ((self.augmenter(data.as_batch(self.x[batch])), p[batch]) for batch in batches)
-        logs = train_batches(self.model, itertools.islice(pairs, steps), callbacks)
-        new_labels = self.assign().argmax(axis=1)
-        logs["changed"] = float(np.mean(new_labels != labels))
-        if self.y is not None:
-            from deckeras.metrics import scores  # slow to import, and needed only where there are labels
-
-            logs.update(scores(self.y, new_labels))
-        return logs
-
-
-def default_update_interval(n, batch_size=256):
-    """Batches between two updates of the target: one pass over the rows, but at least 100 batches.
-
-    An update is a forward pass over every row, a third of the arithmetic of a training pass, so one for each pass keeps
-    it at a quarter of the whole however large n is. On small data a pass is so few batches that hardly a row could
-    change cluster in it, and the training would be taken for converged: hence the least number.
-    """
-    return max(100, math.ceil(n / batch_size))
-
-
-def _warn_of_lost_clusters(labels, centroids, scale):
-    """Name the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0).tolist()
-    if empty:
-        warnings.warn(
-            f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} clusters came out instead of "
-            f"{len(centroids)}. Ask for fewer clusters, or pretrain longer.",
-            UserWarning,
-            stacklevel=3,
-        )
-    pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
-    distances = np.linalg.norm(centroids[pairs[:, 0]] - centroids[pairs[:, 1]], axis=1)
-    close = pairs[distances <= 1e-3 * scale].tolist()
-    if close:
-        warnings.warn(
-            f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "
-            "Ask for fewer clusters, or start from other centroids.",
-            UserWarning,
-            stacklevel=3,
-        )

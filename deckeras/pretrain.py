@@ -8,11 +8,43 @@ import os
 import keras
 import numpy as np
 
-from deckeras import data
+from deckeras import data, recipes
 from deckeras.augmentation import Augmenter
-from deckeras.autoencoder import check_encoder
+from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.training import train, train_batches
+
+
+def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None, callbacks=None, verbose="auto"):
+    """Pretrain as a recipe says: layer by layer, or all layers together.
+
+    Args:
+        encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
+        x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
+        seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
+
+    Returns:
+        list of `keras.callbacks.History`, one a stage; the last is that of all layers together. Their attribute
+        `seconds` is the time each took.
+
+    Raises:
+        TypeError, ValueError, OSError, FloatingPointError: as `pretrain_layerwise` and `pretrain_autoencoder`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, pretrain, recipes
+        >>> x = np.random.rand(100, 64)
+        >>> recipe = recipes.get("images", image_shape=(8, 8), units=(16, 2), least_iterations=20, epochs=1)
+        >>> encoder, decoder = recipe.autoencoder(x.shape[1:])
+        >>> len(pretrain(encoder, decoder, x, recipe, verbose=0))
+        1
+    """
+    recipe = recipes.get(recipe)
+    common = {"recipe": recipe, "seed": seed, "checkpoint_dir": checkpoint_dir, "callbacks": callbacks}
+    if recipe.layerwise:
+        return pretrain_layerwise(encoder, decoder, x, verbose=verbose, **common)
+    return [pretrain_autoencoder(encoder, decoder, x, verbose=verbose, **common)]
 
 
 def pretrain_autoencoder(
@@ -20,13 +52,14 @@ def pretrain_autoencoder(
     decoder,
     x,
     *,
+    recipe="table",
     epochs=None,
     iterations=None,
     batch_size=None,
     optimizer=None,
-    loss="mse",
+    loss=None,
     augment=None,
-    dropout=0.0,
+    dropout=None,
     seed=0,
     checkpoint_dir=None,
     callbacks=None,
@@ -38,15 +71,16 @@ def pretrain_autoencoder(
         encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
         decoder: model that maps the embedding back to the shape of x. Trained in place.
         x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
-        epochs: int, passes over the rows, default `default_epochs(...)` unless `iterations` is given: 20, or more for
-            few rows.
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It says what the arguments do not whose default is
+            None.
+        epochs: int, passes over the rows; with `"table"` 20, or more for few rows.
         iterations: int, batches; an alternative to `epochs`.
-        batch_size: int, default `default_batch_size(n)`: 256 as in the paper, less for few rows. At most n are taken.
-        optimizer: Keras optimizer or its name; its learning rate may be a schedule. Default: `default_optimizer`.
-        loss: Keras loss, default `"mse"`.
+        batch_size: int; with `"table"` 256 as in the paper, less for few rows. At most n are taken.
+        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"`: `adam_in_waves`.
+        loss: Keras loss; with `"table"` `"mse"`.
         augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
-            `image_augmentation`; default None. The reconstruction is compared with the changed row.
-        dropout: float in [0, 1), default 0. The share of input values set to zero in training (a denoising
+            `image_augmentation`. The reconstruction is compared with the changed row.
+        dropout: float in [0, 1); with `"table"` 0. The share of input values set to zero in training (a denoising
             autoencoder); the reconstruction is compared with the whole row.
         seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
         checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
@@ -71,25 +105,21 @@ def pretrain_autoencoder(
         2
     """
     check_encoder(encoder)
+    check_decoder(encoder, decoder)
     x = data.check_rows(x, encoder.input_shape[1:])
-    batch_size = default_batch_size(len(x)) if batch_size is None else batch_size
-    batch_size = min(data.check_count("batch_size", batch_size), len(x))
-    iterations = _iterations(epochs, iterations, math.ceil(len(x) / batch_size))
-    _check_dropout(dropout)
+    recipe = recipes.get(recipe, dropout=dropout, pretraining_loss=loss)
+    batch_size, iterations = _batches(recipe, len(x), batch_size, epochs, iterations)
+    dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
     noisy = keras.layers.Dropout(dropout, seed=data.fixed_seed(seed))(inputs) if dropout else inputs
     autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
-    if autoencoder.output_shape[1:] != encoder.input_shape[1:]:
-        raise ValueError(
-            f"The decoder should give rows of shape {encoder.input_shape[1:]}, which is what the encoder takes. "
-            f"Received: {autoencoder.output_shape[1:]}"
-        )
-    autoencoder.compile(default_optimizer(iterations) if optimizer is None else optimizer, loss)
+    optimizer = recipe.pretraining_optimizer(iterations) if optimizer is None else optimizer
+    autoencoder.compile(optimizer, recipe.pretraining_loss)
     return _fit(
         autoencoder,
         x,
         lambda rows: rows,
-        augment,
+        recipe.augmentation(x.shape[1:], seed) if augment is None else augment,
         iterations=iterations,
         batch_size=batch_size,
         dropout=dropout,
@@ -105,12 +135,13 @@ def pretrain_layerwise(
     decoder,
     x,
     *,
-    iterations=50_000,
-    finetune_iterations=100_000,
-    batch_size=256,
+    recipe="paper",
+    iterations=None,
+    finetune_iterations=None,
+    batch_size=None,
     optimizer=None,
     augment=None,
-    dropout=0.2,
+    dropout=None,
     seed=0,
     checkpoint_dir=None,
     callbacks=None,
@@ -126,12 +157,14 @@ def pretrain_layerwise(
         encoder: built `keras.Sequential` of `Dense` layers, as `dense_autoencoder` makes it. Trained in place.
         decoder: its mirror: as many layers, in reverse order. Trained in place.
         x: (n, n_features) array; the paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
-        iterations: int, batches for each pair, default 50,000 as in the paper.
-        finetune_iterations: int, batches for the whole, default 100,000 as in the paper.
-        batch_size: int, default 256 as in the paper.
-        optimizer: Keras optimizer, used as a pattern: each stage starts with a fresh copy. Default:
-            `paper_optimizer()`.
-        dropout: float in [0, 1), default 0.2 as in the paper.
+        recipe: str or `deckeras.recipes.Recipe`, default `"paper"`. It says what the arguments do not whose default is
+            None.
+        iterations: int, batches for each pair; with `"paper"` 50,000.
+        finetune_iterations: int, batches for the whole; with `"paper"` 100,000.
+        batch_size: int; with `"paper"` 256.
+        optimizer: Keras optimizer, used as a pattern: each stage starts with a fresh copy. With `"paper"`:
+            `sgd_in_steps`.
+        dropout: float in [0, 1); with `"paper"` 0.2.
         augment, seed, callbacks, verbose: as in `pretrain_autoencoder`.
         checkpoint_dir: directory, default None. Each stage is kept in a file of its own there, `pretraining-pair0.h5`
             and so on to `pretraining.h5`: finished stages are loaded, an interrupted one goes on.
@@ -156,12 +189,21 @@ def pretrain_layerwise(
     """
     check_encoder(encoder)
     x = data.check_rows(x, encoder.input_shape[1:])
-    batch_size = min(data.check_count("batch_size", batch_size), len(x))
-    iterations = data.check_count("iterations", iterations)
-    finetune_iterations = data.check_count("finetune_iterations", finetune_iterations)
-    _check_dropout(dropout)
+    if finetune_iterations is not None:
+        finetune_iterations = data.check_count("finetune_iterations", finetune_iterations)
+    if iterations is not None:
+        iterations = data.check_count("iterations", iterations)
+    recipe = recipes.get(recipe, layer_iterations=iterations, dropout=dropout, layerwise=True)
+    batch_size, finetune_iterations = _batches(recipe, len(x), batch_size, None, finetune_iterations)
+    augment = recipe.augmentation(x.shape[1:], seed) if augment is None else augment
     pairs = _mirrored_layers(encoder, decoder)
-    pattern = keras.saving.serialize_keras_object(optimizer or paper_optimizer())
+    pattern = None if optimizer is None else keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
+
+    def fresh_optimizer(iterations):
+        if pattern is None:
+            return recipe.pretraining_optimizer(iterations)
+        return keras.saving.deserialize_keras_object(pattern)
+
     stages = len(pairs) + 1
     if seed is None:
         seeds = [None] * stages
@@ -171,16 +213,18 @@ def pretrain_layerwise(
     for position, (encoding, decoding) in enumerate(pairs):
         below = encoder.layers[:position]
         with _frozen(below):
-            model = _pair_autoencoder(encoder.input_shape[1:], below, encoding, decoding, dropout, seeds[position])
-            model.compile(keras.saving.deserialize_keras_object(pattern), least_squares)
+            model = _pair_autoencoder(
+                encoder.input_shape[1:], below, encoding, decoding, recipe.dropout, seeds[position]
+            )
+            model.compile(fresh_optimizer(recipe.layer_iterations), recipe.pretraining_loss)
             history = _fit(
                 model,
                 x,
                 lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), rows.dtype),
                 augment,
-                iterations=iterations,
+                iterations=recipe.layer_iterations,
                 batch_size=batch_size,
-                dropout=dropout,
+                dropout=recipe.dropout,
                 seed=seeds[position],
                 path=_checkpoint_path(checkpoint_dir, f"pretraining-pair{position}.h5"),
                 callbacks=callbacks,
@@ -191,10 +235,10 @@ def pretrain_layerwise(
         encoder,
         decoder,
         x,
+        recipe=recipe,
         iterations=finetune_iterations,
         batch_size=batch_size,
-        optimizer=keras.saving.deserialize_keras_object(pattern),
-        loss=least_squares,
+        optimizer=fresh_optimizer(finetune_iterations),
         augment=augment,
         seed=seeds[-1],
         checkpoint_dir=checkpoint_dir,
@@ -202,47 +246,6 @@ def pretrain_layerwise(
         verbose=verbose,
     )
     return [*histories, history]
-
-
-def default_batch_size(n):
-    """Rows a batch for n rows: 256 as in the paper, but from 16 upwards few enough for 25 batches a pass.
-
-    The same number of steps costs less so, and on few rows it is steps that are wanting.
-    """
-    return min(256, max(16, n // 25))
-
-
-def default_epochs(batches_per_epoch):
-    """Passes over the rows: 20, but at least 1,500 batches, of which a small data set needs as many as a large one."""
-    return max(20, math.ceil(1500 / batches_per_epoch))
-
-
-def default_optimizer(iterations):
-    """Adam whose learning rate warms up to 0.002 over a twentieth of the iterations and falls to 0 along a cosine."""
-    warmup = max(1, iterations // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=max(1, iterations - warmup), warmup_target=2e-3, warmup_steps=warmup
-    )
-    return keras.optimizers.Adam(schedule)
-
-
-def paper_optimizer():
-    """SGD at 0.1 with momentum 0.9, divided by 10 every 20,000 iterations: the paper's rate, its code's momentum."""
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=20_000, decay_rate=0.1, staircase=True)
-    return keras.optimizers.SGD(schedule, momentum=0.9)
-
-
-@keras.saving.register_keras_serializable(package="deckeras")
-def least_squares(y_true, y_pred):
-    """Half the squared distance of two rows, the loss under which the paper's learning rates are meant.
-
-    Args:
-        y_true, y_pred: (batch, n_features) tensors.
-
-    Returns:
-        (batch,) tensor.
-    """
-    return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2
 
 
 def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
@@ -323,18 +326,17 @@ def _frozen(layers):
             layer.trainable = value
 
 
-def _iterations(epochs, iterations, batches_per_epoch):
+def _batches(recipe, n, batch_size, epochs, iterations):
+    """(batch_size, iterations) by the recipe, or by what is given."""
     if epochs is not None and iterations is not None:
         raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
-    if iterations is not None:
-        return data.check_count("iterations", iterations)
-    epochs = default_epochs(batches_per_epoch) if epochs is None else data.check_count("epochs", epochs)
-    return epochs * batches_per_epoch
-
-
-def _check_dropout(dropout):
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={dropout!r}")
+    if batch_size is not None:
+        batch_size = data.check_count("batch_size", batch_size)
+        recipe = recipes.get(recipe, pretraining_batch_size=batch_size, least_batch_size=batch_size)
+    if epochs is not None:
+        recipe = recipes.get(recipe, epochs=data.check_count("epochs", epochs), least_iterations=0)
+    batch_size, default = recipe.batches(n)
+    return batch_size, default if iterations is None else data.check_count("iterations", iterations)
 
 
 def _checkpoint_path(directory, name):

@@ -1,12 +1,13 @@
 """Cluster MNIST (or another data set) with DEC: k-means, autoencoder + k-means and DEC side by side.
 
     python examples/run_mnist.py                              MNIST, or digits where MNIST cannot be had
-    python examples/run_mnist.py --dataset digits             little more than a minute on two cores
+    python examples/run_mnist.py --dataset digits             a few minutes on two cores
     python examples/run_mnist.py --data mnist.npz             a local file
     python examples/run_mnist.py --weights weights/mnist_encoder.h5    without the pretraining
+    python examples/run_mnist.py --recipe dec-keras           as DEC-keras does it; or paper, as the paper does
 
-Images are shifted and rotated at random in training (small ones in pretraining only), unless --no-augment says
-otherwise; the target is always that of the images as they are.
+The recipe is `images` for images, which shifts and rotates them at random in training, and `table` for other data. The
+target is always that of the rows as they are.
 
 The results go to --output: encoder.h5, dec.h5, dec.keras, history.csv, summary.json, figures, and the checkpoints from
 which the same command goes on if it was interrupted.
@@ -19,7 +20,6 @@ import json
 import logging
 import os
 import sys
-import time
 import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -32,12 +32,6 @@ from deckeras import data, datasets, metrics, plots
 from deckeras.checkpoint import prepare_directory, whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
-# Clustering on changed images takes a learning rate that falls to 0 over so many updates: at a constant rate a few rows
-# in a thousand change cluster for ever, and near clusters merge in the long run.
-UPDATES = 12
-# The least side, in pixels, of images that clustering changes: in a digit of 8 by 8 a shift of less than a pixel and a
-# rotation by ten degrees blur what tells 1 from 8 and 3 from 9. Pretraining gains from them at any size.
-LEAST_SIDE = 16
 DATASETS = ("mnist", "fashion_mnist", "usps", "digits", "pendigits", "reuters10k", "stl10")
 
 
@@ -46,44 +40,62 @@ def main(arguments=None):
     dataset, x, y = load_data(options)
     output = options.output or os.path.join("results", dataset)
     prepare_directory(output)
-    given = load_weights(options.weights, x, len(set(y.tolist())))
     settings = {
         "dataset": dataset,
         "n_samples": len(x),
         "seed": options.seed,
+        "recipe": options.recipe or ("images" if dataset in datasets.IMAGE_SHAPES else "table"),
+        "method": options.method,
+        "convolutional": options.convolutional,
+        "augment": options.augment,
         "epochs": options.epochs,
-        "augment": options.augment and dataset in datasets.IMAGE_SHAPES,
         "checksums": checksums(x, options.weights),
     }
+    recipe = recipe_of(settings)
+    x = recipe.prepare(x)
+    given = load_weights(options.weights, x, len(set(y.tolist())))
     summary = begun_run(output, settings)
     if summary:
         print(f"{output} holds this run, finished. Choose another --output, or delete it to run again.")
     else:
-        summary = {**settings, **run(settings, x, y, given, output)}
+        summary = {**settings, **run(settings, recipe, x, y, given, output)}
         write_json(summary, output, "summary.json")
     print_scores(summary["scores"])
     seconds = summary["seconds"]
     print(f"pretraining {seconds['pretrain']:.0f} s, clustering {seconds['cluster']:.0f} s; results in {output}")
 
 
-def run(settings, x, y, given, output):
+def recipe_of(settings):
+    """The recipe of that name, with what the options change in it."""
+    changes = {"image_shape": datasets.IMAGE_SHAPES.get(settings["dataset"])}
+    if settings["convolutional"]:
+        changes["convolutional"] = True
+    if not settings["augment"]:
+        changes |= {"shift": 0.0, "rotation": 0.0}
+    if settings["epochs"]:
+        changes |= {"epochs": settings["epochs"], "least_iterations": 0}
+    return deckeras.recipes.get(settings["recipe"], **changes)
+
+
+def run(settings, recipe, x, y, given, output):
     """Do the work, leave its results in the output directory, and return the seconds and scores."""
     dataset, seed, n_clusters = settings["dataset"], settings["seed"], len(set(y.tolist()))
-    print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {seed}")
+    print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {seed}, {recipe.name}")
     if isinstance(given, deckeras.DEC):
         model, embeddings, history, seconds = given, {}, {}, {"pretrain": 0.0, "cluster": 0.0}
         before = None
         save_model(model.encoder, output, "encoder.h5")
     else:
-        model, embeddings, history, seconds, before = train(settings, x, y, n_clusters, given, output)
+        model, embeddings, history, seconds, before = train(settings, recipe, x, y, n_clusters, given, output)
     q = model.predict(x, verbose=0)
-    embeddings["after DEC"] = model.embed(x, verbose=0)
+    embeddings["after clustering"] = model.embed(x, verbose=0)
     save_model(model, output, "dec.h5", "dec.keras")
     save_history(history, output)
     save_figures(output, dataset, x, y, q, embeddings, history)
     print("k-means on the input, to compare")
     labels = KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
-    scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, "dec": metrics.scores(y, q.argmax(axis=1))}
+    after = metrics.scores(y, q.argmax(axis=1))
+    scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, settings["method"]: after}
     return {"seconds": seconds, "scores": scores}
 
 
@@ -91,14 +103,17 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=DATASETS, help="default: mnist, or digits where it cannot be had")
     parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
-    parser.add_argument("--epochs", type=natural, help="epochs of pretraining; default: that of pretrain_autoencoder")
+    parser.add_argument("--recipe", choices=deckeras.recipes.RECIPES, help="default: images, or table for other data")
+    parser.add_argument("--method", choices=("dec", "idec"), default="dec", help="default: dec")
+    parser.add_argument("--convolutional", action="store_true", help="a convolutional autoencoder; for images")
     parser.add_argument("--no-augment", dest="augment", action="store_false", help="train on the images as they are")
+    parser.add_argument("--epochs", type=natural, help="epochs of pretraining; default: those of the recipe")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--weights", metavar="FILE", help="pretrained encoder or trained DEC (.h5 or .keras) to use")
     parser.add_argument("--output", metavar="DIR", help="default: results/DATASET")
     options = parser.parse_args(arguments)
-    if options.weights and options.epochs:
-        parser.error("--epochs is for the pretraining, which --weights does without")
+    if options.weights and (options.epochs or options.method == "idec"):
+        parser.error("--weights does without the pretraining: no --epochs, and no decoder for --method idec")
     return options
 
 
@@ -169,36 +184,26 @@ def load_weights(path, x, n_clusters):
     return model
 
 
-def train(settings, x, y, n_clusters, encoder, output):
+def train(settings, recipe, x, y, n_clusters, encoder, output):
     """Pretrain, unless an encoder is given, then cluster."""
-    seed, augment, seconds = settings["seed"], None, {"pretrain": 0.0}
-    image_shape = datasets.IMAGE_SHAPES.get(settings["dataset"])
-    if settings["augment"]:
-        augment = deckeras.image_augmentation(image_shape, seed=seed)
-    common = {"seed": seed, "checkpoint_dir": output, "verbose": VERBOSE}
+    seed, decoder, seconds = settings["seed"], None, {"pretrain": 0.0}
+    common = {"recipe": recipe, "seed": seed, "checkpoint_dir": output, "verbose": VERBOSE}
     if encoder is None:
         print("Pretraining the autoencoder")
-        encoder, decoder = deckeras.dense_autoencoder(x.shape[1], seed=seed)
-        history = deckeras.pretrain_autoencoder(
-            encoder, decoder, x, epochs=settings["epochs"], augment=augment, **common
-        )
-        seconds["pretrain"] = history.seconds
+        encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
+        stages = deckeras.pretrain(encoder, decoder, x, **common)
+        seconds["pretrain"] = sum(stage.seconds for stage in stages)
     save_model(encoder, output, "encoder.h5")
     z = encoder.predict(x, batch_size=4096, verbose=0)
-    started = time.perf_counter()
-    model = deckeras.DEC(encoder, n_clusters)
-    model.initialize_centroids(x, seed=seed)
-    seconds["cluster"] = time.perf_counter() - started
-    before = metrics.scores(y, model.predict_clusters(x, verbose=0))
+    before = metrics.scores(y, KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(z))
     print("Clustering: each epoch is the training between two updates of the target")
-    if augment and min(image_shape[:2]) >= LEAST_SIDE:
-        iterations = UPDATES * deckeras.default_update_interval(len(x))
-        model.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.01, iterations), momentum=0.9))
-        history = model.fit(x, y, augment=augment, max_iterations=iterations, **common)
+    if settings["method"] == "idec":
+        model = deckeras.IDEC(encoder, decoder, n_clusters)
     else:
-        history = model.fit(x, y, **common)
-    seconds["cluster"] += history.seconds
-    return model, {"before DEC": z}, history.history, seconds, before
+        model = deckeras.DEC(encoder, n_clusters)
+    history = model.fit(x, y, **common)
+    seconds["cluster"] = history.seconds
+    return model, {"before clustering": z}, history.history, seconds, before
 
 
 def save_model(model, output, *names):

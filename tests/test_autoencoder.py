@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import dense_autoencoder
+from deckeras import convolutional_autoencoder, dense_autoencoder
+from deckeras.autoencoder import scale_embedding
 
 
 def weights(*models):
@@ -50,5 +51,84 @@ def test_half_precision_ends_in_float32():
 
 @pytest.mark.parametrize(("n_features", "units"), [(0, (5,)), (4, ()), (4, (5, 0)), (4, (5.0,)), ("4", (5,))])
 def test_bad_widths(n_features, units):
-    with pytest.raises(ValueError, match="n_features and units should be positive whole numbers.* Received"):
+    with pytest.raises(ValueError, match="(n_features|units) should hold positive whole numbers.* Received"):
         dense_autoencoder(n_features, units)
+
+
+def test_convolutional_encoder_halves_the_image_by_strides():
+    encoder, decoder = convolutional_autoencoder((28, 28))
+    kinds = [type(layer).__name__ for layer in encoder.layers]
+    assert kinds == ["Reshape", "Conv2D", "Conv2D", "Conv2D", "Flatten", "Dense"]
+    shapes = [layer.output.shape[1:] for layer in encoder.layers]
+    assert shapes == [(28, 28, 1), (14, 14, 32), (7, 7, 64), (4, 4, 128), (2048,), (10,)]
+    assert [layer.kernel_size for layer in encoder.layers[1:4]] == [(5, 5), (5, 5), (3, 3)]
+    assert [layer.activation.__name__ for layer in encoder.layers if layer.weights] == ["relu"] * 3 + ["linear"]
+    assert [layer.activation.__name__ for layer in decoder.layers if layer.weights] == ["relu"] * 3 + ["linear"]
+
+
+@pytest.mark.parametrize("image_shape", [(28, 28), (8, 8), (17, 9, 3), (1, 5), (3, 1, 2)])
+@pytest.mark.parametrize("flat", [True, False])
+def test_images_of_any_size_come_back_in_their_own(image_shape, flat):
+    row_shape = (int(np.prod(image_shape)),) if flat else image_shape
+    encoder, decoder = convolutional_autoencoder(
+        image_shape, 4, row_shape=row_shape, filters=(3, 5), kernel_sizes=(3, 2)
+    )
+    x = np.random.default_rng(0).random((6, *row_shape))
+    assert encoder.predict(x, verbose=0).shape == (6, 4)
+    assert decoder.predict(encoder.predict(x, verbose=0), verbose=0).shape == x.shape
+
+
+def test_convolutional_seed_decides_and_no_two_layers_share_values():
+    first, same, other = (weights(*convolutional_autoencoder((8, 8), seed=seed)) for seed in (1, 1, 2))
+    for a, b in zip(first, same, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.allclose(first[0], other[0])
+    encoder, _ = convolutional_autoencoder((8, 8, 4), filters=(4, 4), kernel_sizes=(3, 3))
+    assert not np.allclose(encoder.layers[1].get_weights()[0], encoder.layers[2].get_weights()[0])
+
+
+def test_convolutional_in_half_precision_ends_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    encoder, decoder = convolutional_autoencoder((8, 8))
+    assert encoder.layers[1].compute_dtype == "bfloat16"
+    assert encoder.layers[-1].compute_dtype == "float32"
+    assert [layer for layer in decoder.layers if layer.weights][-1].compute_dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_shape": (8, 8), "filters": (4,)}, "a kernel size for each number of filters"),
+        ({"image_shape": (8, 8), "filters": ()}, "filters should hold positive whole numbers"),
+        ({"image_shape": (8, 0)}, "image_shape should hold positive whole numbers"),
+        ({"image_shape": (64,)}, r"image_shape should be \(height, width\)"),
+        ({"image_shape": (8, 8), "n_embedding": 0}, "n_embedding should hold positive whole numbers"),
+        ({"image_shape": (8, 8), "row_shape": (63,)}, "which holds 63 values instead of 64"),
+    ],
+)
+def test_bad_images(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        convolutional_autoencoder(**arguments)
+
+
+@pytest.mark.parametrize("build", [lambda: dense_autoencoder(64, (5, 3)), lambda: convolutional_autoencoder((8, 8), 3)])
+def test_scaled_embedding_is_reconstructed_as_before(build):
+    encoder, decoder = build()
+    x = np.random.default_rng(0).random((6, 64), "float32")
+    z = encoder.predict(x, verbose=0)
+    reconstruction = decoder.predict(z, verbose=0)
+    assert scale_embedding(3.0, encoder, decoder)
+    np.testing.assert_allclose(encoder.predict(x, verbose=0), 3 * z, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(decoder.predict(3 * z, verbose=0), reconstruction, rtol=1e-4, atol=1e-5)
+
+
+def test_embedding_that_cannot_be_scaled_is_left():
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu")])
+    before = encoder.get_weights()
+    assert not scale_embedding(3.0, encoder)
+    np.testing.assert_array_equal(encoder.get_weights()[0], before[0])
+    encoder, _ = dense_autoencoder(4, (2,))
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Reshape((2, 1)), keras.layers.LSTM(4)])
+    before = encoder.get_weights()
+    assert not scale_embedding(3.0, encoder, decoder)
+    np.testing.assert_array_equal(encoder.get_weights()[0], before[0])

@@ -17,32 +17,64 @@ def results():
     return module
 
 
-def summary(acc, pretrain):
-    scores = {"acc": acc, "nmi": 0.5, "ari": 0.25}
-    seconds = {"pretrain": pretrain, "cluster": 30}
-    return {"dataset": "digits", "n_samples": 1797, "seconds": seconds, "scores": {"k-means": scores, "dec": scores}}
-
-
-def test_runs_each_seed_and_prints_mean_and_standard_deviation(results, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def runs(results, tmp_path, monkeypatch):
+    """The commands that were run, each of which leaves the summary that the example would."""
     commands = []
 
     def run(command, check):
+        options = dict(zip(command[2::2], command[3::2], strict=False))
         commands.append([str(word) for word in command[1:]])
-        output = tmp_path / f"digits-{len(commands) - 1}"
-        output.mkdir()
-        (output / "summary.json").write_text(json.dumps(summary([0.7, 0.9][len(commands) - 1], 60 * len(commands))))
+        method = "idec" if "idec" in command else "dec"
+        acc = {"0": 0.7, "1": 0.9}[options["--seed"]]
+        scores = {key: {"acc": acc, "nmi": 0.5, "ari": 0.25} for key in ("k-means", "ae+k-means", method)}
+        output = pathlib.Path(options["--output"])
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "pretraining.h5").touch()
+        (output / "summary.json").write_text(
+            json.dumps({"method": method, "scores": scores, "seconds": {"pretrain": 60, "cluster": 30}})
+        )
 
     monkeypatch.setattr(results.subprocess, "run", run)
-    results.main(["--seeds", "2", "--data", "x.npz", "--output", str(tmp_path)])
+    return commands
+
+
+def test_runs_each_seed_once_and_prints_mean_and_standard_deviation(results, runs, tmp_path, capsys):
+    arguments = ["--seeds", "2", "--data", "x.npz", "--methods", "dec", "idec", "--output", str(tmp_path)]
+    results.main(arguments)
     example = str(SCRIPT.parent.parent / "examples" / "run_mnist.py")
-    assert len(commands) == 2
-    for seed, command in enumerate(commands):
-        output = str(tmp_path / f"digits-{seed}")
-        options = ["--dataset", "digits", "--seed", str(seed), "--output", output, "--data", "x.npz"]
-        assert command == [example, *options]
+    assert len(runs) == 4
+    for seed, command in enumerate(runs[:2]):
+        output = str(tmp_path / "digits" / f"dec-{seed}")
+        options = ["--dataset", "digits", "--seed", str(seed), "--output", output]
+        assert command == [example, *options, "--recipe", "images", "--no-augment", "--data", "x.npz"]
     lines = capsys.readouterr().out.splitlines()
-    assert "| k-means | 80.00 ± 10.00 | 50.00 ± 0.00 | 25.00 ± 0.00 |" in lines
-    assert lines[-1] == (
-        "digits, 1,797 rows, mean ± standard deviation over 2 seeds; "
-        "a run takes 1.5 min of pretraining and 0.5 min of clustering"
-    )
+    assert "| k-means | 2 | 80.00 ± 10.00 | 50.00 ± 0.00 | 25.00 ± 0.00 |  |" in lines
+    assert "| dec: autoencoder + k-means | 2 | 80.00 ± 10.00 | 50.00 ± 0.00 | 25.00 ± 0.00 | 1.0 |" in lines
+    assert "| **idec** | 2 | 80.00 ± 10.00 | 50.00 ± 0.00 | 25.00 ± 0.00 | 1.5 |" in lines
+    results.main(arguments)
+    assert len(runs) == 4
+
+
+def test_prints_what_is_finished(results, runs, tmp_path, capsys):
+    results.main(["--seeds", "1", "--methods", "dec", "--output", str(tmp_path)])
+    capsys.readouterr()
+    results.main(["--seeds", "2", "--methods", "paper", "dec", "--output", str(tmp_path), "--only-finished"])
+    assert len(runs) == 1
+    shown = capsys.readouterr().out
+    assert "| **dec** | 1 | 70.00 ± 0.00" in shown
+    assert "paper" not in shown
+
+
+def test_idec_shares_the_pretraining(results, runs, tmp_path):
+    results.main(["--seeds", "1", "--methods", "dec+augmentation", "--output", str(tmp_path)])
+    results.main(["--seeds", "1", "--methods", "idec", "--output", str(tmp_path)])
+    assert (tmp_path / "digits" / "idec-0" / "pretraining.h5").exists()
+
+
+def test_every_method_is_one_that_the_example_takes(results):
+    spec = importlib.util.spec_from_file_location("run_mnist", results.EXAMPLE)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    for options in results.METHODS.values():
+        assert example.parse([*options, "--dataset", "digits"]).recipe in ("images", "dec-keras", "paper")

@@ -1,7 +1,19 @@
+"""The first clusterers: groups found, cut groups told from whole ones, and the seed that decides."""
+
 import numpy as np
 import pytest
 
-from deckeras import kmeans_centroids
+from deckeras import kmeans_centroids, metrics, mixture_assignments, ward_centroids
+from deckeras.initialization import cluster_means, consistency, first_clusters
+
+
+@pytest.fixture(scope="module")
+def sticks():
+    """(z, y): 2,400 rows in four long parallel sticks, each of which k-means rather cuts across."""
+    random = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 600)
+    z = random.normal(size=(2400, 2)) * [4, 0.25] + np.stack([0 * y, 2.0 * y], axis=1)
+    return z.astype("float32"), y
 
 
 def test_finds_the_means_of_groups(blobs):
@@ -22,3 +34,97 @@ def test_seed_decides():
 def test_diverged_encoder():
     with pytest.raises(ValueError, match="embedding should hold finite numbers.* lower learning rate"):
         kmeans_centroids(np.array([[0.0], [np.nan]]), 2)
+
+
+def test_ward_finds_the_means_of_groups_from_a_sample(blobs):
+    x, y = blobs
+    means = np.stack([x[y == group].mean(axis=0) for group in range(3)])
+    for size in (60, 10_000):
+        centroids = ward_centroids(x, 3, sample_size=size)
+        order = [np.argmin(np.linalg.norm(centroids - mean, axis=1)) for mean in means]
+        assert sorted(order) == [0, 1, 2]
+        np.testing.assert_allclose(centroids[order], means, atol=0.6 if size == 60 else 1e-5)
+
+
+def test_mixture_finds_what_kmeans_cuts(sticks):
+    z, y = sticks
+    assert metrics.accuracy(y, first_labels(kmeans_centroids(z, 4), z)) < 0.7
+    q = mixture_assignments(z, 4)
+    assert q.dtype == np.float32
+    np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-5)
+    assert metrics.accuracy(y, q.argmax(axis=1)) > 0.98
+
+
+def first_labels(centroids, z):
+    return ((z[:, None] - centroids) ** 2).sum(axis=-1).argmin(axis=1)
+
+
+def test_mixture_keeps_the_steadiest_start(sticks, monkeypatch):
+    """Of several starts, most of which cut the sticks, the one that does not is kept."""
+    z, y = sticks
+    whole = cluster_means(z, np.eye(4)[y])
+    cut = whole[[0, 1, 1, 2]] + np.array([[0, 0], [-5, 0], [5, 0], [0, 1]])
+    starts = iter([cut, whole, cut])
+    monkeypatch.setattr("deckeras.initialization.ward_centroids", lambda *_, **__: next(starts))
+    assert metrics.accuracy(y, mixture_assignments(z, 4, n_init=3).argmax(axis=1)) > 0.98
+    assert next(starts, None) is None
+
+
+@pytest.mark.parametrize("clusterer", [ward_centroids, mixture_assignments])
+def test_seed_decides_samples(clusterer):
+    z = np.random.default_rng(0).normal(size=(500, 4))
+    first, same, other, fresh = (clusterer(z, 5, sample_size=100, seed=seed) for seed in (1, 1, 2, None))
+    np.testing.assert_array_equal(first, same)
+    assert not np.allclose(first, other)
+    assert not np.allclose(first, fresh)
+
+
+@pytest.mark.parametrize("clusterer", [ward_centroids, mixture_assignments])
+def test_diverged_encoder_in_the_others(clusterer):
+    with pytest.raises(ValueError, match="embedding should hold finite numbers"):
+        clusterer(np.array([[0.0], [np.inf]]), 2)
+
+
+@pytest.mark.parametrize("clusterer", [kmeans_centroids, ward_centroids, mixture_assignments])
+def test_as_few_rows_as_clusters_and_a_feature_that_is_constant(clusterer):
+    assert np.isfinite(clusterer(np.array([[0.0, 1.0], [5.0, 1.0], [9.0, 1.0]]), 3)).all()
+
+
+def test_consistency_by_hand():
+    assert consistency([0, 0, 1, 1], [1, 1, 0, 0]) == pytest.approx(np.log(2))
+    assert consistency([0, 0, 1, 1], [0, 1, 0, 1]) == pytest.approx(0)
+    joint = np.array([[3, 1], [0, 4]]) / 8
+    expected = sum(p * np.log(p / a / b) for p, a, b in [(3 / 8, 0.5, 3 / 8), (1 / 8, 0.5, 5 / 8), (0.5, 0.5, 5 / 8)])
+    assert joint.sum() == 1
+    assert consistency([0] * 4 + [1] * 4, [0, 0, 0, 1, 1, 1, 1, 1]) == pytest.approx(expected)
+
+
+def test_cluster_means_by_hand():
+    z = np.array([[0.0, 0.0], [2.0, 0.0], [8.0, 4.0]], "float32")
+    means = cluster_means(z, np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0]]))
+    np.testing.assert_allclose(means, [[2 / 3, 0], [6, 8 / 3], [10 / 3, 4 / 3]], rtol=1e-6)  # the last: no row's
+    assert means.dtype == z.dtype
+
+
+def test_first_clusters_takes_names_and_functions(sticks):
+    z, y = sticks
+    for name in "kmeans", "ward":
+        centroids, assignments = first_clusters(z, 4, name)
+        assert centroids.shape == (4, 2)
+        assert assignments is None
+    centroids, assignments = first_clusters(z, 4, "mixture")
+    np.testing.assert_allclose(centroids, cluster_means(z, assignments))
+    centroids, assignments = first_clusters(z, 4, lambda z, n_clusters: np.eye(n_clusters)[y])
+    np.testing.assert_allclose(centroids[1], z[y == 1].mean(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(assignments.argmax(axis=1), y)
+    centroids, assignments = first_clusters(z, 4, lambda z, n_clusters: z[:n_clusters])
+    np.testing.assert_array_equal(centroids, z[:4])
+    assert assignments is None
+
+
+def test_first_clusters_refuses_others(sticks):
+    z, _ = sticks
+    with pytest.raises(ValueError, match="init should be.*'random'"):
+        first_clusters(z, 4, "random")
+    with pytest.raises(ValueError, match=r"centroids of shape \(4, 2\) or assignments of shape \(2400, 4\)"):
+        first_clusters(z, 4, lambda z, n_clusters: z[:3])

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-import deckeras.model
+import deckeras.initialization
 from deckeras import (
     DEC,
     data,
@@ -317,13 +317,15 @@ def no_kmeans(monkeypatch):
     def fail(*args, **options):
         raise AssertionError("k-means ran")
 
-    monkeypatch.setattr(deckeras.model, "kmeans_centroids", fail)
+    monkeypatch.setattr(deckeras.initialization, "kmeans_centroids", fail)
 
 
 def test_starts_from_kmeans_on_the_embedding(make, blobs, monkeypatch):
     x, _ = blobs
     calls = []
-    monkeypatch.setattr(deckeras.model, "kmeans_centroids", lambda *args, **kw: calls.append((args, kw)) or CENTROIDS)
+    monkeypatch.setattr(
+        deckeras.initialization, "kmeans_centroids", lambda *args, **kw: calls.append((args, kw)) or CENTROIDS
+    )
     model = make()
     z = model.embed(x, verbose=0)
     fit(model, x, n_init=7, seed=11, max_iterations=1)

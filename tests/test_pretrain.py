@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
-from deckeras.pretrain import default_batch_size, default_epochs, default_optimizer, least_squares, paper_optimizer
+from deckeras.autoencoder import least_squares
 
 
 class Batches(keras.callbacks.Callback):
@@ -225,24 +225,6 @@ def test_layerwise_learns_from_the_papers_initial_weights(blobs):
     optimizer = keras.optimizers.SGD(0.02, momentum=0.9)
     pretrain_layerwise(*models, x, iterations=300, finetune_iterations=600, optimizer=optimizer, verbose=0)
     assert reconstruction_error(*models, x) < before / 3
-
-
-def test_paper_schedule():
-    rate = paper_optimizer().get_config()["learning_rate"]
-    schedule = keras.saving.deserialize_keras_object(rate)
-    rates = [float(schedule(step)) for step in (0, 19_999, 20_000, 40_000)]
-    np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.001], rtol=1e-5)
-
-
-def test_defaults_for_few_and_for_many_rows():
-    assert [default_batch_size(n) for n in (10, 300, 1797, 6400, 70_000)] == [16, 16, 71, 256, 256]
-    assert [default_epochs(batches) for batches in (1, 26, 75, 274)] == [1500, 58, 20, 20]
-
-
-def test_default_schedule_warms_up_and_falls_to_nothing():
-    schedule = keras.saving.deserialize_keras_object(default_optimizer(1000).get_config()["learning_rate"])
-    rates = [float(schedule(step)) for step in (0, 25, 50, 525, 1000)]
-    np.testing.assert_allclose(rates, [0, 0.001, 0.002, 0.001, 0], atol=1e-6)
 
 
 def test_least_squares_by_hand():

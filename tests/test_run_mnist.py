@@ -126,7 +126,7 @@ def test_interrupted_run_goes_on(example, finished, mnist_file, tmp_path, monkey
         return deckeras.training.train_batches(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(deckeras.model, "train_batches", train_batches)
+        patch.setattr(deckeras.alternation, "train_batches", train_batches)
         with pytest.raises(KeyboardInterrupt):
             example.main(arguments)
     assert not (tmp_path / "summary.json").exists()

@@ -1,0 +1,76 @@
+"""The alternation: target from every row's assignment, batches towards it, assignment anew."""
+
+import itertools
+import warnings
+import zlib
+
+import numpy as np
+from keras import ops
+
+from deckeras import data
+from deckeras.target import target_distribution
+from deckeras.training import train_batches
+
+
+class Alternation:
+    """One interval after another: target from every row's assignment, batches towards it, assignment anew.
+
+    Args:
+        model: compiled `DEC`.
+        x, y, batch_size: as for `DEC.fit`.
+        augmenter: `Augmenter`.
+        begin: function of the seed that places the centroids, if they are not placed, and returns the first
+            assignments where the centroids do not say them all, else None. Called when the training is known to begin,
+            and not to go on.
+    """
+
+    def __init__(self, model, x, y, batch_size, augmenter, begin):
+        self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
+        self.begin = begin
+        self.rows = model._rows(x)
+        self.q = self.weights = None
+
+    def assign(self):
+        """q of every row under the current weights, computed once for each state of them."""
+        weights = [zlib.crc32(ops.convert_to_numpy(weight)) for weight in self.model.weights]
+        if weights != self.weights:
+            self.q, self.weights = self.model.predict(self.rows, verbose=0), weights
+        return self.q
+
+    def epoch(self, start, steps, seed, callbacks):
+        first = self.begin(seed) if start == 0 and not self.model.centroids.any() else None
+        q = self.assign() if first is None else first
+        labels, p = q.argmax(axis=1), target_distribution(q)
+        batches = data.shuffled_batches(len(self.x), self.batch_size, seed, start)
+        rows = ((self.augmenter(data.as_batch(self.x[batch])), p[batch]) for batch in batches)
+        pairs = ((row, self.model._targets(row, target)) for row, target in rows)
+        logs = train_batches(self.model, itertools.islice(pairs, steps), callbacks)
+        new_labels = self.assign().argmax(axis=1)
+        logs["changed"] = float(np.mean(new_labels != labels))
+        if self.y is not None:
+            from deckeras.metrics import scores  # slow to import, and needed only where there are labels
+
+            logs.update(scores(self.y, new_labels))
+        return logs
+
+
+def warn_of_lost_clusters(labels, centroids, scale):
+    """Name the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0).tolist()
+    if empty:
+        warnings.warn(
+            f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} clusters came out instead of "
+            f"{len(centroids)}. Ask for fewer clusters, or pretrain longer.",
+            UserWarning,
+            stacklevel=3,
+        )
+    pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
+    distances = np.linalg.norm(centroids[pairs[:, 0]] - centroids[pairs[:, 1]], axis=1)
+    close = pairs[distances <= 1e-3 * scale].tolist()
+    if close:
+        warnings.warn(
+            f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "
+            "Ask for fewer clusters, or start from other centroids.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,267 @@
+"""Recipes: named sets of hyper-parameters, from the autoencoder's layers to the last update of the target.
+
+    paper       the protocol of Xie et al. (2016), section 4.3
+    dec-keras   what DEC-keras does
+    table       any table of numbers: the default
+    images      images, which may be shifted a little and turned by a few degrees without becoming another thing
+
+`deckeras.pretrain`, `DEC.fit` and `examples/run_mnist.py` take them by name. What an argument says comes before what
+the recipe says; `get` makes a recipe with other values.
+"""
+
+import dataclasses
+import math
+import numbers
+import types
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from deckeras import data
+from deckeras.augmentation import image_augmentation
+from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder, least_squares
+
+
+def sgd_at_one(iterations):
+    """SGD at 1.0 with momentum 0.9."""
+    return keras.optimizers.SGD(1.0, momentum=0.9)
+
+
+def sgd_in_steps(iterations):
+    """SGD at 0.1 with momentum 0.9, divided by 10 every 20,000 iterations: the paper's rate, its code's momentum."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=20_000, decay_rate=0.1, staircase=True)
+    return keras.optimizers.SGD(schedule, momentum=0.9)
+
+
+def adam_in_waves(iterations):
+    """Adam whose learning rate warms up to 0.002 over a twentieth of the iterations and falls to 0 along a cosine."""
+    warmup = max(1, iterations // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=max(1, iterations - warmup), warmup_target=2e-3, warmup_steps=warmup
+    )
+    return keras.optimizers.Adam(schedule)
+
+
+def default_update_interval(n, batch_size=256):
+    """Batches between two updates of the target: one pass over the rows, but at least 100 batches.
+
+    An update is a forward pass over every row, a third of the arithmetic of a training pass, so one for each pass keeps
+    it at a quarter of the whole however large n is. On small data a pass is so few batches that hardly a row could
+    change cluster in it, and the training would be taken for converged: hence the least number.
+    """
+    return max(100, math.ceil(n / batch_size))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A set of hyper-parameters. Immutable: `get` and `dataclasses.replace` make another.
+
+    Attributes:
+        name: str.
+        unit_scale: bool. Whether x should be multiplied by one number so that the mean of ||x_i||^2 / n_features is 1,
+            which `prepare` does.
+        units: tuple of ints. The widths of a dense encoder's layers, embedding last.
+        convolutional: bool. Whether images get a convolutional encoder instead, with an embedding as wide as the last
+            of `units`.
+        kernel_initializer: Keras initializer or its name.
+        layerwise: bool. Whether pretraining is greedy, layer by layer, before all layers are trained together.
+        dropout: float. The share of input values set to zero in pretraining (in its layer-wise part, if it has one).
+        layer_iterations: int. Batches for each pair of layers in layer-wise pretraining.
+        epochs: int. Passes over the rows in the pretraining of all layers together.
+        least_iterations: int. The least number of its batches, of which few rows need as many as many.
+        pretraining_batch_size: int. Rows a batch in pretraining, at most.
+        least_batches: int. The least number of batches a pass, for which batches get smaller: on few rows it is steps
+            that are wanting.
+        least_batch_size: int. The size down to which they do.
+        pretraining_loss: Keras loss or its name.
+        pretraining_optimizer: function from the number of iterations to a Keras optimizer.
+        shift, rotation: floats. The largest change in `augmentation`, as a share of the side and in degrees; both 0
+            mean none.
+        image_shape: tuple, (height, width) or (height, width, channels) of the image in a flat row; None if rows are
+            no images, or have the shape of one.
+        embedding_scale: float or None. The mean standard deviation of the embedding's features before clustering, to
+            which `DEC.fit` scales an encoder that ends in a linear layer.
+        init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
+        batch_size, update_interval, tol: as for `DEC.fit`.
+        max_iterations: int. As for `DEC.fit`.
+        updates: int or None. Updates of the target after which clustering ends before that.
+        learning_rate: float. That of SGD with momentum 0.9 in the clustering.
+    """
+
+    name: str
+    unit_scale: bool = False
+    units: tuple = (500, 500, 2000, 10)
+    convolutional: bool = False
+    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform"
+    layerwise: bool = False
+    dropout: float = 0.0
+    layer_iterations: int = 50_000
+    epochs: int = 20
+    least_iterations: int = 1500
+    pretraining_batch_size: int = 256
+    least_batches: int = 25
+    least_batch_size: int = 16
+    pretraining_loss: str | Callable = "mse"
+    pretraining_optimizer: Callable = adam_in_waves
+    shift: float = 0.0
+    rotation: float = 0.0
+    image_shape: tuple | None = None
+    embedding_scale: float | None = None
+    init: str | Callable = "kmeans"
+    n_init: int = 20
+    batch_size: int = 256
+    update_interval: int | None = None
+    tol: float = 1e-3
+    max_iterations: int = 20_000
+    updates: int | None = None
+    learning_rate: float = 0.01
+
+    def __post_init__(self):
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={self.dropout!r}")
+        for name in "n_init", "batch_size", "max_iterations", "pretraining_batch_size":
+            object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
+        if self.update_interval is not None:
+            object.__setattr__(self, "update_interval", data.check_count("update_interval", self.update_interval))
+        if not isinstance(self.tol, numbers.Real) or not 0 <= self.tol < 1:
+            raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={self.tol!r}")
+        for name in "learning_rate", "embedding_scale":
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, numbers.Real) and 0 < value < math.inf):
+                raise ValueError(f"{name} should be a positive number. Received: {name}={value!r}")
+        if not callable(self.init) and self.init not in ("kmeans", "ward", "mixture"):
+            raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={self.init!r}')
+
+    def prepare(self, x):
+        """The rows as the recipe wants them: x itself, or with `unit_scale` a scaled copy in Keras's float type.
+
+        Args:
+            x: (n, ...) array. New rows must be multiplied by the number that those of the training were.
+        """
+        if not self.unit_scale:
+            return x
+        x = data.as_batch(x)
+        return x / math.sqrt(max(float(np.square(x, dtype=np.float64).mean()), np.finfo(np.float32).tiny))
+
+    def autoencoder(self, row_shape, seed=0):
+        """Build the (encoder, decoder) pair for rows of this shape; raises ValueError where it does not suit them."""
+        if self.convolutional:
+            image_shape = self._image_shape(row_shape)
+            return convolutional_autoencoder(
+                image_shape,
+                self.units[-1],
+                row_shape=row_shape,
+                kernel_initializer=self.kernel_initializer,
+                seed=seed,
+            )
+        if len(row_shape) != 1:
+            raise ValueError(
+                f"A dense autoencoder takes flat rows. Received: rows of shape {tuple(row_shape)}. Pass "
+                "x.reshape(len(x), -1) with image_shape, or convolutional=True to deckeras.recipes.get."
+            )
+        return dense_autoencoder(row_shape[0], self.units, kernel_initializer=self.kernel_initializer, seed=seed)
+
+    def augmentation(self, row_shape, seed=0):
+        """The `augment` for rows of this shape, None where the recipe has none."""
+        if not self.shift and not self.rotation:
+            return None
+        image_shape = self._image_shape(row_shape)
+        return image_augmentation(image_shape, row_shape=row_shape, shift=self.shift, rotation=self.rotation, seed=seed)
+
+    def batches(self, n):
+        """(batch_size, iterations) of the pretraining of n rows."""
+        size = min(n, self.pretraining_batch_size, max(self.least_batch_size, n // self.least_batches))
+        a_pass = math.ceil(n / size)
+        return size, max(self.epochs * a_pass, self.least_iterations)
+
+    def intervals(self, n):
+        """(batch_size, update_interval, iterations) of the clustering of n rows."""
+        size = min(n, self.batch_size)
+        interval = self.update_interval or default_update_interval(n, size)
+        return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
+
+    def optimizer(self, learning_rate=None):
+        """The Keras optimizer of the clustering, at its own learning rate unless another is given."""
+        return keras.optimizers.SGD(learning_rate or self.learning_rate, momentum=0.9)
+
+    def _image_shape(self, row_shape):
+        if self.image_shape is not None:
+            return self.image_shape
+        if len(row_shape) in (2, 3):
+            return row_shape
+        raise ValueError(
+            f"The recipe {self.name!r} needs to know the shape of the image in a flat row. Received: rows of shape "
+            f"{tuple(row_shape)}. Pass recipe=deckeras.recipes.get({self.name!r}, image_shape=(height, width))."
+        )
+
+
+PAPER = Recipe(
+    name="paper",
+    unit_scale=True,
+    kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+    layerwise=True,
+    dropout=0.2,
+    epochs=0,
+    least_iterations=100_000,
+    least_batches=1,
+    pretraining_loss=least_squares,
+    pretraining_optimizer=sgd_in_steps,
+    update_interval=160,  # of its code; the text names none
+)
+
+DEC_KERAS = Recipe(
+    name="dec-keras",
+    kernel_initializer=keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform"),
+    epochs=300,
+    least_iterations=0,
+    least_batches=1,
+    pretraining_optimizer=sgd_at_one,
+    update_interval=140,
+)
+
+TABLE = Recipe(name="table")
+
+IMAGES = Recipe(
+    name="images",
+    shift=0.1,
+    rotation=10.0,
+    epochs=40,
+    least_iterations=6000,
+    embedding_scale=3.0,
+    init="mixture",
+    n_init=30,
+    updates=16,
+)
+
+RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES)})
+
+
+def get(recipe, **changes):
+    """The recipe of a name, or a recipe as it is, with other values where these are not None.
+
+    Args:
+        recipe: str, one of `RECIPES`, or a `Recipe`.
+        **changes: attributes of `Recipe`.
+
+    Returns:
+        `Recipe`.
+
+    Raises:
+        ValueError: no recipe of this name, or a value that an attribute cannot have.
+        TypeError: `recipe` is neither, or has no such attribute.
+
+    Example:
+        >>> from deckeras import recipes
+        >>> recipes.get("images", image_shape=(28, 28)).epochs
+        20
+        >>> recipes.get("table", epochs=100).epochs
+        100
+    """
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise ValueError(f"recipe should be one of {', '.join(RECIPES)}. Received: recipe={recipe!r}")
+        recipe = RECIPES[recipe]
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe should be a name or a Recipe. Received: {type(recipe).__name__}")
+    return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})

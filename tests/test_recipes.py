@@ -1,0 +1,146 @@
+"""Recipes: what the published ones say, that they cannot be changed, and that every stage does what they say."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from deckeras import DEC, pretrain, recipes
+from deckeras.recipes import Recipe
+
+
+def rates(optimizer, *steps):
+    rate = optimizer.get_config()["learning_rate"]
+    if isinstance(rate, dict):
+        schedule = keras.saving.deserialize_keras_object(rate)
+        return [float(schedule(step)) for step in steps]
+    return [rate] * len(steps)
+
+
+def test_paper_is_the_papers_protocol():
+    recipe = recipes.get("paper")
+    assert (recipe.layerwise, recipe.layer_iterations, recipe.dropout) == (True, 50_000, 0.2)
+    assert [recipe.batches(n) for n in (1797, 70_000)] == [(256, 100_000)] * 2
+    np.testing.assert_allclose(
+        rates(recipe.pretraining_optimizer(100_000), 0, 19_999, 20_000, 40_000), [0.1, 0.1, 0.01, 0.001], rtol=1e-5
+    )
+    assert (recipe.init, recipe.n_init, recipe.tol, recipe.embedding_scale) == ("kmeans", 20, 1e-3, None)
+    assert recipe.intervals(70_000) == (256, 160, 20_000)
+    assert rates(recipe.optimizer(), 0) == [pytest.approx(0.01)]
+    assert recipe.augmentation((784,)) is None
+    encoder, _ = recipe.autoencoder((784,))
+    assert [layer.units for layer in encoder.layers] == [500, 500, 2000, 10]
+    kernel = encoder.layers[0].get_weights()[0]
+    assert (kernel.mean(), kernel.std()) == (pytest.approx(0, abs=1e-4), pytest.approx(0.01, rel=0.01))
+
+
+def test_paper_scales_the_rows():
+    x = np.random.default_rng(0).random((50, 8), "float32")
+    scaled = recipes.get("paper").prepare(x)
+    assert np.mean(np.sum(scaled**2, axis=1) / 8) == pytest.approx(1)
+    np.testing.assert_allclose(scaled / x, (scaled / x)[0, 0], rtol=1e-5)
+    assert recipes.get("table").prepare(x) is x
+    assert not recipes.get("paper").prepare(0 * x).any()
+
+
+def test_dec_keras_is_its_script():
+    recipe = recipes.get("dec-keras")
+    assert recipe.batches(70_000) == (256, 300 * 274)
+    assert recipe.batches(1797) == (256, 300 * 8)
+    optimizer = recipe.pretraining_optimizer(10)
+    assert (rates(optimizer, 0), optimizer.momentum) == ([1.0], 0.9)
+    assert recipe.intervals(70_000) == (256, 140, 20_000)
+    encoder, _ = recipe.autoencoder((784,))
+    kernel = encoder.layers[0].get_weights()[0]
+    assert abs(kernel).max() <= 1 / np.sqrt(784)
+    assert kernel.std() == pytest.approx(1 / np.sqrt(3 * 784), rel=0.01)
+
+
+def test_few_rows_get_small_batches_and_more_passes():
+    recipe = recipes.get("table", least_iterations=1500)
+    assert [recipe.batches(n)[0] for n in (10, 300, 1797, 6400, 70_000)] == [10, 16, 71, 256, 256]
+    assert [recipe.batches(n)[1] for n in (10, 1797, 70_000)] == [1500, 1500, 20 * 274]
+
+
+def test_default_schedule_warms_up_and_falls_to_nothing():
+    optimizer = recipes.get("table").pretraining_optimizer(1000)
+    np.testing.assert_allclose(rates(optimizer, 0, 25, 50, 525, 1000), [0, 0.001, 0.002, 0.001, 0], atol=1e-6)
+
+
+def test_images_know_their_shape_or_ask_for_it():
+    recipe = recipes.get("images")
+    assert recipe.augmentation((8, 8, 3)) is not None
+    assert recipes.get("images", image_shape=(8, 8)).augmentation((64,)).input_shape == (None, 64)
+    for use in recipe.augmentation, recipes.get("images", convolutional=True).autoencoder:
+        with pytest.raises(
+            ValueError, match=r"shape of the image in a flat row.* \(64,\).*image_shape=\(height, width\)"
+        ):
+            use((64,))
+    with pytest.raises(ValueError, match="dense autoencoder takes flat rows"):
+        recipe.autoencoder((8, 8))
+    encoder, decoder = recipes.get("images", convolutional=True).autoencoder((8, 8, 3))
+    assert (encoder.output_shape, decoder.output_shape) == ((None, 10), (None, 8, 8, 3))
+    assert any(isinstance(layer, keras.layers.Conv2D) for layer in encoder.layers)
+
+
+def test_recipes_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipes.PAPER.tol = 0.5
+    with pytest.raises(TypeError):
+        recipes.RECIPES["paper"] = recipes.TABLE
+    changed = recipes.get("paper", tol=0.5, n_init=None)
+    assert (changed.tol, changed.n_init, changed.name, recipes.PAPER.tol) == (0.5, 20, "paper", 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "error", "message"),
+    [
+        ("best", {}, ValueError, "paper, dec-keras, table, images. Received: recipe='best'"),
+        (None, {}, TypeError, "a name or a Recipe. Received: NoneType"),
+        ("table", {"colour": 1}, TypeError, "colour"),
+        ("table", {"tol": 1.0}, ValueError, "tol should be"),
+        ("table", {"init": "random"}, ValueError, "init should be"),
+        ("table", {"dropout": 1.0}, ValueError, "dropout should be"),
+        ("table", {"n_init": 0}, ValueError, "n_init should be a whole number"),
+        ("table", {"update_interval": 1.5}, ValueError, "update_interval should be a whole number"),
+        ("table", {"embedding_scale": -1.0}, ValueError, "embedding_scale should be"),
+        ("table", {"learning_rate": 0.0}, ValueError, "learning_rate should be"),
+    ],
+)
+def test_bad_recipes(recipe, changes, error, message):
+    with pytest.raises(error, match=message):
+        recipes.get(recipe, **changes)
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned")  # of noise, after a few steps
+@pytest.mark.parametrize(("name", "stages"), [("paper", 3), ("dec-keras", 1), ("table", 1), ("images", 1)])
+def test_every_recipe_runs_by_name(name, stages):
+    """Each of them, with fewer iterations, from the autoencoder to the clusters."""
+    x = np.random.default_rng(0).random((90, 64), "float32")
+    recipe = recipes.get(name, units=(16, 3), epochs=1, layer_iterations=4, least_iterations=4, image_shape=(8, 8))
+    x = recipe.prepare(x)
+    encoder, decoder = recipe.autoencoder(x.shape[1:])
+    assert len(pretrain(encoder, decoder, x, recipe, verbose=0)) == stages
+    model = DEC(encoder, 3)
+    model.fit(x, recipe=recipe, update_interval=2, max_iterations=4, verbose=0)
+    assert model.predict(x, verbose=0).shape == (90, 3)
+
+
+def test_fit_does_what_the_recipe_says(blobs):
+    x, _ = blobs
+    recipe = Recipe(name="mine", units=(8, 2), embedding_scale=3.0, updates=2, update_interval=3, tol=0, init="ward")
+    encoder, decoder = recipe.autoencoder((8,))
+    pretrain(encoder, decoder, x, recipe, verbose=0)
+    before = encoder.predict(x, verbose=0)
+    model = DEC(encoder, 3)
+    model.compile(keras.optimizers.SGD(0.0))
+    history = model.fit(x, recipe=recipe, verbose=0)
+    assert len(history.history["loss"]) == 2
+    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 6
+    z = model.embed(x, verbose=0)
+    assert z.std(axis=0).mean() == pytest.approx(3, rel=1e-4)
+    np.testing.assert_allclose(z / before, (z / before)[0, 0], rtol=1e-3)
+    fresh = DEC(encoder, 3)
+    fresh.fit(x, recipe=recipe, max_iterations=3, verbose=0)
+    assert rates(fresh.optimizer, 0) == [pytest.approx(recipe.learning_rate)]
