@@ -74,12 +74,9 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
     Source: Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 1963, by
     `sklearn.cluster.AgglomerativeClustering`.
     """
-    from sklearn.cluster import AgglomerativeClustering
-
     _check_finite(z)
     sample = _sample(z, sample_size, np.random.default_rng(seed))
-    labels = AgglomerativeClustering(n_clusters).fit_predict(sample)
-    return cluster_means(sample, np.eye(n_clusters)[labels])
+    return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
 
 def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
@@ -112,6 +109,21 @@ def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0)
     Source: Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", 1977, by
     `sklearn.mixture.GaussianMixture`.
     """
+    found = mixtures(z, n_clusters, n_init=n_init, sample_size=sample_size, seed=seed)
+    mixture, _ = max(found, key=lambda pair: pair[1])
+    return mixture.predict_proba(np.asarray(z, np.float64)).astype("float32")
+
+
+def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
+    """The mixtures that `mixture_assignments` chooses from.
+
+    Args:
+        z, n_clusters, n_init, sample_size, seed: as for `mixture_assignments`.
+
+    Yields:
+        (`sklearn.mixture.GaussianMixture`, float): a fitted mixture, and the mean `consistency` of its clusters under
+        noise.
+    """
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
@@ -122,21 +134,33 @@ def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0)
     views = [rows + random.normal(scale=_JOLT * z.std(axis=0), size=rows.shape) for _ in range(_VIEWS)]
     sample_size = min(sample_size, math.ceil(_SHARE * len(z)))
     ward_size = min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size)))
-    best, most = None, -1.0
-    with threadpool_limits(1):  # on products this small, threads spend their time waiting for each other
-        for _ in range(n_init):
-            sample = _sample(z, sample_size, random)
-            mixture = GaussianMixture(
-                n_clusters,
-                means_init=ward_centroids(sample[:ward_size], n_clusters),
-                reg_covar=_LEAST_VARIANCE * float(z.var()),
-                random_state=0,
-            ).fit(sample)
+    least_variance = max(_LEAST_VARIANCE * float(z.var()), np.finfo(np.float32).tiny)
+    for _ in range(n_init):
+        sample = _sample(z, sample_size, random)
+        with threadpool_limits(1):  # on products this small, threads spend their time waiting for each other
+            start = _gaussians(sample[:ward_size], n_clusters, least_variance)
+            mixture = GaussianMixture(n_clusters, reg_covar=least_variance, random_state=0, **start).fit(sample)
             labels = [mixture.predict(view) for view in views]
-            score = np.mean([consistency(*pair) for pair in itertools.combinations(labels, 2)])
-            if score > most:
-                best, most = mixture, score
-    return best.predict_proba(z).astype("float32")
+        yield mixture, float(np.mean([consistency(*pair) for pair in itertools.combinations(labels, 2)]))
+
+
+def _gaussians(z, n_clusters, least_variance):
+    """Weights, means and precisions of Ward's clusters, by the names of `GaussianMixture`."""
+    labels = _ward(z, n_clusters)
+    groups = [z[labels == cluster] for cluster in range(n_clusters)]
+    least = least_variance * np.eye(z.shape[1])
+    covariances = [np.atleast_2d(np.cov(group.T, bias=True)) + least for group in groups]
+    return {
+        "weights_init": np.array([len(group) / len(z) for group in groups]),
+        "means_init": np.stack([group.mean(axis=0) for group in groups]),
+        "precisions_init": np.linalg.inv(covariances),
+    }
+
+
+def _ward(z, n_clusters):
+    from sklearn.cluster import AgglomerativeClustering
+
+    return AgglomerativeClustering(n_clusters).fit_predict(z)
 
 
 def first_clusters(z, n_clusters, init="kmeans", *, n_init=20, seed=0):

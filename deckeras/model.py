@@ -203,7 +203,9 @@ class DEC(keras.Model):
         batch_size, update_interval, iterations = recipe.intervals(len(x))
         if not self.compiled:
             self.compile(self._optimizer_of(recipe))
-        augmenter = Augmenter(recipe.augmentation(x.shape[1:], seed) if augment is None else augment, x.shape[1:])
+        if augment is None:
+            augment = recipe.augmentation(x.shape[1:], seed, clustering=True)
+        augmenter = Augmenter(augment, x.shape[1:])
         checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter)
         if centroids is not None and not (checkpoint and checkpoint.exists()):
             self.centroids = centroids

@@ -78,6 +78,9 @@ class Recipe:
         pretraining_optimizer: function from the number of iterations to a Keras optimizer.
         shift, rotation: floats. The largest change in `augmentation`, as a share of the side and in degrees; both 0
             mean none.
+        least_side: int. The least side, in pixels, of images that clustering changes. Smaller ones are changed in
+            pretraining alone, which gains from it at any size; but a shift by a part of a pixel blurs what tells one
+            digit of 8 by 8 pixels from another.
         image_shape: tuple, (height, width) or (height, width, channels) of the image in a flat row; None if rows are
             no images, or have the shape of one.
         embedding_scale: float or None. The mean standard deviation of the embedding's features before clustering, to
@@ -106,6 +109,7 @@ class Recipe:
     pretraining_optimizer: Callable = adam_in_waves
     shift: float = 0.0
     rotation: float = 0.0
+    least_side: int = 16
     image_shape: tuple | None = None
     embedding_scale: float | None = None
     init: str | Callable = "kmeans"
@@ -162,11 +166,13 @@ class Recipe:
             )
         return dense_autoencoder(row_shape[0], self.units, kernel_initializer=self.kernel_initializer, seed=seed)
 
-    def augmentation(self, row_shape, seed=0):
-        """The `augment` for rows of this shape, None where the recipe has none."""
+    def augmentation(self, row_shape, seed=0, *, clustering=False):
+        """The `augment` for rows of this shape in pretraining or in clustering, None where the recipe has none."""
         if not self.shift and not self.rotation:
             return None
         image_shape = self._image_shape(row_shape)
+        if clustering and min(image_shape[:2]) < self.least_side:
+            return None
         return image_augmentation(image_shape, row_shape=row_shape, shift=self.shift, rotation=self.rotation, seed=seed)
 
     def batches(self, n):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deckeras import kmeans_centroids, metrics, mixture_assignments, ward_centroids
-from deckeras.initialization import cluster_means, consistency, first_clusters
+from deckeras.initialization import cluster_means, consistency, first_clusters, mixtures
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,21 @@ def first_labels(centroids, z):
 
 
 def test_mixture_keeps_the_steadiest_start(sticks, monkeypatch):
-    """Of several starts, most of which cut the sticks, the one that does not is kept."""
+    """Of several starts, most of which cut a stick and merge two others, the one that does not is kept."""
     z, y = sticks
-    whole = cluster_means(z, np.eye(4)[y])
-    cut = whole[[0, 1, 1, 2]] + np.array([[0, 0], [-5, 0], [5, 0], [0, 1]])
-    starts = iter([cut, whole, cut])
-    monkeypatch.setattr("deckeras.initialization.ward_centroids", lambda *_, **__: next(starts))
+    cut = np.where((y == 3) & (z[:, 0] < 0), 2, np.where(y == 3, 3, np.where(y == 2, 1, y)))
+    rows = {row.tobytes(): position for position, row in enumerate(np.float64(z))}
+    starts = iter([cut, y, cut])
+
+    def ward(sample, n_clusters):
+        labels = next(starts)
+        return np.array([labels[rows[row.tobytes()]] for row in sample])
+
+    monkeypatch.setattr("deckeras.initialization._ward", ward)
+    scores = [score for _, score in mixtures(z, 4, n_init=3)]
+    assert scores[1] > max(scores[0], scores[2]) + 0.05
+    starts = iter([cut, y, cut])
     assert metrics.accuracy(y, mixture_assignments(z, 4, n_init=3).argmax(axis=1)) > 0.98
-    assert next(starts, None) is None
 
 
 @pytest.mark.parametrize("clusterer", [ward_centroids, mixture_assignments])

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import shutil
 
 import keras
 import numpy as np
@@ -347,6 +348,51 @@ def test_given_trained_or_loaded_centroids_are_kept(make, blobs, tmp_path):
     loaded = make()
     loaded.load_weights(tmp_path / "a.weights.h5")
     fit(loaded, x)
+
+
+def test_assignments_of_the_first_clusterer_are_the_first_target(make, blobs):
+    """By hand: centroids are the means of the assigned rows, and the first interval trains towards the assignments."""
+    x, _ = blobs
+    assigned = np.random.default_rng(0).dirichlet([0.3] * 3, size=300).astype("float32")
+    model, hand = make(), make()
+    fit(model, x, batch_size=64, update_interval=4, max_iterations=8, init=lambda z, n_clusters: assigned, seed=3)
+    z = hand.embed(x, verbose=0)
+    hand.centroids = assigned.T @ z / assigned.sum(axis=0)[:, None]
+    hand.compile()
+    batches = data.shuffled_batches(300, 64, 3)
+    for q in assigned, None:
+        p = target_distribution(hand.predict(x, verbose=0) if q is None else q)
+        for batch in (next(batches) for _ in range(4)):
+            hand.train_on_batch(x[batch], p[batch])
+    for a, b in zip(model.get_weights(), hand.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [4, None])
+def test_interrupted_in_the_first_interval_begins_anew(make, blobs, tmp_path, interrupt_after, seed):
+    """The first target is in no file: the clusterer finds it again, with the seed that the training began with."""
+    x, _ = blobs
+    options = {"recipe": "images", "augment": lambda rows: rows, "init": "mixture", "n_init": 2, "seed": seed}
+    broken, resumed = make(), make()
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, x, **options, checkpoint_dir=tmp_path, callbacks=[interrupt_after(3)])
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    fit(broken, x, **options, checkpoint_dir=tmp_path)
+    fit(resumed, x, **options, checkpoint_dir=tmp_path / "copy")
+    assert_same(broken, resumed)
+    if seed is not None:
+        whole = make()
+        fit(whole, x, **options)
+        assert_same(whole, resumed)
+
+
+def test_labels_change_nothing_of_any_start(make, blobs):
+    x, y = blobs
+    for init in "ward", "mixture":
+        with_labels, without = make(), make()
+        fit(with_labels, x, y, init=init, n_init=2)
+        fit(without, x, init=init, n_init=2)
+        assert_same(with_labels, without)
 
 
 def test_bad_centroids(make, blobs):

@@ -84,6 +84,13 @@ def test_images_know_their_shape_or_ask_for_it():
     assert any(isinstance(layer, keras.layers.Conv2D) for layer in encoder.layers)
 
 
+def test_small_images_are_clustered_as_they_are():
+    for side, changed in (8, False), (15, False), (16, True):
+        recipe = recipes.get("images", image_shape=(side, 28))
+        assert recipe.augmentation((side * 28,)) is not None
+        assert (recipe.augmentation((side * 28,), clustering=True) is not None) is changed
+
+
 def test_recipes_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipes.PAPER.tol = 0.5

@@ -106,13 +106,31 @@ def test_another_file_of_data_is_another_run(example, finished, mnist_file, tmp_
         example.main(["--data", str(tmp_path / "other.npz"), "--epochs", "3", "--seed", "5", "--output", str(finished)])
 
 
-@pytest.mark.parametrize(("option", "augmented"), [([], True), (["--no-augment"], False)])
-def test_images_are_augmented_unless_it_is_declined(example, mnist_file, tmp_path, monkeypatch, option, augmented):
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {"name": "images", "image_shape": (28, 28), "shift": 0.1, "rotation": 10.0, "epochs": 40}),
+        (["--no-augment", "--convolutional"], {"name": "images", "shift": 0, "rotation": 0, "convolutional": True}),
+        (["--recipe", "paper", "--epochs", "3"], {"name": "paper", "epochs": 3, "least_iterations": 0, "shift": 0}),
+    ],
+)
+def test_recipe_and_what_options_change_in_it(example, mnist_file, tmp_path, monkeypatch, arguments, expected):
     seen = []
-    monkeypatch.setattr(deckeras, "pretrain_autoencoder", lambda *_, augment, **__: seen.append(augment) or sys.exit())
+    monkeypatch.setattr(deckeras, "pretrain", lambda *_, recipe, **__: seen.append(recipe) or sys.exit())
     with pytest.raises(SystemExit):
-        example.main(["--data", str(mnist_file), "--output", str(tmp_path), *option])
-    assert isinstance(seen[0], keras.Sequential) if augmented else seen == [None]
+        example.main(["--data", str(mnist_file), "--output", str(tmp_path), *arguments])
+    (recipe,) = seen
+    assert {name: getattr(recipe, name) for name in expected} == expected
+
+
+def test_idec_and_a_convolutional_autoencoder(example, mnist_file, tmp_path):
+    options = ["--method", "idec", "--convolutional", "--epochs", "1", "--output", str(tmp_path)]
+    example.main(["--data", str(mnist_file), *options])
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert list(summary["scores"]) == ["k-means", "ae+k-means", "idec"]
+    model = keras.models.load_model(tmp_path / "dec.keras")
+    assert isinstance(model, deckeras.IDEC)
+    assert any(isinstance(layer, keras.layers.Conv2D) for layer in model.encoder.layers)
 
 
 def test_interrupted_run_goes_on(example, finished, mnist_file, tmp_path, monkeypatch, capsys):
