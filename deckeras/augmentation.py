@@ -70,7 +70,7 @@ class Augmenter:
             model = _InTraining(keras.Sequential([keras.Input(row_shape), augment]))
             self._augment = model.predict_on_batch  # compiled, unlike a plain call
             self.variables = augment.variables
-            self.settings = [settings(layer) for layer in getattr(augment, "layers", [augment])]
+            self.settings = [_without_seed(settings(layer)) for layer in getattr(augment, "layers", [augment])]
         elif callable(augment):
             self._augment = augment
             self.settings = getattr(augment, "__qualname__", type(augment).__name__)
@@ -87,6 +87,11 @@ class Augmenter:
                 "Images in flat rows need their shape: see deckeras.image_augmentation."
             )
         return augmented
+
+
+def _without_seed(layer):
+    """The settings without the seed, which may be drawn afresh; what has come of it is in the variables."""
+    return {**layer, "config": {name: value for name, value in layer["config"].items() if name != "seed"}}
 
 
 class _InTraining(keras.Model):

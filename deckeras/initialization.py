@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a share of the embedding's: no cluster of one row
-_JOLT = 0.2  # the standard deviation of the noise that clusters are to stand, as a share of the embedding's
+_JOLT = 0.1  # the standard deviation of the noise that clusters are to stand, as a share of the embedding's
 _VIEWS = 4  # jolted copies, of which each pair is compared
 _VIEW_ROWS = 10_000
 _SHARE, _WARD_SHARE = 0.8, 0.5  # of few rows, so that each mixture is fitted to and starts from other ones

@@ -1,5 +1,6 @@
 """DEC: the model, and the alternation that trains it."""
 
+import dataclasses
 import math
 import os
 import time
@@ -200,6 +201,8 @@ class DEC(keras.Model):
             init=init,
             n_init=n_init,
         )
+        if max_iterations is not None:
+            recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
         batch_size, update_interval, iterations = recipe.intervals(len(x))
         if not self.compiled:
             self.compile(self._optimizer_of(recipe))

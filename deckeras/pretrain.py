@@ -76,7 +76,7 @@ def pretrain_autoencoder(
         epochs: int, passes over the rows; with `"table"` 20, or more for few rows.
         iterations: int, batches; an alternative to `epochs`.
         batch_size: int; with `"table"` 256 as in the paper, less for few rows. At most n are taken.
-        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"`: `adam_in_waves`.
+        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"`: `adam_with_cosine`.
         loss: Keras loss; with `"table"` `"mse"`.
         augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
             `image_augmentation`. The reconstruction is compared with the changed row.

@@ -34,7 +34,7 @@ def sgd_in_steps(iterations):
     return keras.optimizers.SGD(schedule, momentum=0.9)
 
 
-def adam_in_waves(iterations):
+def adam_with_cosine(iterations):
     """Adam whose learning rate warms up to 0.002 over a twentieth of the iterations and falls to 0 along a cosine."""
     warmup = max(1, iterations // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -106,7 +106,7 @@ class Recipe:
     least_batches: int = 25
     least_batch_size: int = 16
     pretraining_loss: str | Callable = "mse"
-    pretraining_optimizer: Callable = adam_in_waves
+    pretraining_optimizer: Callable = adam_with_cosine
     shift: float = 0.0
     rotation: float = 0.0
     least_side: int = 16
@@ -124,6 +124,11 @@ class Recipe:
     def __post_init__(self):
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={self.dropout!r}")
+        for name in "epochs", "least_iterations":
+            if getattr(self, name) != 0:
+                object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
+        if not self.epochs and not self.least_iterations:
+            raise ValueError("epochs or least_iterations should be at least 1. Received: 0 for both")
         for name in "n_init", "batch_size", "max_iterations", "pretraining_batch_size":
             object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
         if self.update_interval is not None:
@@ -260,7 +265,7 @@ def get(recipe, **changes):
     Example:
         >>> from deckeras import recipes
         >>> recipes.get("images", image_shape=(28, 28)).epochs
-        20
+        40
         >>> recipes.get("table", epochs=100).epochs
         100
     """

@@ -112,6 +112,8 @@ def test_recipes_cannot_be_changed():
         ("table", {"n_init": 0}, ValueError, "n_init should be a whole number"),
         ("table", {"update_interval": 1.5}, ValueError, "update_interval should be a whole number"),
         ("table", {"embedding_scale": -1.0}, ValueError, "embedding_scale should be"),
+        ("table", {"epochs": 0, "least_iterations": 0}, ValueError, "epochs or least_iterations should be at least 1"),
+        ("table", {"epochs": 1.5}, ValueError, "epochs should be a whole number"),
         ("table", {"learning_rate": 0.0}, ValueError, "learning_rate should be"),
     ],
 )
@@ -151,3 +153,24 @@ def test_fit_does_what_the_recipe_says(blobs):
     fresh = DEC(encoder, 3)
     fresh.fit(x, recipe=recipe, max_iterations=3, verbose=0)
     assert rates(fresh.optimizer, 0) == [pytest.approx(recipe.learning_rate)]
+
+
+def test_max_iterations_that_are_asked_for_are_run(blobs):
+    encoder, _ = recipes.get("table", units=(8, 2)).autoencoder((8,))
+    recipe = recipes.get("table", updates=2, update_interval=3, tol=0)
+    assert len(DEC(encoder, 3).fit(blobs[0], recipe=recipe, max_iterations=12, verbose=0).history["loss"]) == 4
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned")  # of noise, after a few steps
+def test_fresh_seeds_go_on_too(tmp_path):
+    """With seed=None the augmentation of the recipe draws another seed at each call, and is the same all the same."""
+    x = np.random.default_rng(0).random((40, 256), "float32")
+    recipe = recipes.get("images", image_shape=(16, 16), units=(8, 2), epochs=2, least_iterations=0, n_init=2)
+    encoder, decoder = recipe.autoencoder((256,))
+    options = {"seed": None, "checkpoint_dir": tmp_path, "verbose": 0}
+    for _ in range(2):
+        (history,) = pretrain(encoder, decoder, x, recipe, **options)
+        assert len(history.history["loss"]) == 2
+    for iterations in 4, 8:
+        history = DEC(encoder, 2).fit(x, recipe=recipe, update_interval=2, max_iterations=iterations, tol=0, **options)
+        assert len(history.history["loss"]) == iterations // 2

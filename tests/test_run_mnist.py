@@ -124,7 +124,7 @@ def test_recipe_and_what_options_change_in_it(example, mnist_file, tmp_path, mon
 
 
 def test_idec_and_a_convolutional_autoencoder(example, mnist_file, tmp_path):
-    options = ["--method", "idec", "--convolutional", "--epochs", "1", "--output", str(tmp_path)]
+    options = ["--method", "idec", "--convolutional", "--epochs", "30", "--output", str(tmp_path)]
     example.main(["--data", str(mnist_file), *options])
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert list(summary["scores"]) == ["k-means", "ae+k-means", "idec"]
