@@ -86,9 +86,9 @@ class IDEC(DEC):
             "gamma": self.gamma,
         }
 
-    def _optimizer_of(self, recipe):
+    def _optimizer_of(self, recipe, iterations):
         # The recipe's rate is one for the clustering loss alone, which counts gamma times here.
-        return recipe.optimizer(recipe.learning_rate / self.gamma)
+        return recipe.optimizer(iterations, recipe.learning_rate / self.gamma)
 
     def _targets(self, rows, p):
         return {"q": p, "reconstruction": rows}

@@ -205,7 +205,7 @@ class DEC(keras.Model):
             recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
         batch_size, update_interval, iterations = recipe.intervals(len(x))
         if not self.compiled:
-            self.compile(self._optimizer_of(recipe))
+            self.compile(self._optimizer_of(recipe, iterations))
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True)
         augmenter = Augmenter(augment, x.shape[1:])
@@ -323,8 +323,8 @@ class DEC(keras.Model):
             return data.Rows(x, batch_size or data.predict_batch_size(largest))
         return x
 
-    def _optimizer_of(self, recipe):
-        return recipe.optimizer()
+    def _optimizer_of(self, recipe, iterations):
+        return recipe.optimizer(iterations)
 
     def _targets(self, rows, p):
         """What the outputs should be for a batch of rows."""

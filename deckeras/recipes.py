@@ -90,6 +90,8 @@ class Recipe:
         max_iterations: int. As for `DEC.fit`.
         updates: int or None. Updates of the target after which clustering ends before that.
         learning_rate: float. That of SGD with momentum 0.9 in the clustering.
+        decay: float from 0 to 1. The share of it that is left at the last iteration, along a cosine; 1 keeps it as it
+            is. Where rows are augmented, a few of them change cluster for ever at a constant rate.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Recipe:
     max_iterations: int = 20_000
     updates: int | None = None
     learning_rate: float = 0.01
+    decay: float = 1.0
 
     def __post_init__(self):
         if not 0 <= self.dropout < 1:
@@ -139,6 +142,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, numbers.Real) and 0 < value < math.inf):
                 raise ValueError(f"{name} should be a positive number. Received: {name}={value!r}")
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"decay should be from 0 to 1. Received: decay={self.decay!r}")
         if not callable(self.init) and self.init not in ("kmeans", "ward", "mixture"):
             raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={self.init!r}')
 
@@ -192,9 +197,12 @@ class Recipe:
         interval = self.update_interval or default_update_interval(n, size)
         return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
 
-    def optimizer(self, learning_rate=None):
-        """The Keras optimizer of the clustering, at its own learning rate unless another is given."""
-        return keras.optimizers.SGD(learning_rate or self.learning_rate, momentum=0.9)
+    def optimizer(self, iterations, learning_rate=None):
+        """The Keras optimizer of a clustering of so many batches, by its own learning rate unless another is given."""
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        if self.decay < 1:
+            rate = keras.optimizers.schedules.CosineDecay(rate, iterations, alpha=self.decay)
+        return keras.optimizers.SGD(rate, momentum=0.9)
 
     def _image_shape(self, row_shape):
         if self.image_shape is not None:
@@ -242,7 +250,8 @@ IMAGES = Recipe(
     embedding_scale=3.0,
     init="mixture",
     n_init=30,
-    updates=16,
+    updates=10,
+    decay=0.1,
 )
 
 RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES)})

@@ -27,7 +27,7 @@ def test_paper_is_the_papers_protocol():
     )
     assert (recipe.init, recipe.n_init, recipe.tol, recipe.embedding_scale) == ("kmeans", 20, 1e-3, None)
     assert recipe.intervals(70_000) == (256, 160, 20_000)
-    assert rates(recipe.optimizer(), 0) == [pytest.approx(0.01)]
+    assert rates(recipe.optimizer(20_000), 0) == [pytest.approx(0.01)]
     assert recipe.augmentation((784,)) is None
     encoder, _ = recipe.autoencoder((784,))
     assert [layer.units for layer in encoder.layers] == [500, 500, 2000, 10]
@@ -66,6 +66,13 @@ def test_few_rows_get_small_batches_and_more_passes():
 def test_default_schedule_warms_up_and_falls_to_nothing():
     optimizer = recipes.get("table").pretraining_optimizer(1000)
     np.testing.assert_allclose(rates(optimizer, 0, 25, 50, 525, 1000), [0, 0.001, 0.002, 0.001, 0], atol=1e-6)
+
+
+def test_rate_of_the_clustering_falls_along_a_cosine():
+    recipe = recipes.get("table", learning_rate=0.02, decay=0.1)
+    np.testing.assert_allclose(rates(recipe.optimizer(100), 0, 50, 100, 500), [0.02, 0.011, 0.002, 0.002], rtol=1e-5)
+    assert rates(recipe.optimizer(100, learning_rate=0.2), 0) == [pytest.approx(0.2)]
+    assert recipe.optimizer(100).momentum == 0.9
 
 
 def test_images_know_their_shape_or_ask_for_it():
@@ -114,6 +121,7 @@ def test_recipes_cannot_be_changed():
         ("table", {"embedding_scale": -1.0}, ValueError, "embedding_scale should be"),
         ("table", {"epochs": 0, "least_iterations": 0}, ValueError, "epochs or least_iterations should be at least 1"),
         ("table", {"epochs": 1.5}, ValueError, "epochs should be a whole number"),
+        ("table", {"decay": 1.5}, ValueError, "decay should be from 0 to 1"),
         ("table", {"learning_rate": 0.0}, ValueError, "learning_rate should be"),
     ],
 )
