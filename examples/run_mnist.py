@@ -40,6 +40,7 @@ def main(arguments=None):
     dataset, x, y = load_data(options)
     output = options.output or os.path.join("results", dataset)
     prepare_directory(output)
+    given = load_weights(options.weights, x, len(set(y.tolist())))
     settings = {
         "dataset": dataset,
         "n_samples": len(x),
@@ -53,7 +54,6 @@ def main(arguments=None):
     }
     recipe = recipe_of(settings)
     x = recipe.prepare(x)
-    given = load_weights(options.weights, x, len(set(y.tolist())))
     summary = begun_run(output, settings)
     if summary:
         print(f"{output} holds this run, finished. Choose another --output, or delete it to run again.")
@@ -112,8 +112,10 @@ def parse(arguments):
     parser.add_argument("--weights", metavar="FILE", help="pretrained encoder or trained DEC (.h5 or .keras) to use")
     parser.add_argument("--output", metavar="DIR", help="default: results/DATASET")
     options = parser.parse_args(arguments)
-    if options.weights and (options.epochs or options.method == "idec"):
-        parser.error("--weights does without the pretraining: no --epochs, and no decoder for --method idec")
+    if options.weights and options.epochs:
+        parser.error("--epochs is for the pretraining, which --weights does without")
+    if options.weights and options.method == "idec":
+        parser.error("--method idec needs the decoder of a pretraining, which --weights does without")
     return options
 
 

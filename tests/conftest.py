@@ -35,7 +35,7 @@ def run_python(tmp_path):
 
     def run(source, check=True):
         result = subprocess.run(
-            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
         )
         assert not check or result.returncode == 0, result.stderr
         return result.stdout

@@ -173,7 +173,9 @@ def test_max_iterations_that_are_asked_for_are_run(blobs):
 def test_fresh_seeds_go_on_too(tmp_path):
     """With seed=None the augmentation of the recipe draws another seed at each call, and is the same all the same."""
     x = np.random.default_rng(0).random((40, 256), "float32")
-    recipe = recipes.get("images", image_shape=(16, 16), units=(8, 2), epochs=2, least_iterations=0, n_init=2)
+    recipe = recipes.get(
+        "images", image_shape=(16, 16), units=(8, 2), epochs=2, least_iterations=0, n_init=2, decay=1.0
+    )
     encoder, decoder = recipe.autoencoder((256,))
     options = {"seed": None, "checkpoint_dir": tmp_path, "verbose": 0}
     for _ in range(2):

@@ -237,6 +237,7 @@ def test_errors_are_one_line_and_an_exit_code(tmp_path):
     [
         (["--epochs", "0"], "argument --epochs: invalid natural value: '0'"),
         (["--epochs", "3", "--weights", "encoder.h5"], "--epochs is for the pretraining"),
+        (["--method", "idec", "--weights", "encoder.h5"], "needs the decoder of a pretraining"),
         (["--dataset", "cifar"], "invalid choice: 'cifar'"),
     ],
 )
