@@ -130,7 +130,7 @@ def test_bad_recipes(recipe, changes, error, message):
         recipes.get(recipe, **changes)
 
 
-@pytest.mark.filterwarnings("ignore:No row was assigned")  # of noise, after a few steps
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:Number of distinct clusters")  # after a few steps
 @pytest.mark.parametrize(("name", "stages"), [("paper", 3), ("dec-keras", 1), ("table", 1), ("images", 1)])
 def test_every_recipe_runs_by_name(name, stages):
     """Each of them, with fewer iterations, from the autoencoder to the clusters."""
