@@ -34,7 +34,7 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert test.strip() in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("page", ["README.md", "weights/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "weights/README.md", "benchmarks/README.md"])
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     local = [link for link in links if not link.startswith("https://")]
