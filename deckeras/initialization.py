@@ -89,9 +89,8 @@ def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0)
 
     Args:
         z, n_clusters: as for `kmeans_centroids`.
-        n_init: int, default 30. Mixtures to choose from, of which a third is good on MNIST's embedding, a sixth on that
-            of digits.
-        sample_size: int, default 10,000. The rows that a mixture is fitted to, so that each takes but half a second.
+        n_init: int, default 30. Mixtures to choose from; the good ones are a minority.
+        sample_size: int, default 10,000. The rows that a mixture is fitted to, so that many can be.
         seed: int, default 0. Draws the samples and the jolts; None draws fresh ones.
 
     Returns:
