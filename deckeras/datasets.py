@@ -1,7 +1,8 @@
-"""The data sets of the DEC papers, downloaded where a public loader exists, else read from a local file.
+"""The data sets of the DEC papers, downloaded where a public loader exists or read from a local file; and small ones.
 
 Scaling: pixels and pen positions are divided by their largest possible value, so that they lie in [0, 1], as DEC-keras
-does; rows of text are scaled so that ||x_i||^2 / n_features = 1, as both the paper and DEC-keras do.
+does; rows of text are scaled so that ||x_i||^2 / n_features = 1, as both the paper and DEC-keras do; the features of
+tables have mean 0 and variance 1.
 """
 
 import contextlib
@@ -12,7 +13,15 @@ import h5py
 import keras
 import numpy as np
 
-IMAGE_SHAPES = {"digits": (8, 8), "mnist": (28, 28), "fashion_mnist": (28, 28), "usps": (16, 16)}
+from deckeras import generated
+
+IMAGE_SHAPES = {
+    "digits": (8, 8),
+    "glyphs": generated.GLYPH_SHAPE,
+    "mnist": (28, 28),
+    "fashion_mnist": (28, 28),
+    "usps": (16, 16),
+}
 
 
 def load(name, path=None):
@@ -26,6 +35,9 @@ def load(name, path=None):
     | `pendigits` | 10,992 x 16 | 10 | OpenML | the folder of `pendigits.tra` and `pendigits.tes` |
     | `reuters10k` | 10,000 x 2,000 | 4 | `fetch_rcv1` of scikit-learn | `.npz` with x and y |
     | `stl10` | 13,000 x 4,096 | 10 | - | `.npz` with x and y, or the folder of the `.bin` files |
+    | `iris`, `wine` | 150 x 4, 178 x 13 | 3 | comes with scikit-learn | - |
+    | `breast_cancer` | 569 x 30 | 2 | comes with scikit-learn | - |
+    | `glyphs`, `warped` | 6,000 x 784, 4,300 x 60 | 12, 6 | computed: see `deckeras.generated` | - |
 
     `reuters10k` follows DEC-keras: documents with exactly one of the four root topics, the first 10,000 of them in the
     order of the corpus' test part, the 2,000 most frequent terms (by document frequency, as scikit-learn's copy of RCV1
@@ -49,23 +61,37 @@ def load(name, path=None):
         >>> x.shape, x.dtype, y[:3]
         ((1797, 64), dtype('float32'), array([0, 1, 2]))
     """
-    if name not in _LOADERS:
-        raise ValueError(f"name should be one of {', '.join(_LOADERS)}. Received: name={name!r}")
+    if name not in NAMES:
+        raise ValueError(f"name should be one of {', '.join(NAMES)}. Received: name={name!r}")
     if path is not None and not os.path.exists(path):
         raise FileNotFoundError(f"There is no file or folder {os.fspath(path)!r} to read {name} from.")
-    x, y = _LOADERS[name](path)
+    if name in _AT_HAND:
+        if path is not None:
+            raise ValueError(f"{name} needs no file and takes no path. Received: path={path!r}")
+        x, y = _AT_HAND[name]()
+    else:
+        x, y = _LOADERS[name](path)
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"{name} should have a label for each row. Received: {len(x)} rows, {len(y)} labels")
     return np.ascontiguousarray(x, dtype="float32"), np.asarray(y).astype("int64")
 
 
-def _digits(path):
+def _digits():
     from sklearn.datasets import load_digits
 
-    if path is not None:
-        raise ValueError(f"digits comes with scikit-learn and takes no path. Received: path={path!r}")
     x, y = load_digits(return_X_y=True)
     return x / 16, y
+
+
+def _scikit_learn_table(name):
+    def loader():
+        import sklearn.datasets
+        from sklearn.preprocessing import scale
+
+        x, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+        return scale(x), y
+
+    return loader
 
 
 def _keras_images(name, address):
@@ -199,8 +225,15 @@ def _downloading(name, remedy):
         raise OSError(f"Could not download {name}: {error}. Get {remedy}.") from error
 
 
-_LOADERS = {
+_AT_HAND = {
     "digits": _digits,
+    "iris": _scikit_learn_table("iris"),
+    "wine": _scikit_learn_table("wine"),
+    "breast_cancer": _scikit_learn_table("breast_cancer"),
+    "glyphs": generated.glyphs,
+    "warped": generated.warped,
+}
+_LOADERS = {
     "mnist": _keras_images("mnist", "mnist.npz where there is a network (keras.datasets.mnist says from where)"),
     "fashion_mnist": _keras_images(
         "fashion_mnist",
@@ -212,3 +245,4 @@ _LOADERS = {
     "reuters10k": _reuters10k,
     "stl10": _stl10,
 }
+NAMES = (*_AT_HAND, *_LOADERS)

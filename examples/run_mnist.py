@@ -32,7 +32,6 @@ from deckeras import data, datasets, metrics, plots
 from deckeras.checkpoint import prepare_directory, whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
-DATASETS = ("mnist", "fashion_mnist", "usps", "digits", "pendigits", "reuters10k", "stl10")
 
 
 def main(arguments=None):
@@ -101,7 +100,7 @@ def run(settings, recipe, x, y, given, output):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=DATASETS, help="default: mnist, or digits where it cannot be had")
+    parser.add_argument("--dataset", choices=datasets.NAMES, help="default: mnist, or digits where it cannot be had")
     parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
     parser.add_argument("--recipe", choices=deckeras.recipes.RECIPES, help="default: images, or table for other data")
     parser.add_argument("--method", choices=("dec", "idec"), default="dec", help="default: dec")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.datasets
+from sklearn.neighbors import KNeighborsClassifier
 
 from deckeras import datasets
 
@@ -26,6 +27,38 @@ def test_digits_need_no_network():
     check(x, y, (1797, 64), 10)
     assert (x.min(), x.max()) == (0, 1)
     np.testing.assert_array_equal(np.bincount(y), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "sizes"),
+    [
+        ("iris", (150, 4), [50, 50, 50]),
+        ("wine", (178, 13), [59, 71, 48]),
+        ("breast_cancer", (569, 30), [212, 357]),
+        ("warped", (4300, 60), [1500, 1000, 800, 500, 300, 200]),
+    ],
+)
+def test_tables_are_standardized(name, shape, sizes):
+    x, y = datasets.load(name)
+    check(x, y, shape, len(sizes))
+    np.testing.assert_array_equal(np.bincount(y), sizes)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(x.std(axis=0), 1, rtol=1e-4)
+
+
+def test_glyphs():
+    """No image is empty or cut off, each differs, and its neighbour mostly shows the same letter."""
+    x, y = datasets.load("glyphs")
+    check(x, y, (6000, 784), 12)
+    np.testing.assert_array_equal(np.bincount(y), np.full(12, 500))
+    assert (x.min(), x.max()) == (0, 1)
+    assert x.max(axis=1).min() > 0.5
+    border = x.reshape(-1, 28, 28)[:, [0, -1]].mean()
+    assert border < 0.02
+    assert len(np.unique(x, axis=0)) == len(x)
+    assert KNeighborsClassifier(1).fit(x[::2], y[::2]).score(x[1::2], y[1::2]) > 0.85
+    again, _ = datasets.load("glyphs")
+    np.testing.assert_array_equal(x, again)
 
 
 @pytest.fixture
@@ -175,11 +208,11 @@ def test_failed_scikit_learn_download(name, monkeypatch):
 
 
 def test_bad_names_and_files(tmp_path):
-    with pytest.raises(ValueError, match="name should be one of digits, mnist, .* Received: name='MNIST'"):
+    with pytest.raises(ValueError, match="name should be one of digits, iris, .*, mnist, .* Received: name='MNIST'"):
         datasets.load("MNIST")
     with pytest.raises(FileNotFoundError, match="There is no file or folder .*none.npz' to read mnist from"):
         datasets.load("mnist", tmp_path / "none.npz")
-    with pytest.raises(ValueError, match="digits comes with scikit-learn and takes no path"):
+    with pytest.raises(ValueError, match="digits needs no file and takes no path"):
         datasets.load("digits", tmp_path)
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(ValueError, match=r"should be an \.npz file with the arrays x_train, y_train, x_test, y_test"):
