@@ -177,7 +177,8 @@ class DEC(keras.Model):
         Returns:
             `keras.callbacks.History`: for each interval the mean `loss`, the share of rows that `changed` cluster over
             it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without y).
-            Its attribute `seconds` is the time all took.
+            Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last of
+            them, count all the runs of a training that was resumed.
 
         Raises:
             TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.

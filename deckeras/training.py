@@ -40,8 +40,9 @@ def train(
         started: float, default now. The `time.perf_counter()` from which on the time counts.
 
     Returns:
-        `keras.callbacks.History` of the whole training, what was restored included, with the attribute `seconds`: how
-        long it took, over all the runs that it was resumed in.
+        `keras.callbacks.History` of the whole training, what was restored included. Its attribute `times` holds the
+        seconds from the start to the end of each epoch, over all the runs that it was resumed in, and `seconds` the
+        last of them.
 
     Raises:
         FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is kept and restored.
@@ -57,7 +58,7 @@ def train(
         epochs=math.ceil(iterations / steps_per_epoch),
         steps=steps_per_epoch,
     )
-    state = {"iteration": 0, "seed": seed, "history": {}, "seconds": 0.0, "stopped": False}
+    state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
     restored = checkpoint and checkpoint.restore()
     if restored:
         state = restored
@@ -66,7 +67,7 @@ def train(
     logs = {name: values[-1] for name, values in state["history"].items()}
     count = len(next(iter(state["history"].values()), []))
     done = bool(logs and converged(logs)) if converged else state["stopped"]
-    started -= state["seconds"]
+    started -= _last(state["times"])
 
     def ended():
         return done or state["iteration"] >= iterations or model.stop_training
@@ -89,7 +90,7 @@ def train(
             **state,
             "iteration": start + steps,
             "history": history.history,
-            "seconds": time.perf_counter() - started,
+            "times": [*state["times"], time.perf_counter() - started],
             "stopped": model.stop_training,
         }
         if ended():
@@ -99,7 +100,7 @@ def train(
     callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
     if checkpoint and state is not restored:
         checkpoint.save(state)
-    history.seconds = state["seconds"]
+    history.times, history.seconds = state["times"], _last(state["times"])
     return history
 
 
@@ -121,6 +122,10 @@ def train_batches(model, batches, callbacks):
         history.append(model.train_on_batch(x, y, return_dict=True))
         callbacks.on_train_batch_end(step, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
+
+
+def _last(times):
+    return times[-1] if times else 0.0
 
 
 def _finalize(model):

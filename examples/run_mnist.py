@@ -204,7 +204,7 @@ def train(settings, recipe, x, y, n_clusters, encoder, output):
         model = deckeras.DEC(encoder, n_clusters)
     history = model.fit(x, y, **common)
     seconds["cluster"] = history.seconds
-    return model, {"before clustering": z}, history.history, seconds, before
+    return model, {"before clustering": z}, {**history.history, "seconds": history.times}, seconds, before
 
 
 def save_model(model, output, *names):

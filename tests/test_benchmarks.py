@@ -31,6 +31,7 @@ def runs(results, tmp_path, monkeypatch):
         output = pathlib.Path(options["--output"])
         output.mkdir(parents=True, exist_ok=True)
         (output / "pretraining.h5").touch()
+        (output / "history.csv").write_text(f"update,acc,seconds\n1,0.6,6\n2,{acc},30\n")
         (output / "summary.json").write_text(
             json.dumps({"method": method, "scores": scores, "seconds": {"pretrain": 60, "cluster": 30}})
         )
@@ -64,6 +65,17 @@ def test_prints_what_is_finished(results, runs, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "| **dec** | 1 | 70.00 ± 0.00" in shown
     assert "paper" not in shown
+
+
+def test_prints_the_minutes_to_an_accuracy(results, runs, tmp_path, capsys):
+    """60 s of pretraining, then 6 s to 60 %, and 30 s to 70 % of one seed and 90 % of the other."""
+    arguments = ["--seeds", "2", "--methods", "short", "--output", str(tmp_path), "--reach"]
+    for reach, expected in ("0.6", "1.1"), ("0.7", "1.5"), ("0.8", "1 of 2 get there"):
+        results.main([*arguments, reach])
+        header, rule, *lines = capsys.readouterr().out.splitlines()[1:]
+        assert header.endswith(f"| minutes | minutes to {100 * float(reach):g} % |")
+        assert {line.count("|") for line in (header, rule, *lines)} == {8}
+        assert [line.split(" | ")[-1] for line in lines] == [" |", " |", f"{expected} |"]
 
 
 def test_idec_shares_the_pretraining(results, runs, tmp_path):

@@ -101,6 +101,8 @@ def test_finished_pretraining_is_loaded(blobs, tmp_path):
     assert batches.count == 0
     assert again.history == history.history
     assert again.seconds == history.seconds > 0
+    assert again.times == history.times == sorted(history.times)
+    assert len(history.times) == len(history.history["loss"])
     assert_same(weights(*second), weights(*first))
 
 

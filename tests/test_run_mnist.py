@@ -72,8 +72,9 @@ def test_history_ends_with_the_scores(finished):
     header, *lines = (finished / "history.csv").read_text().splitlines()
     last = dict(zip(header.split(","), lines[-1].split(","), strict=True))
     summary = json.loads((finished / "summary.json").read_text())
-    assert sorted(last) == ["acc", "ari", "changed", "loss", "nmi", "update"]
+    assert sorted(last) == ["acc", "ari", "changed", "loss", "nmi", "seconds", "update"]
     assert int(last["update"]) == len(lines)
+    assert float(last["seconds"]) == summary["seconds"]["cluster"]
     assert float(last["acc"]) == pytest.approx(summary["scores"]["dec"]["acc"])
 
 
