@@ -4,8 +4,8 @@
     python benchmarks/settings.py images --datasets digits glyphs --seeds 5
     python benchmarks/settings.py images --datasets mnist --data mnist.npz --seeds 1
 
-Cells are the mean accuracy (%) and its standard deviation over the seeds. Each run is kept in results/settings, and what
-is finished is read and not repeated; changes that concern the clustering alone share the pretraining of the recipe.
+Cells are the mean accuracy (%) and its standard deviation over the seeds. Each run is kept in results/settings, and
+what is finished is read and not repeated; changes of the clustering alone share the pretraining of the recipe.
 """
 
 import argparse
@@ -90,6 +90,7 @@ def run(name, change, x, y, folder, seed):
         changes, image_shape = CHANGES[name][change], datasets.IMAGE_SHAPES.get(os.path.basename(folder))
         recipe = dataclasses.replace(recipes.get(name, image_shape=image_shape), **changes)
         pretraining = os.path.join(folder, f"{change if OF_PRETRAINING & set(changes) else AS_IT_IS}-{seed}")
+        os.makedirs(folder, exist_ok=True)
         scores = cluster(recipe, x, y, seed, pretraining)
         with whole_file(path) as draft, open(draft, "w") as file:
             json.dump(scores, file)

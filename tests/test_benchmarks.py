@@ -1,20 +1,32 @@
-"""The script behind the README's results."""
+"""The scripts behind the figures in README and benchmarks."""
 
+import dataclasses
 import importlib.util
 import json
 import pathlib
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parent.parent / "benchmarks" / "results.py"
+from deckeras import recipes
+
+BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
 def results():
-    spec = importlib.util.spec_from_file_location("results", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(BENCHMARKS / "results.py")
+
+
+@pytest.fixture
+def settings():
+    return load(BENCHMARKS / "settings.py")
 
 
 @pytest.fixture
@@ -43,7 +55,7 @@ def runs(results, tmp_path, monkeypatch):
 def test_runs_each_seed_once_and_prints_mean_and_standard_deviation(results, runs, tmp_path, capsys):
     arguments = ["--seeds", "2", "--data", "x.npz", "--methods", "dec", "idec", "--output", str(tmp_path)]
     results.main(arguments)
-    example = str(SCRIPT.parent.parent / "examples" / "run_mnist.py")
+    example = str(BENCHMARKS.parent / "examples" / "run_mnist.py")
     assert len(runs) == 4
     for seed, command in enumerate(runs[:2]):
         output = str(tmp_path / "digits" / f"dec-{seed}")
@@ -85,8 +97,70 @@ def test_idec_shares_the_pretraining(results, runs, tmp_path):
 
 
 def test_every_method_is_one_that_the_example_takes(results):
-    spec = importlib.util.spec_from_file_location("run_mnist", results.EXAMPLE)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load(results.EXAMPLE)
     for options in results.METHODS.values():
         assert example.parse([*options, "--dataset", "digits"]).recipe in ("images", "dec-keras", "paper")
+
+
+def test_each_change_is_run_once_on_the_pretraining_that_is_its_own(settings, tmp_path, monkeypatch, capsys):
+    runs = []
+
+    def cluster(recipe, x, y, seed, directory):
+        runs.append((recipe, len(x), seed, pathlib.Path(directory).name))
+        return {"before": 0.5, "after": {"iris": 0.75, "wine": 1.0}[pathlib.Path(directory).parent.name] - seed / 10}
+
+    monkeypatch.setattr(settings, "cluster", cluster)
+    changes = ["as it is", "embedding scaled to 3", "dropout 0.2 in pretraining"]
+    arguments = [
+        "table",
+        "--datasets",
+        "iris",
+        "wine",
+        "--seeds",
+        "2",
+        "--output",
+        str(tmp_path),
+        "--changes",
+        *changes,
+    ]
+    settings.main(arguments)
+    assert [(rows, seed, directory) for _, rows, seed, directory in runs[:6]] == [
+        (150, 0, "as it is-0"),
+        (150, 1, "as it is-1"),
+        (150, 0, "as it is-0"),
+        (150, 1, "as it is-1"),
+        (150, 0, "dropout 0.2 in pretraining-0"),
+        (150, 1, "dropout 0.2 in pretraining-1"),
+    ]
+    assert [recipe.embedding_scale for recipe, *_ in runs[:6]] == [None, None, 3.0, 3.0, None, None]
+    assert [recipe.dropout for recipe, *_ in runs[:6]] == [0, 0, 0, 0, 0.2, 0.2]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| | iris | wine | mean |"
+    assert lines[2] == "| autoencoder + k-means | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 |"
+    assert lines[3] == "| as it is | 70.0 ± 5.0 | 95.0 ± 5.0 | 82.5 |"
+    settings.main(arguments)
+    assert len(runs) == 12
+
+
+def test_a_setting_is_measured_on_real_rows(settings, monkeypatch, tmp_path, blobs):
+    recipe = recipes.get("table", units=(16, 2), least_iterations=300, max_iterations=200)
+    scores = settings.cluster(recipe, *blobs, seed=0, directory=str(tmp_path))
+    assert scores["before"] > 0.9
+    assert scores["after"] > 0.9
+    assert (tmp_path / "pretraining.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["table", "images"])
+def test_changes_of_the_pretraining_are_known_as_such(settings, name):
+    asis = recipes.get(name)
+    for change in settings.CHANGES[name].values():
+        other = dataclasses.replace(asis, **change)
+        same = asis.batches(5000) == other.batches(5000)
+        same &= (asis.dropout, asis.shift, asis.rotation) == (other.dropout, other.shift, other.rotation)
+        assert same == (not settings.OF_PRETRAINING & set(change))
+
+
+def test_unknown_changes_are_refused(settings, capsys):
+    with pytest.raises(SystemExit):
+        settings.main(["table", "--datasets", "iris", "--changes", "more layers"])
+    assert "Received: ['more layers']" in capsys.readouterr().err
