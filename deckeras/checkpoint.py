@@ -17,7 +17,7 @@ import warnings
 import h5py
 import keras
 
-VERSION = 1
+VERSION = 2
 
 
 def prepare_directory(path):
