@@ -76,6 +76,43 @@ def load(name, path=None):
     return np.ascontiguousarray(x, dtype="float32"), np.asarray(y).astype("int64")
 
 
+def imbalanced(x, y, r_min, *, seed=0):
+    """Part of the rows, so that the classes become of unequal size: the first is kept at the rate `r_min`.
+
+    The last class is kept whole; the rates of those between lie on the line from the one to the other. Rows are drawn
+    independently, as in the paper, so the sizes vary a little with the seed.
+
+    Args:
+        x: (n, ...) array.
+        y: (n,) labels.
+        r_min: float, from above 0 to 1.
+        seed: int, default 0, of the draw.
+
+    Returns:
+        (x, y) of the rows that are kept, in their order.
+
+    Raises:
+        ValueError: `r_min` is out of range, or x and y are of different lengths.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import datasets
+        >>> x, y = datasets.imbalanced(np.zeros((3000, 1)), np.repeat([0, 1, 2], 1000), r_min=0.1)
+        >>> np.bincount(y)
+        array([ 101,  549, 1000])
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, section 5.4.
+    """
+    if not 0 < r_min <= 1:
+        raise ValueError(f"r_min should be above 0 and at most 1. Received: r_min={r_min!r}")
+    if len(x) != len(y):
+        raise ValueError(f"There should be a label for each row. Received: {len(x)} rows, {len(y)} labels")
+    classes, codes = np.unique(y, return_inverse=True)
+    rates = np.linspace(r_min, 1, len(classes)) if len(classes) > 1 else np.ones(1)
+    kept = np.random.default_rng(seed).random(len(codes)) < rates[codes]
+    return x[kept], y[kept]
+
+
 def _digits():
     from sklearn.datasets import load_digits
 

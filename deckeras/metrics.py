@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
@@ -123,3 +124,76 @@ def cluster_sizes(labels, n_clusters=None):
     if n_clusters is not None and sizes.size > n_clusters:
         raise ValueError(f"labels should be below n_clusters={n_clusters}. Received: {sizes.size - 1}")
     return sizes
+
+
+def surest_rows(q, n_rows=10):
+    """The rows that each cluster is surest of.
+
+    Args:
+        q: (n, n_clusters) soft assignments.
+        n_rows: int, default 10.
+
+    Returns:
+        list of an int array a cluster: the rows assigned to it with the largest q, that first; at most `n_rows`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.metrics import surest_rows
+        >>> [rows.tolist() for rows in surest_rows(np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]))]
+        [[1, 0], [2]]
+    """
+    q = np.asarray(q)
+    members = [np.flatnonzero(q.argmax(axis=1) == cluster) for cluster in range(q.shape[1])]
+    return [rows[np.argsort(-q[rows, cluster], kind="stable")][:n_rows] for cluster, rows in enumerate(members)]
+
+
+def divergence(p, q):
+    r"""The loss of DEC as a number: $\frac{1}{n} \sum_i \mathrm{KL}(p_i \| q_i)$, in nats.
+
+    Args:
+        p, q: (n, n_clusters) arrays whose rows are distributions: target and soft assignment.
+
+    Returns:
+        float, at least 0.
+
+    Raises:
+        ValueError: p and q are not 2-D, or not of one shape.
+
+    Example:
+        >>> from deckeras.metrics import divergence
+        >>> round(divergence([[0.5, 0.5]], [[0.75, 0.25]]), 4)
+        0.1438
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 2, by the row.
+    """
+    p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
+    if p.ndim != 2 or p.shape != q.shape or p.size == 0:
+        raise ValueError(f"p and q should be of one shape (n, n_clusters). Received: shapes {p.shape} and {q.shape}")
+    return float(entropy(p, np.maximum(q, np.finfo(np.float32).tiny), axis=1).mean())
+
+
+def generalizability(loss, validation_loss):
+    r"""How well the clusters hold for rows that had no part in the training: $G = L_{train} / L_{validation}$.
+
+    Args:
+        loss, validation_loss: floats, at least 0: `divergence` of the rows of the training and of held-out rows.
+
+    Returns:
+        float: about 1 where the model treats new rows like its own; small where it has overfitted, which happens when
+        it is asked for more clusters than there are. 1 where both are 0.
+
+    Raises:
+        ValueError: a loss is negative or not finite.
+
+    Example:
+        >>> from deckeras.metrics import generalizability
+        >>> generalizability(0.1, 0.125)
+        0.8
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 11.
+    """
+    for name, value in {"loss": loss, "validation_loss": validation_loss}.items():
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{name} should be finite and at least 0. Received: {name}={value!r}")
+    tiny = np.finfo(np.float64).tiny
+    return float((loss + tiny) / (validation_loss + tiny))

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from deckeras.metrics import match_clusters
+from deckeras.metrics import match_clusters, surest_rows
 
 # Ten colours that people with any kind of colour vision can tell apart (Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021).
@@ -52,14 +52,96 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
     for axes, (title, z) in zip(panels, embeddings.items(), strict=True):
         points = _project(np.asarray(z)[chosen], method, seed)
-        for name, colour in zip(names, _palette(len(names)), strict=True):
-            group = points[labels[chosen] == name]
-            axes.scatter(*group.T, s=5, color=colour, linewidths=0, rasterized=True)
-            if len(group):
-                box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "alpha": 0.85}
-                axes.text(*np.median(group, axis=0), str(name), ha="center", va="center", fontsize=9, bbox=box)
+        _scatter(axes, points, labels[chosen], names)
         axes.set(title=title, xticks=[], yticks=[])
     return figure
+
+
+def common_layout(embeddings, *, seed=0):
+    """Lay out one set of rows at several moments of a training in the plane, so that rows keep their places.
+
+    The last moment is laid out by t-SNE; each one before starts from the layout of the one after it, so that a row
+    moves only as far as its neighbours have changed.
+
+    Args:
+        embeddings: (n_moments, n, n_embedding) array.
+        seed: int, default 0, of t-SNE.
+
+    Returns:
+        (n_moments, n, 2) float array; each layout is centred and scaled to a standard deviation of 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import plots
+        >>> plots.common_layout(np.random.default_rng(0).normal(size=(3, 50, 10))).shape
+        (3, 50, 2)
+
+    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008, by `sklearn.manifold.TSNE`.
+    """
+    from sklearn.manifold import TSNE
+
+    layouts, init = [], "pca"
+    for z in np.asarray(embeddings)[::-1]:
+        points = TSNE(perplexity=min(30, (len(z) - 1) / 3), random_state=seed, init=init).fit_transform(z)
+        points -= points.mean(axis=0)
+        points /= points.std()
+        layouts.append(points)
+        init = (1e-2 * points).astype("float32")  # small, as t-SNE unfolds best; the places are kept nevertheless
+    return np.stack(layouts[::-1])
+
+
+def moments(layouts, labels, titles):
+    """Scatter plots of the same rows at several moments, on common axes.
+
+    Args:
+        layouts: (n_moments, n, 2) array, such as `common_layout` returns.
+        labels: (n,) integer or string labels, one colour each.
+        titles: n_moments strings.
+
+    Returns:
+        Figure with an Axes a moment, three in a row.
+    """
+    layouts, labels = np.asarray(layouts), np.asarray(labels)
+    columns = min(3, len(layouts))
+    rows = -(-len(layouts) // columns)
+    figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(layouts) :]:
+        axes.set_axis_off()
+    for axes, points, title in zip(panels, layouts, titles, strict=False):
+        _scatter(axes, points, labels, np.unique(labels))
+        _frame(axes, layouts, title)
+    return figure
+
+
+def animation(layouts, labels, titles, *, steps=10):
+    """The same as a film, in which the rows glide from one moment to the next.
+
+    Args:
+        layouts, labels, titles: as for `moments`.
+        steps: int, default 10. Frames from one moment to the next.
+
+    Returns:
+        `matplotlib.animation.FuncAnimation`; `animation.save("name.gif", writer="pillow")` writes it.
+    """
+    from matplotlib.animation import FuncAnimation
+
+    layouts, labels = np.asarray(layouts), np.asarray(labels)
+    figure = Figure(figsize=(4, 4.2), layout="constrained")
+    axes = figure.subplots()
+
+    def draw(frame):
+        moment, step = divmod(frame, steps)
+        after = min(moment + 1, len(layouts) - 1)
+        share = step / steps
+        axes.clear()
+        _scatter(axes, (1 - share) * layouts[moment] + share * layouts[after], labels, np.unique(labels))
+        _frame(axes, layouts, titles[moment])
+
+    frames = (len(layouts) - 1) * steps + 1
+    # Where it pauses, so that the titles can be read.
+    order = [frame for frame in range(frames) for _ in range(steps if frame % steps == 0 else 1)]
+    return FuncAnimation(figure, draw, order, init_func=lambda: None, interval=80)
 
 
 def training_curves(history):
@@ -87,8 +169,7 @@ def training_curves(history):
             axes.plot(range(1, len(values) + 1), values, style, color=colour, marker=marker, label=name.upper())
         axes.set(xlabel="update", title=title)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        _bare(axes)
         if len(names) > 1:
             axes.legend(frameon=False)
         if names == ["changed"] and min(history["changed"]) > 0:
@@ -151,18 +232,124 @@ def top_images(x, q, image_shape, *, n_images=10):
             f"x should be an image of shape {tuple(image_shape)} for each of the {len(q)} rows of q. "
             f"Received: x of shape {x.shape}"
         )
-    labels = q.argmax(axis=1)
     figure = Figure(figsize=(0.6 * n_images + 0.6, 0.6 * q.shape[1] + 0.1), layout="constrained")
     panels = figure.subplots(q.shape[1], n_images, squeeze=False)
-    for cluster, row in enumerate(panels):
-        members = np.flatnonzero(labels == cluster)
-        surest = members[np.argsort(-q[members, cluster], kind="stable")][:n_images]
+    for cluster, (row, surest) in enumerate(zip(panels, surest_rows(q, n_images), strict=True)):
         for axes in row:
             axes.set_axis_off()
         for axes, index in zip(row, surest, strict=False):
             axes.imshow(x[index].reshape(image_shape), cmap="gray_r")
         row[0].text(-0.25, 0.5, str(cluster), transform=row[0].transAxes, ha="right", va="center", fontsize=9)
     return figure
+
+
+def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
+    """How strongly the loss pulls at the rows of one cluster, by how sure their assignment is.
+
+    Args:
+        q: (n,) array, the assignments of the rows to their cluster.
+        gradient: (n,) array, norms of the gradient with respect to the embedded rows.
+        x: (n, ...) array of the rows' images, default None: none are drawn.
+        image_shape: as for `top_images`.
+        n_images: int, default 8. Images drawn along q, at even steps of the rows in its order; their points are
+            marked.
+
+    Returns:
+        Figure: the scatter plot's Axes first, then one an image.
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, figure 4.
+    """
+    q, gradient = np.asarray(q), np.asarray(gradient)
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    shown = np.argsort(q, kind="stable")[np.linspace(0, len(q) - 1, min(n_images, len(q))).astype(int)]
+    if x is None:
+        axes = figure.subplots()
+    else:
+        grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 4))
+        axes = figure.add_subplot(grid[1, :])
+        for column, row in enumerate(shown):
+            panel = figure.add_subplot(grid[0, column])
+            panel.imshow(np.asarray(x[row]).reshape(image_shape), cmap="gray_r")
+            panel.set(title=f"{q[row]:.2f}", xticks=[], yticks=[])
+    axes.scatter(q, gradient, s=8, color=_COLOURS[0], linewidths=0, rasterized=True)
+    if x is not None:
+        axes.scatter(q[shown], gradient[shown], s=40, facecolors="none", edgecolors=_COLOURS[6], linewidths=1.5)
+    axes.set(xlabel="soft assignment q of the row to its cluster", ylabel="norm of the gradient")
+    _bare(axes)
+    return figure
+
+
+def sensitivity(rows, *, baseline=None):
+    """Accuracy over settings: a panel a parameter, a line a method, the spread of the seeds shaded.
+
+    Args:
+        rows: list of dicts with "method", "parameter", "value", "seed" and "acc", such as `experiments.sensitivity`
+            leads to. Parameters of methods other than DEC share the first panel with DEC's first, by the number of the
+            setting, as in the paper.
+        baseline: float, default None. An accuracy drawn as a dotted line in the panels of DEC, such as k-means'.
+
+    Returns:
+        Figure with an Axes a panel.
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, figure 2.
+    """
+    settings = {}
+    for row in rows:
+        settings.setdefault((row["method"], row["parameter"]), {}).setdefault(row["value"], []).append(row["acc"])
+    own = [name for name in settings if name[0] == "DEC"]
+    compared = own[:1] + [name for name in settings if name[0] != "DEC"]
+    panels = [("all", compared)] * bool(compared) + [(parameter, [(method, parameter)]) for method, parameter in own]
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.6 * columns, 3 * lines), layout="constrained")
+    found = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
+    for axes in found[len(panels) :]:
+        axes.set_axis_off()
+    styles = tuple(zip(("#3f90da", "#e76300", "#832db6"), ("o-", "s--", "^:"), strict=True))
+    for axes, (title, names) in zip(found, panels, strict=False):
+        for name, (colour, style) in zip(names, styles, strict=False):
+            values = sorted(settings[name])
+            scores = [100 * np.asarray(settings[name][value]) for value in values]
+            ticks = range(1, len(values) + 1)
+            axes.plot(ticks, [np.mean(score) for score in scores], style, color=colour, label=" by ".join(name))
+            spread = [score.min() for score in scores], [score.max() for score in scores]
+            axes.fill_between(ticks, *spread, color=colour, alpha=0.2, linewidth=0)
+        if title == "all":
+            axes.legend(frameon=False, fontsize=8)
+            axes.set(xlabel="number of the setting", xticks=ticks)
+        else:
+            axes.set_xticks(ticks, [f"{value:g}" for value in values], rotation=45 if len(values) > 6 else 0)
+            axes.set(xlabel=title)
+            if baseline is not None:
+                axes.axhline(100 * baseline, color="black", linestyle=":", linewidth=1)
+        _bare(axes)
+    for axes in found[::columns]:
+        axes.set_ylabel("accuracy (%)")
+    return figure
+
+
+def _bare(axes):
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _scatter(axes, points, labels, names):
+    """Points in the colours of their labels, with each name at the median of its points."""
+    for name, colour in zip(names, _palette(len(names)), strict=True):
+        group = points[labels == name]
+        axes.scatter(*group.T, s=5, color=colour, linewidths=0, rasterized=True)
+        if len(group):
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "alpha": 0.85}
+            axes.text(*np.median(group, axis=0), str(name), ha="center", va="center", fontsize=9, bbox=box)
+
+
+def _frame(axes, layouts, title):
+    """Limits that hold every layout, so that panels and frames can be compared."""
+    low, high = layouts.min(axis=(0, 1)), layouts.max(axis=(0, 1))
+    margin = 0.05 * (high - low)
+    axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
+    axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    axes.set(title=title, xticks=[], yticks=[])
 
 
 def _project(z, method, seed):

@@ -10,6 +10,7 @@ the recipe says; `get` makes a recipe with other values.
 """
 
 import dataclasses
+import json
 import math
 import numbers
 import types
@@ -21,6 +22,7 @@ import numpy as np
 from deckeras import data
 from deckeras.augmentation import image_augmentation
 from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder, least_squares
+from deckeras.checkpoint import settings
 
 
 def sgd_at_one(iterations):
@@ -204,6 +206,11 @@ class Recipe:
             rate = keras.optimizers.schedules.CosineDecay(rate, iterations, alpha=self.decay)
         return keras.optimizers.SGD(rate, momentum=0.9)
 
+    def settings(self):
+        """JSON-able dict of all the values: equal for any two recipes that work alike."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.loads(json.dumps(values, default=_plain))
+
     def _image_shape(self, row_shape):
         if self.image_shape is not None:
             return self.image_shape
@@ -213,6 +220,12 @@ class Recipe:
             f"The recipe {self.name!r} needs to know the shape of the image in a flat row. Received: rows of shape "
             f"{tuple(row_shape)}. Pass recipe=deckeras.recipes.get({self.name!r}, image_shape=(height, width))."
         )
+
+
+def _plain(value):
+    if isinstance(value, keras.initializers.Initializer):
+        return settings(value)
+    return f"{value.__module__}.{value.__qualname__}"
 
 
 PAPER = Recipe(

@@ -10,6 +10,8 @@ not fit in one array, sum f over the pieces first and then compute p piece by pi
 
 import numpy as np
 from keras import ops
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
 
 
 def cluster_frequencies(q):
@@ -68,3 +70,45 @@ def target_distribution(q, frequencies=None):
     weights = q * (q / xp.maximum(frequencies, tiny))
     p = weights / xp.maximum(xp.sum(weights, axis=1, keepdims=True), tiny)
     return p.astype(q.dtype, copy=False) if xp is np else p
+
+
+def embedding_gradient(z, centroids, alpha=1.0, frequencies=None):
+    r"""The gradient of the loss with respect to each embedded row: how strongly and where to it is pulled.
+
+    $$\frac{\partial L}{\partial z_i} = \frac{\alpha + 1}{\alpha} \sum_j
+    \left(1 + \frac{\|z_i - \mu_j\|^2}{\alpha}\right)^{-1} (p_{ij} - q_{ij}) (z_i - \mu_j)$$
+
+    of $L = \sum_i \mathrm{KL}(p_i \| q_i)$ with p held. Training does not need it, since Keras differentiates; it is
+    here to be looked at.
+
+    Args:
+        z: (n, n_embedding) NumPy array, the embedding.
+        centroids: (n_clusters, n_embedding) NumPy array.
+        alpha: float > 0, default 1.0: degrees of freedom of the Student-t kernel.
+        frequencies: as for `target_distribution`.
+
+    Returns:
+        (n, n_embedding) float64 array. Training moves a row against it.
+
+    Raises:
+        ValueError: z or the centroids are not 2-D, or not of one width.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.target import embedding_gradient
+        >>> embedding_gradient(np.array([[0.2], [0.8]]), np.array([[0.0], [1.0]])).round(3)
+        array([[ 0.277],
+               [-0.277]])
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 4, with the factor of its derivation for any alpha.
+    """
+    z, centroids = np.asarray(z, np.float64), np.asarray(centroids, np.float64)
+    if z.ndim != 2 or centroids.ndim != 2 or z.shape[1] != centroids.shape[1]:
+        raise ValueError(
+            "z and centroids should be of shapes (n, n_embedding) and (n_clusters, n_embedding). "
+            f"Received: shapes {z.shape} and {centroids.shape}"
+        )
+    distances = cdist(z, centroids, "sqeuclidean") / alpha
+    q = softmax(-(alpha + 1) / 2 * np.log1p(distances), axis=1)
+    pulls = (target_distribution(q, frequencies) - q) / (1 + distances)
+    return (alpha + 1) / alpha * (pulls.sum(axis=1, keepdims=True) * z - pulls @ centroids)

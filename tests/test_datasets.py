@@ -233,3 +233,24 @@ def test_labels_of_another_length(tmp_path):
     np.savez(tmp_path / "stl10.npz", x=np.ones((4, 6)), y=np.arange(3))
     with pytest.raises(ValueError, match="stl10 should have a label for each row. Received: 4 rows, 3 labels"):
         datasets.load("stl10", tmp_path / "stl10.npz")
+
+
+def test_imbalanced_keeps_the_rates_and_the_order():
+    y = np.arange(40_000) % 4
+    x = np.arange(40_000)[:, None]
+    part, labels = datasets.imbalanced(x, y, 0.1)
+    np.testing.assert_allclose(np.bincount(labels) / 10_000, [0.1, 0.4, 0.7, 1.0], atol=0.02)
+    np.testing.assert_array_equal(part[:, 0] % 4, labels)
+    assert (np.diff(part[:, 0]) > 0).all()
+    np.testing.assert_array_equal(part, datasets.imbalanced(x, y, 0.1)[0])
+    assert not np.array_equal(part, datasets.imbalanced(x, y, 0.1, seed=1)[0])
+    assert len(datasets.imbalanced(x, y, 1.0)[0]) == len(x)
+    assert len(datasets.imbalanced(x, np.zeros(40_000), 0.1)[0]) == len(x)
+
+
+def test_imbalanced_refuses_bad_arguments():
+    for rate in 0, 1.5, np.nan:
+        with pytest.raises(ValueError, match="r_min should be above 0"):
+            datasets.imbalanced(np.ones((3, 1)), [0, 1, 1], rate)
+    with pytest.raises(ValueError, match="3 rows, 2 labels"):
+        datasets.imbalanced(np.ones((3, 1)), [0, 1], 0.5)

@@ -72,3 +72,27 @@ def test_bad_cluster_labels(labels):
 def test_label_beyond_n_clusters():
     with pytest.raises(ValueError, match="labels should be below n_clusters=2. Received: 4"):
         metrics.cluster_sizes([0, 4], n_clusters=2)
+
+
+def test_divergence_by_hand():
+    p, q = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[0.25, 0.75], [0.5, 0.5]])
+    first, second = 0.5 * np.log(2) + 0.5 * np.log(2 / 3), np.log(2)
+    assert metrics.divergence(p, q) == pytest.approx((first + second) / 2)
+    assert metrics.divergence(q, q) == 0
+    assert np.isfinite(metrics.divergence([[0.5, 0.5]], [[1.0, 0.0]]))
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.divergence(p, q[:1])
+
+
+def test_generalizability_is_the_ratio_of_the_losses():
+    assert metrics.generalizability(0.2, 0.4) == pytest.approx(0.5)
+    assert metrics.generalizability(0.0, 0.0) == 1
+    assert np.isfinite(metrics.generalizability(0.1, 0.0))
+    for losses in (-0.1, 0.1), (0.1, np.nan):
+        with pytest.raises(ValueError, match="finite and at least 0"):
+            metrics.generalizability(*losses)
+
+
+def test_surest_rows_are_those_of_the_largest_q():
+    q = np.array([[0.6, 0.3, 0.1], [0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0]])
+    assert [rows.tolist() for rows in metrics.surest_rows(q, 2)] == [[1, 0], [2], []]

@@ -143,3 +143,71 @@ def test_figures_save(rows, tmp_path, extension):
     z, labels = rows
     plots.embedding({"z": z}, labels, method="pca").savefig(tmp_path / f"a.{extension}")
     assert (tmp_path / f"a.{extension}").stat().st_size > 1000
+
+
+def test_common_layout_keeps_rows_in_their_places(rows):
+    z, _ = rows
+    random = np.random.default_rng(1)
+    moments = np.stack([z + random.normal(size=z.shape), z])
+    first, last = plots.common_layout(moments)
+    np.testing.assert_allclose([first.std(), last.std()], 1, rtol=1e-5)
+    apart = np.linalg.norm(last[:, None] - last, axis=2).mean()
+    assert np.linalg.norm(first - last, axis=1).mean() < apart / 4
+    np.testing.assert_array_equal(plots.common_layout(moments)[0], first)
+
+
+def test_moments_share_their_axes(rows):
+    _, labels = rows
+    layouts = np.random.default_rng(0).normal(size=(4, 90, 2))
+    figure = plots.moments(layouts, labels, ["a", "b", "c", "d"])
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["a", "b", "c", "d"]
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels}) == 1
+    for axes, layout in zip(panels, layouts, strict=True):
+        np.testing.assert_array_equal(np.concatenate(points_of(axes)), layout)
+
+
+def test_animation_glides_from_moment_to_moment(rows, tmp_path):
+    from PIL import Image
+
+    _, labels = rows
+    layouts = np.random.default_rng(0).normal(size=(3, 90, 2))
+    film = plots.animation(layouts, labels, ["a", "b", "c"], steps=2)
+    path = tmp_path / "film.gif"
+    film.save(path, writer="pillow", dpi=40)
+    with Image.open(path) as image:
+        assert image.n_frames > 1
+    axes = film._fig.axes[0]
+    np.testing.assert_allclose(np.concatenate(points_of(axes)), layouts[-1])
+    film._func(1)
+    np.testing.assert_allclose(np.concatenate(points_of(axes)), layouts[:2].mean(axis=0))
+    assert axes.get_title() == "a"
+
+
+def test_gradients_with_images_along():
+    q, gradient = np.array([0.9, 0.3, 0.6]), np.array([0.1, 0.2, 0.4])
+    x = np.arange(12.0).reshape(3, 4)
+    scatter, *images = plots.gradients(q, gradient, x, (2, 2)).axes
+    np.testing.assert_array_equal(points_of(scatter)[0], np.stack([q, gradient], axis=1))
+    assert [axes.get_title() for axes in images] == ["0.30", "0.60", "0.90"]
+    for axes, row in zip(images, [1, 2, 0], strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), x[row].reshape(2, 2))
+    assert len(plots.gradients(q, gradient).axes) == 1
+
+
+def test_sensitivity_has_a_panel_a_parameter():
+    names = [("SEC", "mu"), ("DEC", "update_interval"), ("DEC", "alpha")]
+    rows = [
+        {"method": method, "parameter": parameter, "value": value, "seed": seed, "acc": value / 10 + seed / 10}
+        for method, parameter in names
+        for value in (2, 1)
+        for seed in (0, 1)
+    ]
+    figure = plots.sensitivity(rows, baseline=0.5)
+    panels = [axes for axes in figure.axes if axes.lines]
+    assert [axes.get_xlabel() for axes in panels] == ["number of the setting", "update_interval", "alpha"]
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["DEC by update_interval", "SEC by mu"]
+    for axes in panels:
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), [15, 25])
+    assert [label.get_text() for label in panels[1].get_xticklabels()] == ["1", "2"]
+    np.testing.assert_allclose(panels[1].lines[1].get_ydata(), 50)

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from deckeras import cluster_frequencies, target_distribution
+from deckeras.target import embedding_gradient
 
 
 @pytest.fixture
@@ -83,3 +84,26 @@ def test_bad_shapes(q):
         target_distribution(q[0])
     with pytest.raises(ValueError, match=r"one number for each of the 4 clusters .* shape \(3,\)"):
         target_distribution(q, np.ones(3))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 2.5])
+def test_gradient_is_the_slope_of_the_loss(alpha):
+    random = np.random.default_rng(0)
+    z, centroids = random.normal(size=(20, 3)), random.normal(size=(4, 3))
+
+    def assign(z):
+        kernel = (1 + np.square(z[:, None] - centroids).sum(axis=2) / alpha) ** (-(alpha + 1) / 2)
+        return kernel / kernel.sum(axis=1, keepdims=True)
+
+    p = target_distribution(assign(z))
+    gradient = embedding_gradient(z, centroids, alpha)
+    for row, feature in np.ndindex(z.shape):
+        step = np.zeros_like(z)
+        step[row, feature] = 1e-6
+        loss_after, loss_before = (np.sum(p * np.log(p / assign(z + sign * step))) for sign in (1, -1))
+        assert gradient[row, feature] == pytest.approx((loss_after - loss_before) / 2e-6, abs=1e-7)
+
+
+def test_gradient_of_bad_shapes():
+    with pytest.raises(ValueError, match="z and centroids should be"):
+        embedding_gradient(np.ones((3, 2)), np.ones((2, 3)))

@@ -1,0 +1,427 @@
+"""The experiments of the paper, on any data set with classes: its tables, and what its figures show.
+
+An experiment is a list of cells: pairs of a key, such as {"method": "k-means", "seed": 0}, and a function that computes
+the values, such as {"acc": 0.53}. `run` computes each once and keeps it in a CSV file, so that an experiment can be
+interrupted and extended; `markdown` makes a table of the means over the seeds. What is dear and shared, pretrained
+autoencoders and trained models, a `Study` keeps in its folder.
+
+    >>> from deckeras import datasets, experiments
+    >>> x, y = datasets.load("digits")
+    >>> study = experiments.Study(x[:500], y[:500], "study")
+    >>> cells = [cell for cell in experiments.accuracy(study, seeds=[0]) if cell[0]["method"] != "DEC"]
+    >>> rows = experiments.run(cells[:3], "accuracy.csv", verbose=0)
+    >>> print(experiments.markdown(rows, "method").splitlines()[0])
+    | method | acc | nmi | ari |
+"""
+
+import csv
+import dataclasses
+import json
+import os
+import time
+
+import keras
+import numpy as np
+
+from deckeras import data, datasets, metrics, recipes, spectral
+from deckeras.checkpoint import prepare_directory, whole_file
+from deckeras.model import DEC
+from deckeras.pretrain import pretrain
+from deckeras.target import embedding_gradient
+
+RATES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the first class is kept, in the paper's table of imbalance
+ITERATIONS = 2560  # of clustering in the experiment of sensitivity: one interval of the longest
+SENSITIVITY = {  # by name, nine values each of what one number decides, as in the paper, and more of DEC's
+    ("SEC", "mu"): tuple(10.0**i for i in range(-4, 5)),
+    ("LDMGI", "lambda"): tuple(10.0**i for i in range(-4, 5)),
+    ("DEC", "update_interval"): tuple(10 * 2**i for i in range(9)),
+    ("DEC", "learning_rate"): (0.001, 0.003, 0.01, 0.03, 0.1),
+    ("DEC", "n_embedding"): (2, 5, 10, 20, 50),
+    ("DEC", "alpha"): (0.5, 1.0, 2.0, 5.0, 10.0),
+}
+
+
+class Study:
+    """A data set, a recipe, and a folder for the models that experiments share.
+
+    Args:
+        x: (n, n_features) array of any real dtype.
+        y: (n,) class labels. The number of clusters comes from them, and scores; nothing else does.
+        folder: path. Made where it is missing; refused where it holds the study of other data or another recipe.
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
+        verbose: of the trainings, as for `DEC.fit`; default 0, as experiments have a progress bar of their own.
+
+    Raises:
+        TypeError, ValueError: bad x, y or recipe, or a folder of another study.
+    """
+
+    def __init__(self, x, y, folder, recipe="table", *, verbose=0):
+        self.recipe = recipes.get(recipe)
+        self.x = self.recipe.prepare(data.check_rows(x))
+        self.y = data.check_labels(y, len(self.x))
+        self.n_clusters = len(np.unique(self.y))
+        self.folder, self.verbose = os.fspath(folder), verbose
+        prepare_directory(self.folder)
+        self._claim_folder()
+
+    def autoencoder(self, seed, **changes):
+        """The pretrained (encoder, decoder) of a seed; `changes` are other values of the recipe."""
+        recipe = recipes.get(self.recipe, **changes)
+        encoder, decoder = recipe.autoencoder(self.x.shape[1:], seed)
+        directory = self._directory("autoencoder", seed, changes)
+        pretrain(encoder, decoder, self.x, recipe, seed=seed, checkpoint_dir=directory, verbose=self.verbose)
+        return encoder, decoder
+
+    def embedding(self, seed):
+        """(n, n_embedding) array: the rows, embedded by the pretrained encoder of a seed."""
+        return self.autoencoder(seed)[0].predict(data.Rows(self.x), verbose=0)
+
+    def dec(self, seed):
+        """The trained `DEC` of a seed, and the History of its training."""
+        model = DEC(self.autoencoder(seed)[0], self.n_clusters)
+        common = {"recipe": self.recipe, "seed": seed, "verbose": self.verbose}
+        return model, model.fit(self.x, self.y, checkpoint_dir=self._directory("dec", seed), **common)
+
+    def imbalanced(self, r_min, seed):
+        """The study of `datasets.imbalanced` rows, in a folder within this one."""
+        x, y = datasets.imbalanced(self.x, self.y, r_min, seed=seed)
+        return Study(x, y, self._directory("imbalanced", seed, {"r_min": r_min}), self.recipe, verbose=self.verbose)
+
+    def file(self, name):
+        """The path of a file of that name in the folder."""
+        return os.path.join(self.folder, name)
+
+    def scores(self, labels):
+        """ACC, NMI and ARI of the rows' labels, as `metrics.scores`."""
+        return metrics.scores(self.y, labels)
+
+    def _directory(self, kind, seed, changes=()):
+        changes = [f"{name}={value}".replace(" ", "") for name, value in sorted(dict(changes).items())]
+        return self.file(",".join([kind, *changes, str(seed)]))
+
+    def _claim_folder(self):
+        path = self.file("study.json")
+        expected = {"data": data.fingerprint(self.x), "recipe": self.recipe.settings()}
+        if not os.path.exists(path):
+            with whole_file(path) as draft, open(draft, "w") as file:
+                json.dump(expected, file, indent=2)
+            return
+        with open(path) as file:
+            found = json.load(file)
+        if found != json.loads(json.dumps(expected)):
+            differ = [name for name in expected if found.get(name) != json.loads(json.dumps(expected[name]))]
+            raise ValueError(f"{self.folder!r} holds a study with other {' and '.join(differ)}. Choose another folder.")
+
+
+def accuracy(study, seeds):
+    """The paper's table 2: clusterings of the rows as they are, DEC with a frozen encoder, and DEC.
+
+    Args:
+        study: `Study`.
+        seeds: ints.
+
+    Returns:
+        list of cells, keys "method" and "seed", values "acc", "nmi", "ari" and "seconds". Those of DEC are of the
+        clustering alone where the autoencoder is there already.
+    """
+    return _cells(
+        seeds,
+        {
+            "k-means": lambda seed: _kmeans(study.x, study.n_clusters, seed),
+            "SEC": lambda seed: spectral.spectral_embedded_clustering(study.x, study.n_clusters, seed=seed),
+            "LDMGI": lambda seed: spectral.ldmgi(study.x, study.n_clusters, seed=seed),
+            "DEC without backpropagation": lambda seed: _frozen_dec(study, seed),
+            "DEC": lambda seed: _dec_labels(study, seed),
+        },
+        study,
+    )
+
+
+def on_embedding(study, seeds):
+    """The paper's table 3: the same clusterings of the autoencoder's embedding, and DEC.
+
+    Args, returns: as `accuracy`.
+    """
+    return _cells(
+        seeds,
+        {
+            "AE + k-means": lambda seed: _kmeans(study.embedding(seed), study.n_clusters, seed),
+            "AE + SEC": lambda seed: spectral.spectral_embedded_clustering(
+                study.embedding(seed), study.n_clusters, seed=seed
+            ),
+            "AE + LDMGI": lambda seed: spectral.ldmgi(study.embedding(seed), study.n_clusters, seed=seed),
+            "DEC": lambda seed: _dec_labels(study, seed),
+        },
+        study,
+    )
+
+
+def imbalance(study, seeds, rates=RATES):
+    """The paper's table 4: classes of unequal size, from the rate `r_min` of the first to all of the last.
+
+    Args:
+        study, seeds: as for `accuracy`. A seed also draws the rows.
+        rates: floats, default `RATES`.
+
+    Returns:
+        list of cells, keys "r_min", "method" and "seed", values as of `accuracy`.
+    """
+    methods = {
+        "k-means": lambda part, seed: _kmeans(part.x, part.n_clusters, seed),
+        "AE + k-means": lambda part, seed: _kmeans(part.embedding(seed), part.n_clusters, seed),
+        "DEC": _dec_labels,
+    }
+
+    def cell(rate, method, seed):
+        def compute():
+            part = study.imbalanced(rate, seed)
+            return _timed_scores(part, lambda: methods[method](part, seed))
+
+        return {"r_min": rate, "method": method, "seed": seed}, compute
+
+    return [cell(rate, method, seed) for seed in seeds for rate in rates for method in methods]
+
+
+def sensitivity(study, seeds, grid=None):
+    """The paper's figure 2: accuracy over settings of SEC, of LDMGI, and of DEC, one thing changed at a time.
+
+    DEC trains `ITERATIONS` batches here, whatever changes: the rows that change cluster between two updates, by which
+    it stops otherwise, are fewer the shorter the interval is.
+
+    Args:
+        study, seeds: as for `accuracy`.
+        grid: dict from (method, parameter) to values, default `SENSITIVITY`.
+
+    Returns:
+        list of cells, keys "method", "parameter", "value" and "seed", values as of `accuracy`.
+    """
+
+    def cell(method, parameter, value, seed):
+        key = {"method": method, "parameter": parameter, "value": value, "seed": seed}
+        return key, lambda: _timed_scores(study, lambda: _with_setting(study, method, parameter, value, seed))
+
+    grid = SENSITIVITY if grid is None else grid
+    return [cell(*name, value, seed) for seed in seeds for name, values in grid.items() for value in values]
+
+
+def _with_setting(study, method, parameter, value, seed):
+    if method == "SEC":
+        return spectral.spectral_embedded_clustering(study.x, study.n_clusters, mu=value, seed=seed)
+    if method == "LDMGI":
+        return spectral.ldmgi(study.x, study.n_clusters, lam=value, seed=seed)
+    changes, alpha, pretrained = {"tol": 0.0, "max_iterations": ITERATIONS, "updates": ITERATIONS}, 1.0, {}
+    if parameter == "alpha":
+        alpha = value
+    elif parameter == "n_embedding":
+        pretrained = {"units": (*study.recipe.units[:-1], value)}
+    else:
+        changes[parameter] = value
+    if pretrained.get("units") == study.recipe.units:
+        pretrained = {}  # which is there already
+    model = DEC(study.autoencoder(seed, **pretrained)[0], study.n_clusters, alpha=alpha)
+    model.fit(study.x, recipe=recipes.get(study.recipe, **changes), seed=seed, verbose=study.verbose)
+    return model.predict_clusters(study.x, verbose=0)
+
+
+def start(study, seed):
+    """The state in which the clustering begins.
+
+    Returns:
+        (model, assignments): the `DEC` with its centroids placed and, where the recipe says so, its embedding scaled;
+        and the first clusterer's assignments (n, n_clusters), or None where the centroids say them.
+    """
+    model = DEC(study.autoencoder(seed)[0], study.n_clusters)
+    return model, model.initialize_centroids(study.x, recipe=study.recipe, seed=seed)
+
+
+def gradients(study, seed):
+    """The paper's figure 4: how strongly the loss pulls at each row as the clustering begins.
+
+    Args:
+        study: `Study`.
+        seed: int.
+
+    Returns:
+        dict of arrays of length n: "cluster", that of the nearest centroid; "q", the assignment to it; "gradient", the
+        norm of the loss's derivative with respect to the embedded row (see `deckeras.target.embedding_gradient`).
+    """
+    model, _ = start(study, seed)
+    q = model.predict(study.x, verbose=0)
+    pulls = embedding_gradient(model.embed(study.x, verbose=0), model.centroids, model.alpha)
+    return {"cluster": q.argmax(axis=1), "q": q.max(axis=1), "gradient": np.linalg.norm(pulls, axis=1)}
+
+
+def training(study, seed, *, max_points=1000):
+    """The paper's figure 5: a training watched from its start, after every update. Made once, and kept.
+
+    Args:
+        study, seed: as for `gradients`.
+        max_points: int, default 1,000. Rows whose embedding is kept: a random sample where there are more.
+
+    Returns:
+        dict of arrays: "rows", (m,) which they are; "embeddings", (updates + 1, m, n_embedding), the first of them
+        that of the start; "acc", (updates + 1,) accuracy on all rows; "changed", (updates,) share of all rows that
+        changed cluster.
+    """
+    path = study.file(f"training,{seed}.npz")
+    if not os.path.exists(path):
+        found = _watched_training(study, seed, max_points)
+        with whole_file(path) as draft, open(draft, "wb") as file:
+            np.savez_compressed(file, **found)
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _watched_training(study, seed, max_points):
+    model, assignments = start(study, seed)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(study.x))[:max_points])
+    embeddings = [model.embed(study.x[rows], verbose=0)]
+    first = model.predict(study.x, verbose=0) if assignments is None else assignments
+    # The same start once more, as `fit` would find it by itself.
+    found = model.centroids if assignments is None else assignments
+    recipe = dataclasses.replace(study.recipe, init=lambda z, n_clusters: found, embedding_scale=None)
+    model = DEC(model.encoder, study.n_clusters)
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: embeddings.append(model.embed(study.x[rows], verbose=0))
+    )
+    history = model.fit(study.x, study.y, recipe=recipe, seed=seed, callbacks=watch, verbose=study.verbose).history
+    acc = [study.scores(first.argmax(axis=1))["acc"], *history["acc"]]
+    return {"rows": rows, "embeddings": np.stack(embeddings), "acc": acc, "changed": history["changed"]}
+
+
+def run(cells, path, *, verbose=1):
+    """Compute the cells that the file does not hold yet, and keep each there as soon as it is computed.
+
+    Args:
+        cells: list of (key, function): a dict from name to str, int or float, of the same names in each; and a function
+            without arguments that returns a dict from name to float.
+        path: path of the CSV file: a column a name of the key, then one a name of the values. Cells there that were
+            not asked for stay.
+        verbose: 0 silent, 1 a progress bar, 2 a line an update.
+
+    Returns:
+        list of dicts, a row a cell, in the order of the cells: key and values.
+
+    Raises:
+        ValueError: the file has other columns.
+        OSError: it cannot be read or written.
+
+    Example:
+        >>> from deckeras import experiments
+        >>> cells = [({"method": name, "seed": 0}, lambda name=name: {"length": len(name)}) for name in ("a", "abc")]
+        >>> experiments.run(cells, "lengths.csv", verbose=0)
+        [{'method': 'a', 'seed': 0, 'length': 1.0}, {'method': 'abc', 'seed': 0, 'length': 3.0}]
+    """
+    bar = keras.utils.Progbar(len(cells), verbose=verbose, unit_name="cell")
+    names = list(cells[0][0])
+    finished = _read_rows(path, names)
+    rows = []
+    for key, compute in cells:
+        texts = tuple(str(value) for value in key.values())
+        if texts not in finished:
+            finished[texts] = {name: float(number) for name, number in compute().items()}
+            write_rows([dict(zip(names, those, strict=True)) | values for those, values in finished.items()], path)
+        rows.append({**key, **finished[texts]})
+        bar.add(1)
+    return rows
+
+
+def _read_rows(path, names):
+    if not os.path.exists(path):
+        return {}
+    with open(path, newline="") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames[: len(names)] != names:
+            raise ValueError(
+                f"{os.fspath(path)!r} should begin with the columns {names}. Received: {reader.fieldnames}"
+            )
+        rows = list(reader)
+    return {
+        tuple(row[name] for name in names): {name: float(row[name]) for name in row if name not in names}
+        for row in rows
+    }
+
+
+def write_rows(rows, path):
+    """Write dicts of the same names as the rows of a CSV file."""
+    with whole_file(path) as draft, open(draft, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=100.0, more=None):
+    """A Markdown table of means and standard deviations over the rows that agree in all that the table shows.
+
+    Args:
+        rows: list of dicts, such as `run` returns.
+        index: str, the name whose values are the table's rows.
+        columns: str, default None. The name whose values are its columns, for the first of `values`; without it there
+            is a column for each of `values`.
+        values: names of what is averaged.
+        scale: float, default 100.0: shares are shown in per cent.
+        more: dict from heading to a dict from a row's name to str or number, default None: further columns.
+
+    Returns:
+        str. Cells are "mean ± deviation" where there is more than one row, with two digits after the point.
+
+    Example:
+        >>> from deckeras import experiments
+        >>> rows = [{"method": "a", "seed": seed, "acc": acc} for seed, acc in enumerate((0.5, 0.7))]
+        >>> print(experiments.markdown(rows, "method", values=["acc"]))
+        | method | acc |
+        | --- | --- |
+        | a | 60.00 ± 10.00 |
+    """
+    headings = list(values) if columns is None else list(dict.fromkeys(row[columns] for row in rows))
+
+    def cell(name, heading):
+        group = [row for row in rows if row[index] == name]
+        if columns is None:
+            numbers = [row[heading] for row in group]
+        else:
+            numbers = [row[values[0]] for row in group if row[columns] == heading]
+        if not numbers:
+            return ""
+        mean, deviation = scale * np.mean(numbers), scale * np.std(numbers)
+        return f"{mean:.2f} ± {deviation:.2f}" if len(numbers) > 1 else f"{mean:.2f}"
+
+    more = more or {}
+    table = [[index if columns is None else f"{index} \\ {columns}", *map(str, headings), *more]]
+    table.append(["---"] * len(table[0]))
+    for name in dict.fromkeys(row[index] for row in rows):
+        further = [str(texts.get(name, "")) for texts in more.values()]
+        table.append([str(name), *(cell(name, heading) for heading in headings), *further])
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
+
+
+def _cells(seeds, methods, study):
+    def cell(method, seed):
+        return {"method": method, "seed": seed}, lambda: _timed_scores(study, lambda: methods[method](seed))
+
+    return [cell(method, seed) for seed in seeds for method in methods]
+
+
+def _timed_scores(study, cluster):
+    started = time.perf_counter()
+    labels = cluster()
+    return {**study.scores(labels), "seconds": time.perf_counter() - started}
+
+
+def _kmeans(x, n_clusters, seed):
+    from sklearn.cluster import KMeans
+
+    return KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
+
+
+def _dec_labels(study, seed):
+    return study.dec(seed)[0].predict_clusters(study.x, verbose=0)
+
+
+def _frozen_dec(study, seed):
+    """Labels of a DEC that moves its centroids alone."""
+    encoder, _ = study.autoencoder(seed)
+    encoder.trainable = False
+    model = DEC(encoder, study.n_clusters)
+    model.fit(study.x, recipe=study.recipe, seed=seed, verbose=study.verbose)
+    return model.predict_clusters(study.x, verbose=0)

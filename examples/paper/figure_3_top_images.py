@@ -1,0 +1,28 @@
+"""Figure 3 of the paper: the ten images that each cluster is surest of, a row a cluster. Of the last of the seeds.
+
+python examples/paper/figure_3_top_images.py
+python examples/paper/figure_3_top_images.py --dataset mnist --data mnist.npz
+"""
+
+import common
+
+from deckeras import experiments, metrics, plots
+
+
+def main(arguments=None):
+    job = common.job(__file__, __doc__, arguments)
+    shape, study = job.image_shape(), job.study
+    q = study.dec(job.seeds[-1])[0].predict(study.x, verbose=0)
+    rows = [
+        {"cluster": cluster, "rank": rank, "row": row, "q": q[row, cluster], "class": study.y[row]}
+        for cluster, surest in enumerate(metrics.surest_rows(q))
+        for rank, row in enumerate(surest.tolist(), start=1)
+    ]
+    experiments.write_rows(rows, f"{job.path}.csv")
+    table = experiments.markdown(rows, "cluster", "rank", values=["class"], scale=1)
+    job.save(f"True classes of the images\n\n{table}", plots.top_images(study.x, q, shape))
+
+
+if __name__ == "__main__":
+    with common.manners():
+        main()

@@ -1,0 +1,39 @@
+"""Figure 4 of the paper: how strongly the loss pulls at the rows of one cluster as the clustering begins, by how sure
+their assignment is. Of the last of the seeds, and of the cluster with most rows.
+
+    python examples/paper/figure_4_gradient.py
+    python examples/paper/figure_4_gradient.py --dataset mnist --data mnist.npz
+"""
+
+import common
+import numpy as np
+
+from deckeras import datasets, experiments, plots
+
+
+def main(arguments=None):
+    job = common.job(__file__, __doc__, arguments)
+    found = experiments.gradients(job.study, job.seeds[-1])
+    cluster = np.bincount(found["cluster"]).argmax()
+    members = np.flatnonzero(found["cluster"] == cluster)
+    q, gradient = found["q"][members], found["gradient"][members]
+    rows = [{"row": row, "q": q, "gradient": norm} for row, q, norm in zip(members, q, gradient, strict=True)]
+    experiments.write_rows(rows, f"{job.path}.csv")
+    fifths = np.argsort(np.argsort(q)) * 5 // len(q)
+    steps = [
+        {
+            "fifth of the rows by q": int(fifth) + 1,
+            "q": q[fifths == fifth].mean(),
+            "gradient": gradient[fifths == fifth].mean(),
+        }
+        for fifth in np.unique(fifths)
+    ]
+    table = experiments.markdown(steps, "fifth of the rows by q", values=["q", "gradient"], scale=1)
+    images = job.study.x[members] if job.dataset in datasets.IMAGE_SHAPES else None
+    figure = plots.gradients(q, gradient, images, datasets.IMAGE_SHAPES.get(job.dataset))
+    job.save(f"Cluster {cluster}, {len(members):,} rows: means\n\n{table}", figure)
+
+
+if __name__ == "__main__":
+    with common.manners():
+        main()

@@ -1,0 +1,22 @@
+"""Table 3 of the paper: the same clusterings of the autoencoder's embedding, to see what the embedding alone gives.
+
+python examples/paper/table_3_embedding.py
+python examples/paper/table_3_embedding.py --dataset mnist --data mnist.npz --seeds 3
+"""
+
+import common
+
+from deckeras import experiments
+
+PAPER = {"AE + k-means": 81.84, "AE + SEC": 81.56, "AE + LDMGI": 83.98, "DEC": 84.30}
+
+
+def main(arguments=None):
+    job = common.job(__file__, __doc__, arguments)
+    rows = experiments.run(experiments.on_embedding(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
+    job.save(experiments.markdown(rows, "method", more={"acc in the paper, MNIST": PAPER}))
+
+
+if __name__ == "__main__":
+    with common.manners():
+        main()
