@@ -23,7 +23,7 @@ import time
 import keras
 import numpy as np
 
-from deckeras import data, datasets, metrics, recipes, spectral
+from deckeras import data, datasets, metrics, recipes, selection, spectral
 from deckeras.checkpoint import prepare_directory, whole_file
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain
@@ -86,6 +86,13 @@ class Study:
         """The study of `datasets.imbalanced` rows, in a folder within this one."""
         x, y = datasets.imbalanced(self.x, self.y, r_min, seed=seed)
         return Study(x, y, self._directory("imbalanced", seed, {"r_min": r_min}), self.recipe, verbose=self.verbose)
+
+    def inside(self, seed):
+        """(study, inside, outside): the rows of `selection.split`, and the study of those inside."""
+        inside, outside = selection.split(len(self.x), seed=seed)
+        folder = self._directory("inside", seed)
+        study = Study(self.x[inside], self.y[inside], folder, self.recipe, verbose=self.verbose)
+        return study, inside, outside
 
     def file(self, name):
         """The path of a file of that name in the folder."""
@@ -156,12 +163,12 @@ def on_embedding(study, seeds):
     )
 
 
-def imbalance(study, seeds, rates=RATES):
+def imbalance(study, seeds, rates=None):
     """The paper's table 4: classes of unequal size, from the rate `r_min` of the first to all of the last.
 
     Args:
         study, seeds: as for `accuracy`. A seed also draws the rows.
-        rates: floats, default `RATES`.
+        rates: floats, default None: `RATES`.
 
     Returns:
         list of cells, keys "r_min", "method" and "seed", values as of `accuracy`.
@@ -179,6 +186,7 @@ def imbalance(study, seeds, rates=RATES):
 
         return {"r_min": rate, "method": method, "seed": seed}, compute
 
+    rates = RATES if rates is None else rates
     return [cell(rate, method, seed) for seed in seeds for rate in rates for method in methods]
 
 
@@ -190,7 +198,7 @@ def sensitivity(study, seeds, grid=None):
 
     Args:
         study, seeds: as for `accuracy`.
-        grid: dict from (method, parameter) to values, default `SENSITIVITY`.
+        grid: dict from (method, parameter) to values, default None: `SENSITIVITY`.
 
     Returns:
         list of cells, keys "method", "parameter", "value" and "seed", values as of `accuracy`.
@@ -221,6 +229,32 @@ def _with_setting(study, method, parameter, value, seed):
     model = DEC(study.autoencoder(seed, **pretrained)[0], study.n_clusters, alpha=alpha)
     model.fit(study.x, recipe=recipes.get(study.recipe, **changes), seed=seed, verbose=study.verbose)
     return model.predict_clusters(study.x, verbose=0)
+
+
+def n_clusters(study, seeds, candidates=None):
+    """The paper's figure 6: NMI and generalizability over the number of clusters.
+
+    Args:
+        study, seeds: as for `accuracy`. A seed also draws the rows that are held out.
+        candidates: ints, default None: from 5 below the number of classes to 5 above.
+
+    Returns:
+        list of cells, keys "n_clusters" and "seed", values as of `selection.evaluate`.
+    """
+    if candidates is None:
+        candidates = range(max(2, study.n_clusters - 5), study.n_clusters + 6)
+
+    def cell(number, seed):
+        def compute():
+            part, inside, outside = study.inside(seed)
+            encoder, _ = part.autoencoder(seed)
+            common = {"y": study.y, "recipe": study.recipe, "seed": seed, "verbose": study.verbose}
+            found = selection.evaluate(encoder, study.x, number, inside, outside, **common)
+            return {name: value for name, value in found.items() if name != "n_clusters"}
+
+        return {"n_clusters": number, "seed": seed}, compute
+
+    return [cell(number, seed) for seed in seeds for number in candidates]
 
 
 def start(study, seed):
@@ -350,7 +384,7 @@ def write_rows(rows, path):
         writer.writerows(rows)
 
 
-def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=100.0, more=None):
+def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=100.0, digits=2, more=None):
     """A Markdown table of means and standard deviations over the rows that agree in all that the table shows.
 
     Args:
@@ -360,10 +394,11 @@ def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=1
             is a column for each of `values`.
         values: names of what is averaged.
         scale: float, default 100.0: shares are shown in per cent.
+        digits: int, default 2. Digits after the point.
         more: dict from heading to a dict from a row's name to str or number, default None: further columns.
 
     Returns:
-        str. Cells are "mean ± deviation" where there is more than one row, with two digits after the point.
+        str. Cells are "mean ± deviation" where there is more than one row.
 
     Example:
         >>> from deckeras import experiments
@@ -384,7 +419,7 @@ def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=1
         if not numbers:
             return ""
         mean, deviation = scale * np.mean(numbers), scale * np.std(numbers)
-        return f"{mean:.2f} ± {deviation:.2f}" if len(numbers) > 1 else f"{mean:.2f}"
+        return f"{mean:.{digits}f} ± {deviation:.{digits}f}" if len(numbers) > 1 else f"{mean:.{digits}f}"
 
     more = more or {}
     table = [[index if columns is None else f"{index} \\ {columns}", *map(str, headings), *more]]
@@ -419,9 +454,15 @@ def _dec_labels(study, seed):
 
 
 def _frozen_dec(study, seed):
-    """Labels of a DEC that moves its centroids alone."""
+    """Labels of a DEC that moves its centroids alone, in as many updates as the whole one.
+
+    Centroids by themselves move slowly, and hardly a row changes cluster from one update to the next: by `tol` it would
+    stop where it began.
+    """
+    updates = len(study.dec(seed)[1].history["loss"])
     encoder, _ = study.autoencoder(seed)
     encoder.trainable = False
     model = DEC(encoder, study.n_clusters)
-    model.fit(study.x, recipe=study.recipe, seed=seed, verbose=study.verbose)
+    recipe = dataclasses.replace(study.recipe, tol=0.0, updates=updates)
+    model.fit(study.x, recipe=recipe, seed=seed, verbose=study.verbose)
     return model.predict_clusters(study.x, verbose=0)

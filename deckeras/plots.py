@@ -328,6 +328,39 @@ def sensitivity(rows, *, baseline=None):
     return figure
 
 
+def number_of_clusters(rows, chosen=None):
+    """What speaks for a number of clusters: generalizability, silhouette and, where there are labels, NMI.
+
+    Args:
+        rows: list of dicts with "n_clusters", "generalizability", "generalizability_error", "silhouette",
+            "silhouette_error" and perhaps "nmi", such as `selection.evaluate` returns; of one number several, one a
+            seed, are averaged.
+        chosen: int, default None. The suggestion, marked by a vertical line.
+
+    Returns:
+        Figure with an Axes a quantity.
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, figure 6.
+    """
+    numbers = sorted({row["n_clusters"] for row in rows})
+    titles = {"generalizability": "generalizability", "silhouette": "silhouette of the embedding before", "nmi": "NMI"}
+    panels = [name for name in titles if name in rows[0]]
+    figure = Figure(figsize=(3.8 * len(panels), 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        groups = [[row for row in rows if row["n_clusters"] == number] for number in numbers]
+        means = [np.mean([row[name] for row in group]) for group in groups]
+        errors = [np.mean([row.get(f"{name}_error", 0) for row in group]) for group in groups]
+        axes.errorbar(numbers, means, errors, fmt="o-", color=_COLOURS[0], ecolor=_COLOURS[8], capsize=2)
+        if chosen is not None:
+            axes.axvline(chosen, color=_COLOURS[6], linestyle="--")
+        if name == "generalizability":
+            axes.axhline(1, color="black", linestyle=":", linewidth=1)
+        axes.set(xlabel="number of clusters", title=titles[name])
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _bare(axes)
+    return figure
+
+
 def _bare(axes):
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

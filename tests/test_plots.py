@@ -211,3 +211,28 @@ def test_sensitivity_has_a_panel_a_parameter():
         np.testing.assert_allclose(axes.lines[0].get_ydata(), [15, 25])
     assert [label.get_text() for label in panels[1].get_xticklabels()] == ["1", "2"]
     np.testing.assert_allclose(panels[1].lines[1].get_ydata(), 50)
+
+
+def test_number_of_clusters_marks_the_suggestion():
+    rows = [
+        {
+            "n_clusters": number,
+            "seed": seed,
+            "generalizability": 1 - number / 100 + seed / 50,
+            "generalizability_error": 0.01,
+            "silhouette": number / 10,
+            "silhouette_error": 0.01,
+            "nmi": 0.5,
+        }
+        for number in (3, 2)
+        for seed in (0, 1)
+    ]
+    figure = plots.number_of_clusters(rows, chosen=3)
+    assert [axes.get_title() for axes in figure.axes][::2] == ["generalizability", "NMI"]
+    for axes in figure.axes:
+        assert list(axes.lines[0].get_xdata()) == [2, 3]
+        assert any(list(line.get_xdata()) == [3, 3] for line in axes.lines)
+    np.testing.assert_allclose(np.asarray(figure.axes[0].lines[0].get_ydata(), float), [0.99, 0.98])
+    for row in rows:
+        del row["nmi"]
+    assert len(plots.number_of_clusters(rows).axes) == 2

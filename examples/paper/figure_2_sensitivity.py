@@ -1,7 +1,9 @@
 """Figure 2 of the paper: accuracy over hyper-parameters of SEC, LDMGI and DEC, one changed at a time.
 
-python examples/paper/figure_2_sensitivity.py
-python examples/paper/figure_2_sensitivity.py --dataset mnist --data mnist.npz
+    python examples/paper/figure_2_sensitivity.py
+    python examples/paper/figure_2_sensitivity.py --dataset mnist --data mnist.npz
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common

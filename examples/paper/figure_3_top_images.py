@@ -1,7 +1,9 @@
 """Figure 3 of the paper: the ten images that each cluster is surest of, a row a cluster. Of the last of the seeds.
 
-python examples/paper/figure_3_top_images.py
-python examples/paper/figure_3_top_images.py --dataset mnist --data mnist.npz
+    python examples/paper/figure_3_top_images.py
+    python examples/paper/figure_3_top_images.py --dataset mnist --data mnist.npz
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common
@@ -19,7 +21,7 @@ def main(arguments=None):
         for rank, row in enumerate(surest.tolist(), start=1)
     ]
     experiments.write_rows(rows, f"{job.path}.csv")
-    table = experiments.markdown(rows, "cluster", "rank", values=["class"], scale=1)
+    table = experiments.markdown(rows, "cluster", "rank", values=["class"], scale=1, digits=0)
     job.save(f"True classes of the images\n\n{table}", plots.top_images(study.x, q, shape))
 
 

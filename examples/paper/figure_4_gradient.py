@@ -3,6 +3,8 @@ their assignment is. Of the last of the seeds, and of the cluster with most rows
 
     python examples/paper/figure_4_gradient.py
     python examples/paper/figure_4_gradient.py --dataset mnist --data mnist.npz
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common

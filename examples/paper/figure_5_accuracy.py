@@ -3,6 +3,8 @@ changed cluster between two updates. Of the last of the seeds.
 
     python examples/paper/figure_5_accuracy.py
     python examples/paper/figure_5_accuracy.py --dataset mnist --data mnist.npz
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common

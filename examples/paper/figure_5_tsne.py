@@ -3,6 +3,8 @@ same as a film. Of the last of the seeds.
 
     python examples/paper/figure_5_tsne.py
     python examples/paper/figure_5_tsne.py --dataset mnist --data mnist.npz
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common

@@ -1,7 +1,9 @@
 """Table 2 of the paper: accuracy of k-means, SEC, LDMGI, DEC with a frozen encoder, and DEC.
 
-python examples/paper/table_2_accuracy.py
-python examples/paper/table_2_accuracy.py --dataset mnist --data mnist.npz --seeds 3
+    python examples/paper/table_2_accuracy.py
+    python examples/paper/table_2_accuracy.py --dataset mnist --data mnist.npz --seeds 3
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common

@@ -1,7 +1,9 @@
 """Table 3 of the paper: the same clusterings of the autoencoder's embedding, to see what the embedding alone gives.
 
-python examples/paper/table_3_embedding.py
-python examples/paper/table_3_embedding.py --dataset mnist --data mnist.npz --seeds 3
+    python examples/paper/table_3_embedding.py
+    python examples/paper/table_3_embedding.py --dataset mnist --data mnist.npz --seeds 3
+
+The options are in `--help`; what is finished is read and not repeated.
 """
 
 import common

@@ -1,0 +1,199 @@
+"""How many clusters: a training with each candidate, and what tells the good ones from the others without labels."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from deckeras import data, metrics, recipes
+from deckeras.model import DEC
+from deckeras.pretrain import pretrain
+from deckeras.target import cluster_frequencies, target_distribution
+
+_SILHOUETTE_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What `choose_n_clusters` found.
+
+    Attributes:
+        n_clusters: int, the suggestion.
+        reason: str, why, in words.
+        candidates: list of dicts, as `evaluate` returns them, one a candidate, by their number of clusters.
+    """
+
+    n_clusters: int
+    reason: str
+    candidates: list
+
+
+def choose_n_clusters(
+    x, candidates=range(2, 16), *, y=None, encoder=None, recipe="table", held_out=0.2, seed=0, verbose=0
+):
+    r"""Suggest a number of clusters by training with each candidate on most of the rows, and looking at the others.
+
+    An autoencoder is pretrained once. From it, DEC trains with each candidate, and `evaluate` looks at the result. See
+    `suggest` for the rule. It needs no labels; a class that looks like two, or two that look like one, it counts by
+    their looks.
+
+    Args:
+        x: (n, ...) array of any real dtype.
+        candidates: ints of at least 2, default 2 to 15. The time is that of a clustering for each.
+        y: (n,) labels, default None. For reporting only: with them the candidates have an NMI, as in the paper's
+            figure. They never change the suggestion.
+        encoder: Keras model, default None. One that is pretrained already, on whichever rows; left as it is.
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
+        held_out: float, default 0.2. The share of the rows that has no part in any training.
+        seed: int, default 0. Of the rows held out and of all trainings.
+        verbose: of the trainings, as for `DEC.fit`; default 0.
+
+    Returns:
+        `Choice`.
+
+    Raises:
+        TypeError, ValueError: bad x, y, recipe or encoder, no candidates or ones that are not whole numbers from 2 to
+            the number of rows trained on, or a share that leaves no rows on a side.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import recipes, selection
+        >>> x = np.random.default_rng(0).normal(size=(300, 8)) + 9 * np.repeat(np.eye(3, 8), 100, axis=0)
+        >>> recipe = recipes.get("table", units=(32, 4), least_iterations=500, max_iterations=200)
+        >>> selection.choose_n_clusters(x, range(2, 6), recipe=recipe).n_clusters
+        3
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, section 5.5, for the generalizability.
+    """
+    recipe = recipes.get(recipe)
+    x = recipe.prepare(data.check_rows(x))
+    y = data.check_labels(y, len(x))
+    inside, outside = split(len(x), held_out, seed)
+    candidates = _check_candidates(candidates, len(inside))
+    if encoder is None:
+        encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
+        pretrain(encoder, decoder, x[inside], recipe, seed=seed, verbose=verbose)
+    rows = [
+        evaluate(encoder, x, n_clusters, inside, outside, y=y, recipe=recipe, seed=seed, verbose=verbose)
+        for n_clusters in candidates
+    ]
+    return Choice(*suggest(rows), rows)
+
+
+def evaluate(encoder, x, n_clusters, inside, outside, *, y=None, recipe="table", seed=0, verbose=0):
+    """Train DEC from a pretrained encoder with one number of clusters, and see how good a number that is.
+
+    Args:
+        encoder: pretrained Keras model. Left as it is.
+        x: (n, ...) array, prepared as the recipe wants it.
+        n_clusters: int.
+        inside, outside: int arrays, the rows of the training and those held out, as of `split`.
+        y, recipe, seed, verbose: as for `choose_n_clusters`.
+
+    Returns:
+        dict: "n_clusters"; "loss" and "validation_loss", the mean KL(p || q) of the rows inside and outside, p by the
+        cluster frequencies inside for both; "generalizability", their ratio, and "generalizability_error", its standard
+        error for so many rows outside; "silhouette", the mean silhouette of the clusters in the embedding that the
+        encoder had before, where all candidates can be compared, and "silhouette_error", its standard error; with y
+        also "nmi" of all rows.
+    """
+    before = encoder.get_weights()
+    try:
+        model = DEC(encoder, n_clusters)
+        z = model.embed(x, verbose=0)
+        model.fit(x[inside], recipe=recipe, seed=seed, verbose=verbose)
+        q = model.predict(x, verbose=0)
+    finally:
+        encoder.set_weights(before)
+    frequencies = cluster_frequencies(q[inside])
+    p = target_distribution(q, frequencies)
+    losses = [metrics.divergence(p[rows], q[rows]) for rows in (inside, outside)]
+    single = [metrics.divergence(p[[row]], q[[row]]) for row in outside]
+    generalizability = metrics.generalizability(*losses)
+    error = generalizability * float(np.std(single)) / math.sqrt(len(single)) / max(losses[1], np.finfo(float).tiny)
+    silhouette, silhouette_error = _silhouette(z[inside], q[inside].argmax(axis=1), seed)
+    found = {
+        "n_clusters": n_clusters,
+        "loss": losses[0],
+        "validation_loss": losses[1],
+        "generalizability": generalizability,
+        "generalizability_error": error,
+        "silhouette": silhouette,
+        "silhouette_error": silhouette_error,
+    }
+    return found if y is None else {**found, "nmi": metrics.nmi(y, q.argmax(axis=1))}
+
+
+def suggest(rows):
+    """The number of clusters that the candidates speak for, and why.
+
+    Those hold whose generalizability is no further below 1 than two standard errors: rows outside are clustered like
+    those inside. Among them the silhouette decides, and where several are within a standard error of the best, the
+    smallest number.
+
+    Args:
+        rows: list of dicts, as `evaluate` returns them.
+
+    Returns:
+        (int, str): the number of clusters and the reason.
+
+    Example:
+        >>> from deckeras import selection
+        >>> rows = [
+        ...     {"n_clusters": k, "generalizability": g, "generalizability_error": 0.02, "silhouette": s,
+        ...      "silhouette_error": 0.01}
+        ...     for k, g, s in [(2, 1.0, 0.4), (3, 0.99, 0.5), (4, 0.98, 0.505), (5, 0.8, 0.6)]
+        ... ]
+        >>> selection.suggest(rows)[0]
+        3
+    """
+    holding = [row for row in rows if row["generalizability"] >= 1 - 2 * row["generalizability_error"]]
+    sound = holding or rows
+    best = max(sound, key=lambda row: row["silhouette"])
+    near = [row for row in sound if row["silhouette"] >= best["silhouette"] - best["silhouette_error"]]
+    chosen = min(near, key=lambda row: row["n_clusters"])
+    k = chosen["n_clusters"]
+    reason = f"Its silhouette of {chosen['silhouette']:.3f} is the highest"
+    if chosen is not best:
+        reason = (
+            f"The silhouette is highest with {best['n_clusters']} clusters, {best['silhouette']:.3f}, but {k} are "
+            f"within its standard error of {best['silhouette_error']:.3f}, {chosen['silhouette']:.3f}"
+        )
+    if not holding:
+        return k, f"{reason}. No candidate generalizes: held-out rows have a higher loss with each. Train on more rows."
+    gone = sorted(row["n_clusters"] for row in rows if row not in holding)
+    among = f" among those that generalize, which {', '.join(map(str, gone))} do not" if gone else ""
+    return k, f"{reason}{among}."
+
+
+def split(n, held_out=0.2, seed=0):
+    """(rows inside, rows held out), sorted int arrays: a random share is held out.
+
+    Raises:
+        ValueError: `held_out` leaves no rows on a side.
+    """
+    size = round(held_out * n)
+    if not 0 < size < n:
+        raise ValueError(f"held_out should leave rows on both sides. Received: held_out={held_out!r} of {n} rows")
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[size:]), np.sort(order[:size])
+
+
+def _silhouette(z, labels, seed):
+    from sklearn.metrics import silhouette_samples
+
+    rows = np.random.default_rng(seed).permutation(len(z))[:_SILHOUETTE_ROWS]
+    n_found = len(np.unique(labels[rows]))
+    if not 2 <= n_found < len(rows):
+        return -1.0, 0.0  # one cluster for all, or one for each: the worst there is
+    values = silhouette_samples(z[rows], labels[rows])
+    return float(values.mean()), float(values.std() / math.sqrt(len(values)))
+
+
+def _check_candidates(candidates, n):
+    candidates = sorted({data.check_count("candidates", candidate) for candidate in candidates})
+    if not candidates or candidates[0] < 2 or candidates[-1] > n:
+        raise ValueError(
+            f"candidates should be numbers of clusters from 2 to the {n} rows trained on. Received: {candidates}"
+        )
+    return candidates
