@@ -19,11 +19,13 @@ __all__ = [
     "DEC",
     "IDEC",
     "ClusteringLayer",
+    "cells",
     "cluster_frequencies",
     "convolutional_autoencoder",
     "datasets",
     "default_update_interval",
     "dense_autoencoder",
+    "experiments",
     "image_augmentation",
     "kmeans_centroids",
     "load_dec_keras_weights",
@@ -34,11 +36,13 @@ __all__ = [
     "pretrain_autoencoder",
     "pretrain_layerwise",
     "recipes",
+    "selection",
+    "spectral",
     "target_distribution",
     "ward_centroids",
 ]
 
-_LAZY = ("datasets", "metrics", "plots")  # they import scikit-learn and matplotlib, which loading a model needs not
+_LAZY = ("cells", "datasets", "experiments", "metrics", "plots", "selection", "spectral")  # loading needs none of them
 
 
 def __getattr__(name):

@@ -99,7 +99,7 @@ def imbalanced(x, y, r_min, *, seed=0):
         >>> from deckeras import datasets
         >>> x, y = datasets.imbalanced(np.zeros((3000, 1)), np.repeat([0, 1, 2], 1000), r_min=0.1)
         >>> np.bincount(y)
-        array([ 101,  549, 1000])
+        array([  89,  574, 1000])
 
     Source: Xie, Girshick and Farhadi, ICML 2016, section 5.4.
     """

@@ -1,24 +1,21 @@
 """The experiments of the paper, on any data set with classes: its tables, and what its figures show.
 
-An experiment is a list of cells: pairs of a key, such as {"method": "k-means", "seed": 0}, and a function that computes
-the values, such as {"acc": 0.53}. `run` computes each once and keeps it in a CSV file, so that an experiment can be
-interrupted and extended; `markdown` makes a table of the means over the seeds. What is dear and shared, pretrained
-autoencoders and trained models, a `Study` keeps in its folder.
+An experiment is a list of `deckeras.cells`. What is dear and shared, pretrained autoencoders and trained models, a
+`Study` keeps in its folder.
 
-    >>> from deckeras import datasets, experiments
+    >>> from deckeras import cells, datasets, experiments
     >>> x, y = datasets.load("digits")
-    >>> study = experiments.Study(x[:500], y[:500], "study")
-    >>> cells = [cell for cell in experiments.accuracy(study, seeds=[0]) if cell[0]["method"] != "DEC"]
-    >>> rows = experiments.run(cells[:3], "accuracy.csv", verbose=0)
-    >>> print(experiments.markdown(rows, "method").splitlines()[0])
+    >>> study = experiments.Study(x, y, "study")
+    >>> table = [cell for cell in experiments.accuracy(study, seeds=[0]) if "DEC" not in cell[0]["method"]]
+    >>> rows = cells.run(table, "accuracy.csv", verbose=0)
+    >>> print(cells.markdown(rows, "method").splitlines()[0])
     | method | acc | nmi | ari |
 """
 
-import csv
 import dataclasses
+import functools
 import json
 import os
-import time
 
 import keras
 import numpy as np
@@ -27,14 +24,14 @@ from deckeras import data, datasets, metrics, recipes, selection, spectral
 from deckeras.checkpoint import prepare_directory, whole_file
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain
-from deckeras.target import embedding_gradient
+from deckeras.target import embedding_gradient, target_distribution
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the first class is kept, in the paper's table of imbalance
-ITERATIONS = 2560  # of clustering in the experiment of sensitivity: one interval of the longest
+ITERATIONS = 1280  # of clustering in the experiment of sensitivity: one interval of the longest
 SENSITIVITY = {  # by name, nine values each of what one number decides, as in the paper, and more of DEC's
     ("SEC", "mu"): tuple(10.0**i for i in range(-4, 5)),
     ("LDMGI", "lambda"): tuple(10.0**i for i in range(-4, 5)),
-    ("DEC", "update_interval"): tuple(10 * 2**i for i in range(9)),
+    ("DEC", "update_interval"): tuple(5 * 2**i for i in range(9)),
     ("DEC", "learning_rate"): (0.001, 0.003, 0.01, 0.03, 0.1),
     ("DEC", "n_embedding"): (2, 5, 10, 20, 50),
     ("DEC", "alpha"): (0.5, 1.0, 2.0, 5.0, 10.0),
@@ -85,14 +82,28 @@ class Study:
     def imbalanced(self, r_min, seed):
         """The study of `datasets.imbalanced` rows, in a folder within this one."""
         x, y = datasets.imbalanced(self.x, self.y, r_min, seed=seed)
-        return Study(x, y, self._directory("imbalanced", seed, {"r_min": r_min}), self.recipe, verbose=self.verbose)
+        return self._part(x, y, self._directory("imbalanced", seed, {"r_min": r_min}))
 
+    @functools.lru_cache(maxsize=1)  # noqa: B019 - a study lives as long as its script, and the copy is dear
     def inside(self, seed):
-        """(study, inside, outside): the rows of `selection.split`, and the study of those inside."""
+        """(study, held_out): the study of the rows inside of `selection.split`, and the other rows."""
         inside, outside = selection.split(len(self.x), seed=seed)
-        folder = self._directory("inside", seed)
-        study = Study(self.x[inside], self.y[inside], folder, self.recipe, verbose=self.verbose)
-        return study, inside, outside
+        return self._part(self.x[inside], self.y[inside], self._directory("inside", seed)), self.x[outside]
+
+    @functools.cached_property
+    def neighbours(self):
+        """What `spectral.nearest_neighbours` returns for the rows, kept in the folder."""
+        path = self.file("neighbours.npz")
+        if not os.path.exists(path):
+            distances, indices = spectral.nearest_neighbours(self.x)
+            with whole_file(path) as draft, open(draft, "wb") as file:
+                np.savez(file, distances=distances, indices=indices)
+        with np.load(path) as arrays:
+            return arrays["distances"], arrays["indices"]
+
+    def _part(self, x, y, folder):
+        # The rows are prepared already, and would be scaled by another number.
+        return Study(x, y, folder, dataclasses.replace(self.recipe, unit_scale=False), verbose=self.verbose)
 
     def file(self, name):
         """The path of a file of that name in the folder."""
@@ -108,16 +119,21 @@ class Study:
 
     def _claim_folder(self):
         path = self.file("study.json")
-        expected = {"data": data.fingerprint(self.x), "recipe": self.recipe.settings()}
+        classes = np.unique(self.y, return_inverse=True)[1].astype("int64")
+        expected = {
+            "rows": data.fingerprint(self.x),
+            "labels": data.fingerprint(classes[:, None]),
+            "recipe": self.recipe.settings(),
+        }
         if not os.path.exists(path):
             with whole_file(path) as draft, open(draft, "w") as file:
                 json.dump(expected, file, indent=2)
-            return
         with open(path) as file:
             found = json.load(file)
-        if found != json.loads(json.dumps(expected)):
-            differ = [name for name in expected if found.get(name) != json.loads(json.dumps(expected[name]))]
-            raise ValueError(f"{self.folder!r} holds a study with other {' and '.join(differ)}. Choose another folder.")
+        expected = json.loads(json.dumps(expected))
+        differ = [name for name in expected if found.get(name) != expected[name]]
+        if differ:
+            raise ValueError(f"{self.folder!r} holds a study of other {' and '.join(differ)}. Choose another folder.")
 
 
 def accuracy(study, seeds):
@@ -128,15 +144,14 @@ def accuracy(study, seeds):
         seeds: ints.
 
     Returns:
-        list of cells, keys "method" and "seed", values "acc", "nmi", "ari" and "seconds". Those of DEC are of the
-        clustering alone where the autoencoder is there already.
+        list of cells, keys "method" and "seed", values "acc", "nmi" and "ari".
     """
     return _cells(
         seeds,
         {
             "k-means": lambda seed: _kmeans(study.x, study.n_clusters, seed),
-            "SEC": lambda seed: spectral.spectral_embedded_clustering(study.x, study.n_clusters, seed=seed),
-            "LDMGI": lambda seed: spectral.ldmgi(study.x, study.n_clusters, seed=seed),
+            "SEC": lambda seed: _sec(study, seed),
+            "LDMGI": lambda seed: _ldmgi(study, seed),
             "DEC without backpropagation": lambda seed: _frozen_dec(study, seed),
             "DEC": lambda seed: _dec_labels(study, seed),
         },
@@ -182,7 +197,7 @@ def imbalance(study, seeds, rates=None):
     def cell(rate, method, seed):
         def compute():
             part = study.imbalanced(rate, seed)
-            return _timed_scores(part, lambda: methods[method](part, seed))
+            return part.scores(methods[method](part, seed))
 
         return {"r_min": rate, "method": method, "seed": seed}, compute
 
@@ -206,27 +221,25 @@ def sensitivity(study, seeds, grid=None):
 
     def cell(method, parameter, value, seed):
         key = {"method": method, "parameter": parameter, "value": value, "seed": seed}
-        return key, lambda: _timed_scores(study, lambda: _with_setting(study, method, parameter, value, seed))
+        return key, lambda: study.scores(_with_setting(study, method, parameter, value, seed))
 
     grid = SENSITIVITY if grid is None else grid
     return [cell(*name, value, seed) for seed in seeds for name, values in grid.items() for value in values]
 
 
 def _with_setting(study, method, parameter, value, seed):
-    if method == "SEC":
-        return spectral.spectral_embedded_clustering(study.x, study.n_clusters, mu=value, seed=seed)
-    if method == "LDMGI":
-        return spectral.ldmgi(study.x, study.n_clusters, lam=value, seed=seed)
-    changes, alpha, pretrained = {"tol": 0.0, "max_iterations": ITERATIONS, "updates": ITERATIONS}, 1.0, {}
-    if parameter == "alpha":
-        alpha = value
-    elif parameter == "n_embedding":
-        pretrained = {"units": (*study.recipe.units[:-1], value)}
-    else:
+    if (method, parameter) == ("SEC", "mu"):
+        return _sec(study, seed, mu=value)
+    if (method, parameter) == ("LDMGI", "lambda"):
+        return _ldmgi(study, seed, lam=value)
+    if method != "DEC" or parameter not in ("update_interval", "learning_rate", "n_embedding", "alpha"):
+        raise ValueError(f"The grid should hold pairs such as {list(SENSITIVITY)}. Received: {(method, parameter)}")
+    changes = {"tol": 0.0, "max_iterations": ITERATIONS, "updates": ITERATIONS}
+    if parameter in ("update_interval", "learning_rate"):
         changes[parameter] = value
-    if pretrained.get("units") == study.recipe.units:
-        pretrained = {}  # which is there already
-    model = DEC(study.autoencoder(seed, **pretrained)[0], study.n_clusters, alpha=alpha)
+    units = (*study.recipe.units[:-1], value) if parameter == "n_embedding" else study.recipe.units
+    encoder, _ = study.autoencoder(seed, **({} if units == study.recipe.units else {"units": units}))
+    model = DEC(encoder, study.n_clusters, alpha=value if parameter == "alpha" else 1.0)
     model.fit(study.x, recipe=recipes.get(study.recipe, **changes), seed=seed, verbose=study.verbose)
     return model.predict_clusters(study.x, verbose=0)
 
@@ -246,10 +259,10 @@ def n_clusters(study, seeds, candidates=None):
 
     def cell(number, seed):
         def compute():
-            part, inside, outside = study.inside(seed)
+            part, held_out = study.inside(seed)
             encoder, _ = part.autoencoder(seed)
-            common = {"y": study.y, "recipe": study.recipe, "seed": seed, "verbose": study.verbose}
-            found = selection.evaluate(encoder, study.x, number, inside, outside, **common)
+            common = {"y": part.y, "recipe": part.recipe, "seed": seed, "verbose": part.verbose}
+            found = selection.evaluate(encoder, number, part.x, held_out, **common)
             return {name: value for name, value in found.items() if name != "n_clusters"}
 
         return {"n_clusters": number, "seed": seed}, compute
@@ -279,9 +292,10 @@ def gradients(study, seed):
         dict of arrays of length n: "cluster", that of the nearest centroid; "q", the assignment to it; "gradient", the
         norm of the loss's derivative with respect to the embedded row (see `deckeras.target.embedding_gradient`).
     """
-    model, _ = start(study, seed)
+    model, assignments = start(study, seed)
     q = model.predict(study.x, verbose=0)
-    pulls = embedding_gradient(model.embed(study.x, verbose=0), model.centroids, model.alpha)
+    p = target_distribution(q if assignments is None else assignments)
+    pulls = embedding_gradient(model.embed(study.x, verbose=0), model.centroids, p, alpha=model.alpha)
     return {"cluster": q.argmax(axis=1), "q": q.max(axis=1), "gradient": np.linalg.norm(pulls, axis=1)}
 
 
@@ -297,7 +311,7 @@ def training(study, seed, *, max_points=1000):
         that of the start; "acc", (updates + 1,) accuracy on all rows; "changed", (updates,) share of all rows that
         changed cluster.
     """
-    path = study.file(f"training,{seed}.npz")
+    path = study.file(f"training,max_points={max_points},{seed}.npz")
     if not os.path.exists(path):
         found = _watched_training(study, seed, max_points)
         with whole_file(path) as draft, open(draft, "wb") as file:
@@ -323,130 +337,26 @@ def _watched_training(study, seed, max_points):
     return {"rows": rows, "embeddings": np.stack(embeddings), "acc": acc, "changed": history["changed"]}
 
 
-def run(cells, path, *, verbose=1):
-    """Compute the cells that the file does not hold yet, and keep each there as soon as it is computed.
-
-    Args:
-        cells: list of (key, function): a dict from name to str, int or float, of the same names in each; and a function
-            without arguments that returns a dict from name to float.
-        path: path of the CSV file: a column a name of the key, then one a name of the values. Cells there that were
-            not asked for stay.
-        verbose: 0 silent, 1 a progress bar, 2 a line an update.
-
-    Returns:
-        list of dicts, a row a cell, in the order of the cells: key and values.
-
-    Raises:
-        ValueError: the file has other columns.
-        OSError: it cannot be read or written.
-
-    Example:
-        >>> from deckeras import experiments
-        >>> cells = [({"method": name, "seed": 0}, lambda name=name: {"length": len(name)}) for name in ("a", "abc")]
-        >>> experiments.run(cells, "lengths.csv", verbose=0)
-        [{'method': 'a', 'seed': 0, 'length': 1.0}, {'method': 'abc', 'seed': 0, 'length': 3.0}]
-    """
-    bar = keras.utils.Progbar(len(cells), verbose=verbose, unit_name="cell")
-    names = list(cells[0][0])
-    finished = _read_rows(path, names)
-    rows = []
-    for key, compute in cells:
-        texts = tuple(str(value) for value in key.values())
-        if texts not in finished:
-            finished[texts] = {name: float(number) for name, number in compute().items()}
-            write_rows([dict(zip(names, those, strict=True)) | values for those, values in finished.items()], path)
-        rows.append({**key, **finished[texts]})
-        bar.add(1)
-    return rows
-
-
-def _read_rows(path, names):
-    if not os.path.exists(path):
-        return {}
-    with open(path, newline="") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames[: len(names)] != names:
-            raise ValueError(
-                f"{os.fspath(path)!r} should begin with the columns {names}. Received: {reader.fieldnames}"
-            )
-        rows = list(reader)
-    return {
-        tuple(row[name] for name in names): {name: float(row[name]) for name in row if name not in names}
-        for row in rows
-    }
-
-
-def write_rows(rows, path):
-    """Write dicts of the same names as the rows of a CSV file."""
-    with whole_file(path) as draft, open(draft, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=100.0, digits=2, more=None):
-    """A Markdown table of means and standard deviations over the rows that agree in all that the table shows.
-
-    Args:
-        rows: list of dicts, such as `run` returns.
-        index: str, the name whose values are the table's rows.
-        columns: str, default None. The name whose values are its columns, for the first of `values`; without it there
-            is a column for each of `values`.
-        values: names of what is averaged.
-        scale: float, default 100.0: shares are shown in per cent.
-        digits: int, default 2. Digits after the point.
-        more: dict from heading to a dict from a row's name to str or number, default None: further columns.
-
-    Returns:
-        str. Cells are "mean ± deviation" where there is more than one row.
-
-    Example:
-        >>> from deckeras import experiments
-        >>> rows = [{"method": "a", "seed": seed, "acc": acc} for seed, acc in enumerate((0.5, 0.7))]
-        >>> print(experiments.markdown(rows, "method", values=["acc"]))
-        | method | acc |
-        | --- | --- |
-        | a | 60.00 ± 10.00 |
-    """
-    headings = list(values) if columns is None else list(dict.fromkeys(row[columns] for row in rows))
-
-    def cell(name, heading):
-        group = [row for row in rows if row[index] == name]
-        if columns is None:
-            numbers = [row[heading] for row in group]
-        else:
-            numbers = [row[values[0]] for row in group if row[columns] == heading]
-        if not numbers:
-            return ""
-        mean, deviation = scale * np.mean(numbers), scale * np.std(numbers)
-        return f"{mean:.{digits}f} ± {deviation:.{digits}f}" if len(numbers) > 1 else f"{mean:.{digits}f}"
-
-    more = more or {}
-    table = [[index if columns is None else f"{index} \\ {columns}", *map(str, headings), *more]]
-    table.append(["---"] * len(table[0]))
-    for name in dict.fromkeys(row[index] for row in rows):
-        further = [str(texts.get(name, "")) for texts in more.values()]
-        table.append([str(name), *(cell(name, heading) for heading in headings), *further])
-    return "\n".join(f"| {' | '.join(line)} |" for line in table)
-
-
 def _cells(seeds, methods, study):
     def cell(method, seed):
-        return {"method": method, "seed": seed}, lambda: _timed_scores(study, lambda: methods[method](seed))
+        return {"method": method, "seed": seed}, lambda: study.scores(methods[method](seed))
 
     return [cell(method, seed) for seed in seeds for method in methods]
-
-
-def _timed_scores(study, cluster):
-    started = time.perf_counter()
-    labels = cluster()
-    return {**study.scores(labels), "seconds": time.perf_counter() - started}
 
 
 def _kmeans(x, n_clusters, seed):
     from sklearn.cluster import KMeans
 
     return KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
+
+
+def _sec(study, seed, **settings):
+    common = {"neighbours": study.neighbours, "seed": seed}
+    return spectral.spectral_embedded_clustering(study.x, study.n_clusters, **common, **settings)
+
+
+def _ldmgi(study, seed, **settings):
+    return spectral.ldmgi(study.x, study.n_clusters, neighbours=study.neighbours, seed=seed, **settings)
 
 
 def _dec_labels(study, seed):

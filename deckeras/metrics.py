@@ -147,36 +147,37 @@ def surest_rows(q, n_rows=10):
     return [rows[np.argsort(-q[rows, cluster], kind="stable")][:n_rows] for cluster, rows in enumerate(members)]
 
 
-def divergence(p, q):
-    r"""The loss of DEC as a number: $\frac{1}{n} \sum_i \mathrm{KL}(p_i \| q_i)$, in nats.
+def divergences(p, q):
+    r"""The loss of DEC, row by row: $\mathrm{KL}(p_i \| q_i)$, in nats.
 
     Args:
         p, q: (n, n_clusters) arrays whose rows are distributions: target and soft assignment.
 
     Returns:
-        float, at least 0.
+        (n,) float64 array, none below 0.
 
     Raises:
         ValueError: p and q are not 2-D, or not of one shape.
 
     Example:
-        >>> from deckeras.metrics import divergence
-        >>> round(divergence([[0.5, 0.5]], [[0.75, 0.25]]), 4)
-        0.1438
+        >>> from deckeras.metrics import divergences
+        >>> divergences([[0.5, 0.5]], [[0.75, 0.25]]).round(4)
+        array([0.1438])
 
-    Source: Xie, Girshick and Farhadi, ICML 2016, equation 2, by the row.
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 2.
     """
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
     if p.ndim != 2 or p.shape != q.shape or p.size == 0:
         raise ValueError(f"p and q should be of one shape (n, n_clusters). Received: shapes {p.shape} and {q.shape}")
-    return float(entropy(p, np.maximum(q, np.finfo(np.float32).tiny), axis=1).mean())
+    return entropy(p, np.maximum(q, np.finfo(np.float32).tiny), axis=1)
 
 
 def generalizability(loss, validation_loss):
     r"""How well the clusters hold for rows that had no part in the training: $G = L_{train} / L_{validation}$.
 
     Args:
-        loss, validation_loss: floats, at least 0: `divergence` of the rows of the training and of held-out rows.
+        loss, validation_loss: floats, at least 0: the mean of `divergences` of the rows of the training, and of rows
+            held out.
 
     Returns:
         float: about 1 where the model treats new rows like its own; small where it has overfitted, which happens when

@@ -1,7 +1,11 @@
-"""Figures for papers and notebooks. Every function takes arrays and returns a `matplotlib.figure.Figure`.
+"""Figures for papers and notebooks: functions of arrays that return a `matplotlib.figure.Figure`.
+
+`animation` returns a film instead, and `common_layout` the points that it and `moments` draw.
 
 Save one with `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf; a notebook shows the figure a cell ends with.
 """
+
+import itertools
 
 import numpy as np
 from matplotlib import colormaps
@@ -100,8 +104,11 @@ def moments(layouts, labels, titles):
 
     Returns:
         Figure with an Axes a moment, three in a row.
+
+    Raises:
+        ValueError: there are not as many titles as moments.
     """
-    layouts, labels = np.asarray(layouts), np.asarray(labels)
+    layouts, labels = _check_moments(layouts, labels, titles)
     columns = min(3, len(layouts))
     rows = -(-len(layouts) // columns)
     figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
@@ -126,7 +133,7 @@ def animation(layouts, labels, titles, *, steps=10):
     """
     from matplotlib.animation import FuncAnimation
 
-    layouts, labels = np.asarray(layouts), np.asarray(labels)
+    layouts, labels = _check_moments(layouts, labels, titles)
     figure = Figure(figsize=(4, 4.2), layout="constrained")
     axes = figure.subplots()
 
@@ -279,14 +286,13 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
     return figure
 
 
-def sensitivity(rows, *, baseline=None):
+def sensitivity(rows):
     """Accuracy over settings: a panel a parameter, a line a method, the spread of the seeds shaded.
 
     Args:
         rows: list of dicts with "method", "parameter", "value", "seed" and "acc", such as `experiments.sensitivity`
             leads to. Parameters of methods other than DEC share the first panel with DEC's first, by the number of the
             setting, as in the paper.
-        baseline: float, default None. An accuracy drawn as a dotted line in the panels of DEC, such as k-means'.
 
     Returns:
         Figure with an Axes a panel.
@@ -307,7 +313,7 @@ def sensitivity(rows, *, baseline=None):
         axes.set_axis_off()
     styles = tuple(zip(("#3f90da", "#e76300", "#832db6"), ("o-", "s--", "^:"), strict=True))
     for axes, (title, names) in zip(found, panels, strict=False):
-        for name, (colour, style) in zip(names, styles, strict=False):
+        for name, (colour, style) in zip(names, itertools.cycle(styles), strict=False):
             values = sorted(settings[name])
             scores = [100 * np.asarray(settings[name][value]) for value in values]
             ticks = range(1, len(values) + 1)
@@ -320,8 +326,6 @@ def sensitivity(rows, *, baseline=None):
         else:
             axes.set_xticks(ticks, [f"{value:g}" for value in values], rotation=45 if len(values) > 6 else 0)
             axes.set(xlabel=title)
-            if baseline is not None:
-                axes.axhline(100 * baseline, color="black", linestyle=":", linewidth=1)
         _bare(axes)
     for axes in found[::columns]:
         axes.set_ylabel("accuracy (%)")
@@ -364,6 +368,16 @@ def number_of_clusters(rows, chosen=None):
 def _bare(axes):
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _check_moments(layouts, labels, titles):
+    layouts, labels = np.asarray(layouts), np.asarray(labels)
+    if layouts.ndim != 3 or layouts.shape[1:] != (len(labels), 2) or len(titles) != len(layouts):
+        raise ValueError(
+            "layouts should be of shape (n_moments, n, 2), with n labels and n_moments titles. "
+            f"Received: shape {layouts.shape}, {len(labels)} labels and {len(titles)} titles"
+        )
+    return layouts, labels
 
 
 def _scatter(axes, points, labels, names):

@@ -207,7 +207,7 @@ class Recipe:
         return keras.optimizers.SGD(rate, momentum=0.9)
 
     def settings(self):
-        """JSON-able dict of all the values: equal for any two recipes that work alike."""
+        """JSON-able dict of all the values, functions by their names; ValueError for one that has none (a lambda)."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.loads(json.dumps(values, default=_plain))
 
@@ -223,9 +223,15 @@ class Recipe:
 
 
 def _plain(value):
-    if isinstance(value, keras.initializers.Initializer):
+    """A value that JSON does not know, as one that it knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, keras.initializers.Initializer | keras.losses.Loss):
         return settings(value)
-    return f"{value.__module__}.{value.__qualname__}"
+    name = f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    if "<" in name:
+        raise ValueError(f"A recipe whose settings are kept needs functions that have a name. Received: {name}")
+    return name
 
 
 PAPER = Recipe(

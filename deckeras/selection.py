@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from deckeras import data, metrics, recipes
+from deckeras.autoencoder import check_encoder
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain
 from deckeras.target import cluster_frequencies, target_distribution
@@ -44,7 +46,8 @@ def choose_n_clusters(
             figure. They never change the suggestion.
         encoder: Keras model, default None. One that is pretrained already, on whichever rows; left as it is.
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
-        held_out: float, default 0.2. The share of the rows that has no part in any training.
+        held_out: float, default 0.2. The share of the rows that has no part in any training (but in the one number by
+            which the recipe `paper` scales all rows).
         seed: int, default 0. Of the rows held out and of all trainings.
         verbose: of the trainings, as for `DEC.fit`; default 0.
 
@@ -70,58 +73,58 @@ def choose_n_clusters(
     y = data.check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
     candidates = _check_candidates(candidates, len(inside))
+    x, held_out, y = x[inside], x[outside], None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
-        pretrain(encoder, decoder, x[inside], recipe, seed=seed, verbose=verbose)
-    rows = [
-        evaluate(encoder, x, n_clusters, inside, outside, y=y, recipe=recipe, seed=seed, verbose=verbose)
-        for n_clusters in candidates
-    ]
+        pretrain(encoder, decoder, x, recipe, seed=seed, verbose=verbose)
+    common = {"y": y, "recipe": recipe, "seed": seed, "verbose": verbose}
+    rows = [evaluate(encoder, n_clusters, x, held_out, **common) for n_clusters in candidates]
     return Choice(*suggest(rows), rows)
 
 
-def evaluate(encoder, x, n_clusters, inside, outside, *, y=None, recipe="table", seed=0, verbose=0):
+def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0, verbose=0):
     """Train DEC from a pretrained encoder with one number of clusters, and see how good a number that is.
 
     Args:
         encoder: pretrained Keras model. Left as it is.
-        x: (n, ...) array, prepared as the recipe wants it.
         n_clusters: int.
-        inside, outside: int arrays, the rows of the training and those held out, as of `split`.
-        y, recipe, seed, verbose: as for `choose_n_clusters`.
+        x: (n, ...) array, the rows of the training, prepared as the recipe wants them.
+        held_out: (m, ...) array, other rows of their kind.
+        y, recipe, seed, verbose: as for `choose_n_clusters`; the labels are those of x.
 
     Returns:
-        dict: "n_clusters"; "loss" and "validation_loss", the mean KL(p || q) of the rows inside and outside, p by the
-        cluster frequencies inside for both; "generalizability", their ratio, and "generalizability_error", its standard
-        error for so many rows outside; "silhouette", the mean silhouette of the clusters in the embedding that the
-        encoder had before, where all candidates can be compared, and "silhouette_error", its standard error; with y
-        also "nmi" of all rows.
+        dict: "n_clusters"; "loss" and "validation_loss", the mean KL(p || q) of x and of the rows held out, p by the
+        cluster frequencies of x for both; "generalizability", their ratio, and "generalizability_error", its standard
+        error for so many rows held out; "silhouette", the mean silhouette of the clusters of x in the embedding that
+        the encoder had before, where all candidates can be compared, and "silhouette_error", its standard error; with y
+        also "nmi".
     """
+    check_encoder(encoder)
     before = encoder.get_weights()
     try:
         model = DEC(encoder, n_clusters)
         z = model.embed(x, verbose=0)
-        model.fit(x[inside], recipe=recipe, seed=seed, verbose=verbose)
-        q = model.predict(x, verbose=0)
+        model.fit(x, recipe=recipe, seed=seed, verbose=verbose)
+        q, q_held_out = model.predict(x, verbose=0), model.predict(held_out, verbose=0)
     finally:
         encoder.set_weights(before)
-    frequencies = cluster_frequencies(q[inside])
-    p = target_distribution(q, frequencies)
-    losses = [metrics.divergence(p[rows], q[rows]) for rows in (inside, outside)]
-    single = [metrics.divergence(p[[row]], q[[row]]) for row in outside]
-    generalizability = metrics.generalizability(*losses)
-    error = generalizability * float(np.std(single)) / math.sqrt(len(single)) / max(losses[1], np.finfo(float).tiny)
-    silhouette, silhouette_error = _silhouette(z[inside], q[inside].argmax(axis=1), seed)
+    labels, frequencies = q.argmax(axis=1), cluster_frequencies(q)
+    losses = metrics.divergences(target_distribution(q), q)
+    validation_losses = metrics.divergences(target_distribution(q_held_out, frequencies), q_held_out)
+    loss, validation_loss = float(losses.mean()), float(validation_losses.mean())
+    generalizability = metrics.generalizability(loss, validation_loss)
+    relative_error = _standard_error(validation_losses) / max(validation_loss, np.finfo(np.float64).tiny)
+    silhouettes = _silhouettes(z, labels, seed)
     found = {
         "n_clusters": n_clusters,
-        "loss": losses[0],
-        "validation_loss": losses[1],
+        "loss": loss,
+        "validation_loss": validation_loss,
         "generalizability": generalizability,
-        "generalizability_error": error,
-        "silhouette": silhouette,
-        "silhouette_error": silhouette_error,
+        "generalizability_error": generalizability * relative_error,
+        "silhouette": float(silhouettes.mean()),
+        "silhouette_error": _standard_error(silhouettes),
     }
-    return found if y is None else {**found, "nmi": metrics.nmi(y, q.argmax(axis=1))}
+    return found if y is None else {**found, "nmi": metrics.nmi(y, labels)}
 
 
 def suggest(rows):
@@ -179,18 +182,22 @@ def split(n, held_out=0.2, seed=0):
     return np.sort(order[size:]), np.sort(order[:size])
 
 
-def _silhouette(z, labels, seed):
+def _silhouettes(z, labels, seed):
     from sklearn.metrics import silhouette_samples
 
     rows = np.random.default_rng(seed).permutation(len(z))[:_SILHOUETTE_ROWS]
-    n_found = len(np.unique(labels[rows]))
-    if not 2 <= n_found < len(rows):
-        return -1.0, 0.0  # one cluster for all, or one for each: the worst there is
-    values = silhouette_samples(z[rows], labels[rows])
-    return float(values.mean()), float(values.std() / math.sqrt(len(values)))
+    if not 2 <= len(np.unique(labels[rows])) < len(rows):
+        return np.full(len(rows), -1.0)  # one cluster for all rows, or one for each: the worst there is
+    return silhouette_samples(z[rows], labels[rows])
+
+
+def _standard_error(values):
+    return float(np.std(values) / math.sqrt(len(values)))
 
 
 def _check_candidates(candidates, n):
+    if not isinstance(candidates, Iterable):
+        raise TypeError(f"candidates should be several numbers of clusters. Received: {candidates!r}")
     candidates = sorted({data.check_count("candidates", candidate) for candidate in candidates})
     if not candidates or candidates[0] < 2 or candidates[-1] > n:
         raise ValueError(

@@ -1,20 +1,27 @@
 """The spectral clusterings that the paper compares with: SEC and LDMGI, on all rows, with sparse matrices.
 
-Both find, for n rows, the n_clusters smallest eigenvectors of a Laplacian and run k-means on the rows of these, scaled
-to length 1 (Ng, Jordan and Weiss, 2001). They differ in the Laplacian, which is all that each function builds.
+Both find, for n rows, the n_clusters smallest eigenvectors of a Laplacian. They differ in the Laplacian, which is all
+that each function builds. Their papers then turn the eigenvectors to the nearest indicators of clusters; here k-means
+finds the clusters, on the eigenvectors' rows scaled to length 1 (Ng, Jordan and Weiss, 2001).
 """
+
+import functools
 
 import numpy as np
 import scipy.sparse
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from deckeras import data
 
 _BLOCK = 2000  # rows whose neighbourhoods are looked at together, so that no copy of all of them is made
 _LEAST_WEIGHT = 1e-12
+_TOL = 1e-8  # of the eigenvalues, relative to the largest, while those wanted may be near to 0
+_RESTARTS = 5000
 
 
-def spectral_embedded_clustering(x, n_clusters, *, mu=1.0, gamma=1.0, n_neighbors=5, n_init=20, seed=0):
+def spectral_embedded_clustering(
+    x, n_clusters, *, mu=1.0, gamma=1.0, n_neighbors=5, neighbours=None, n_init=20, seed=0
+):
     r"""SEC: spectral clustering whose embedding is kept near to a linear function of the rows.
 
     $$\min_{F^\top F = I} \; \mathrm{tr}(F^\top \tilde L F) + \mu \left( \min_{W, b} \|X W + 1 b^\top - F\|^2
@@ -29,6 +36,8 @@ def spectral_embedded_clustering(x, n_clusters, *, mu=1.0, gamma=1.0, n_neighbor
         mu: float, at least 0, default 1.0. The weight of the linear function; 0 is spectral clustering.
         gamma: float above 0, default 1.0. The regularisation of its slope, in units of the rows' variance.
         n_neighbors: int, default 5 as in its authors' experiments.
+        neighbours: what `nearest_neighbours` returns for x, default None: computed. On many rows it is most of the
+            time, and the same for any setting.
         n_init: int, default 20 as for the other methods. Restarts of k-means on the eigenvectors.
         seed: int, default 0. Decides the start of the eigenvectors' iteration and of k-means.
 
@@ -37,6 +46,7 @@ def spectral_embedded_clustering(x, n_clusters, *, mu=1.0, gamma=1.0, n_neighbor
 
     Raises:
         TypeError, ValueError: bad x, more clusters or neighbours than rows allow, a weight out of range.
+        RuntimeError: the eigenvectors were not found.
 
     Example:
         >>> import numpy as np
@@ -52,32 +62,30 @@ def spectral_embedded_clustering(x, n_clusters, *, mu=1.0, gamma=1.0, n_neighbor
     x = _check(x, n_clusters, n_neighbors)
     _check_weight("mu", mu, 0 <= mu < np.inf, "at least 0")
     _check_weight("gamma", gamma, 0 < gamma < np.inf, "above 0")
-    n, n_features = x.shape
-    graph = _gaussian_graph(x, n_neighbors)
-    scale = scipy.sparse.diags(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
-    similarity = scale @ graph @ scale
-    centred = x - x.mean(axis=0)
-    ridge = gamma * max(float(np.square(centred).sum()) / n_features, np.finfo(np.float32).tiny)
-    inner = np.linalg.inv(centred.T @ centred + ridge * np.eye(n_features))
+    n, mean, scatter = len(x), x.mean(axis=0), len(x) * np.atleast_2d(np.cov(x.T, bias=True))
+    similarity = _normalised(_gaussian_graph(*(neighbours or nearest_neighbours(x, n_neighbors)), n_neighbors))
+    ridge = gamma * max(float(np.trace(scatter)) / len(scatter), np.finfo(np.float32).tiny)
+    inner = np.linalg.inv(scatter + ridge * np.eye(len(scatter)))
 
     def similar(f):
         """I minus the matrix whose smallest eigenvectors are wanted, so that they are its largest."""
-        fitted = centred @ (inner @ (centred.T @ f))
-        return similarity @ f + mu * (fitted - (f - f.mean(axis=0)))
+        centred = f - f.mean(axis=0)
+        slope = inner @ (x.T @ centred)
+        return similarity @ f + mu * (x @ slope - mean @ slope - centred)
 
     return _cluster(LinearOperator((n, n), matvec=similar, matmat=similar, dtype=x.dtype), n_clusters, n_init, seed)
 
 
-def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, n_init=20, seed=0):
+def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, neighbours=None, n_init=20, seed=0):
     r"""LDMGI: spectral clustering by local discriminant models, integrated over all neighbourhoods.
 
     For each row and its nearest neighbours $X_i$, itself among them, $L_i = H - H \tilde X_i (\tilde X_i^\top \tilde
-    X_i + \lambda_i I)^{-1} \tilde X_i^\top H$ measures how badly a regularised linear model of these rows explains
-    their cluster indicators; $L = \sum_i S_i L_i S_i^\top$ adds all of them up. $\lambda_i = \lambda$ times the mean
-    squared norm of a centred row of a neighbourhood.
+    X_i + \lambda' I)^{-1} \tilde X_i^\top H$ measures how badly a regularised linear model of these rows explains
+    their cluster indicators; $L = \sum_i S_i L_i S_i^\top$ adds all of them up. $\lambda'$ is $\lambda$ times the mean
+    squared norm of a centred row over all neighbourhoods.
 
     Args:
-        x, n_clusters, n_init, seed: as for `spectral_embedded_clustering`.
+        x, n_clusters, neighbours, n_init, seed: as for `spectral_embedded_clustering`.
         lam: float above 0, default 1.0. The regularisation, in units of the neighbourhoods' variance.
         n_neighbors: int, default 5 as in its authors' experiments. Rows in a neighbourhood, the row itself among them.
 
@@ -85,7 +93,7 @@ def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, n_init=20, seed=0):
         (n,) int array of labels.
 
     Raises:
-        TypeError, ValueError: as `spectral_embedded_clustering`.
+        TypeError, ValueError, RuntimeError: as `spectral_embedded_clustering`.
 
     Example:
         >>> import numpy as np
@@ -100,10 +108,9 @@ def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, n_init=20, seed=0):
     """
     x = _check(x, n_clusters, n_neighbors)
     _check_weight("lam", lam, 0 < lam < np.inf, "above 0")
-    _, neighbours = _neighbours(x, n_neighbors - 1)
-    neighbours = np.hstack([np.arange(len(x))[:, None], neighbours])
-    laplacian = _local_discriminants(x, neighbours, lam)
-    largest = eigsh(laplacian, 1, return_eigenvectors=False, v0=_start(len(x), seed))[0]
+    _, others = neighbours or nearest_neighbours(x, n_neighbors - 1)
+    laplacian = _local_discriminants(x, np.hstack([np.arange(len(x))[:, None], others[:, : n_neighbors - 1]]), lam)
+    largest = _lanczos(laplacian, 1, seed)[0][0]
     flipped = largest * scipy.sparse.identity(len(x), format="csr") - laplacian  # Lanczos finds large ones sooner
     return _cluster(flipped, n_clusters, n_init, seed)
 
@@ -124,36 +131,78 @@ def _local_discriminants(x, neighbours, lam):
     return scipy.sparse.csr_matrix((models.ravel(), (rows.ravel(), columns.ravel())), shape=(n, n))
 
 
-def _gaussian_graph(x, n_neighbors):
-    distances, neighbours = _neighbours(x, n_neighbors)
-    width = max(float(np.median(distances[:, -1])), np.finfo(np.float32).tiny)
-    # A row far from all others keeps some weight, since its degree is divided by.
-    weights = np.maximum(np.exp(-np.square(distances / width) / 2), _LEAST_WEIGHT)
-    rows = np.repeat(np.arange(len(x)), n_neighbors)
-    graph = scipy.sparse.csr_matrix((weights.ravel(), (rows, neighbours.ravel())), shape=(len(x), len(x)))
-    return graph.maximum(graph.T)
+def nearest_neighbours(x, n_neighbors=5):
+    """Each row's nearest others, which both methods begin with.
 
+    Args:
+        x: (n, n_features) array.
+        n_neighbors: int, default 5, below n.
 
-def _neighbours(x, n_neighbors):
-    """(distances, indices) of each row's nearest others."""
+    Returns:
+        (distances, indices): (n, n_neighbors) arrays, the nearest first.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     return NearestNeighbors(n_neighbors=n_neighbors, n_jobs=-1).fit(x).kneighbors()
 
 
+def _gaussian_graph(distances, neighbours, n_neighbors):
+    distances, neighbours = distances[:, :n_neighbors], neighbours[:, :n_neighbors]
+    n, width = len(distances), max(float(np.median(distances[:, -1])), np.finfo(np.float32).tiny)
+    # A row far from all others keeps some weight, since its degree is divided by.
+    weights = np.maximum(np.exp(-np.square(distances / width) / 2), _LEAST_WEIGHT)
+    rows = np.repeat(np.arange(n), n_neighbors)
+    graph = scipy.sparse.csr_matrix((weights.ravel(), (rows, neighbours.ravel())), shape=(n, n))
+    return graph.maximum(graph.T)
+
+
+def _normalised(graph):
+    scale = scipy.sparse.diags(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
+    return scale @ graph @ scale
+
+
 def _cluster(operator, n_clusters, n_init, seed):
     from sklearn.cluster import KMeans
 
-    n = operator.shape[0]
-    size = min(n, max(4 * n_clusters, 40))
-    # To machine precision: an eigenvalue of several vectors, as of a graph in pieces, is found once at a lower one.
-    _, vectors = eigsh(operator, n_clusters, which="LA", tol=0, v0=_start(n, seed), ncv=size, maxiter=20 * n)
+    vectors = _largest_eigenvectors(operator, n_clusters, seed)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return KMeans(n_clusters, n_init=n_init, random_state=seed).fit_predict(vectors)
 
 
-def _start(n, seed):
-    return np.random.default_rng(seed).normal(size=n)
+def _largest_eigenvectors(operator, count, seed):
+    """(n, count) array.
+
+    A graph in pieces has one eigenvalue many times, of which Lanczos' iteration misses some: it is asked again, with
+    what was found taken out, until the next is no larger than those kept.
+    """
+    n = operator.shape[0]
+    values, vectors = _lanczos(operator, count, seed)
+    below = 1 + 2 * np.abs(values).max()  # to where what was found is moved, under all that could be wanted
+    for attempt in range(1, count + 1):
+        moved = vectors * (values + below)
+        rest = functools.partial(_without, operator, vectors, moved)
+        rest = LinearOperator((n, n), matvec=rest, matmat=rest, dtype=vectors.dtype)
+        value, vector = _lanczos(rest, 1, seed + attempt)
+        if value[0] <= np.sort(values)[-count] + _TOL * below:
+            break
+        values, vectors = np.append(values, value), np.hstack([vectors, vector])
+    return vectors[:, np.argsort(values)[-count:]]
+
+
+def _without(operator, vectors, moved, f):
+    return operator @ f - moved @ (vectors.T @ f)
+
+
+def _lanczos(operator, count, seed):
+    n = operator.shape[0]
+    start, size = np.random.default_rng(seed).normal(size=n), min(n, max(4 * count, 40))
+    try:
+        return eigsh(operator, count, which="LA", tol=_TOL, v0=start, ncv=size, maxiter=_RESTARTS)
+    except ArpackNoConvergence as error:
+        raise RuntimeError(
+            f"The eigenvectors of {n} rows were not found in {_RESTARTS} restarts. "
+            "Take fewer rows, more neighbours or a larger regularisation."
+        ) from error
 
 
 def _check(x, n_clusters, n_neighbors):

@@ -72,7 +72,7 @@ def target_distribution(q, frequencies=None):
     return p.astype(q.dtype, copy=False) if xp is np else p
 
 
-def embedding_gradient(z, centroids, alpha=1.0, frequencies=None):
+def embedding_gradient(z, centroids, p=None, *, alpha=1.0):
     r"""The gradient of the loss with respect to each embedded row: how strongly and where to it is pulled.
 
     $$\frac{\partial L}{\partial z_i} = \frac{\alpha + 1}{\alpha} \sum_j
@@ -84,8 +84,8 @@ def embedding_gradient(z, centroids, alpha=1.0, frequencies=None):
     Args:
         z: (n, n_embedding) NumPy array, the embedding.
         centroids: (n_clusters, n_embedding) NumPy array.
+        p: (n, n_clusters) NumPy array, default None: the target distribution of the rows' own soft assignments.
         alpha: float > 0, default 1.0: degrees of freedom of the Student-t kernel.
-        frequencies: as for `target_distribution`.
 
     Returns:
         (n, n_embedding) float64 array. Training moves a row against it.
@@ -97,10 +97,10 @@ def embedding_gradient(z, centroids, alpha=1.0, frequencies=None):
         >>> import numpy as np
         >>> from deckeras.target import embedding_gradient
         >>> embedding_gradient(np.array([[0.2], [0.8]]), np.array([[0.0], [1.0]])).round(3)
-        array([[ 0.277],
-               [-0.277]])
+        array([[ 0.138],
+               [-0.138]])
 
-    Source: Xie, Girshick and Farhadi, ICML 2016, equation 4, with the factor of its derivation for any alpha.
+    Source: Xie, Girshick and Farhadi, ICML 2016, equation 4.
     """
     z, centroids = np.asarray(z, np.float64), np.asarray(centroids, np.float64)
     if z.ndim != 2 or centroids.ndim != 2 or z.shape[1] != centroids.shape[1]:
@@ -110,5 +110,5 @@ def embedding_gradient(z, centroids, alpha=1.0, frequencies=None):
         )
     distances = cdist(z, centroids, "sqeuclidean") / alpha
     q = softmax(-(alpha + 1) / 2 * np.log1p(distances), axis=1)
-    pulls = (target_distribution(q, frequencies) - q) / (1 + distances)
+    pulls = ((target_distribution(q) if p is None else p) - q) / (1 + distances)
     return (alpha + 1) / alpha * (pulls.sum(axis=1, keepdims=True) * z - pulls @ centroids)

@@ -41,6 +41,7 @@ def done(scripts, tmp_path_factory):
             "SENSITIVITY",
             {("SEC", "mu"): (0.1, 1.0), ("DEC", "update_interval"): (10, 20), ("DEC", "alpha"): (1.0, 2.0)},
         )
+        scripts("common").load.cache_clear()
         scripts("all").main(arguments)
         yield output, lambda name="all": scripts(name).main(arguments)
 
@@ -119,7 +120,8 @@ def test_the_number_of_clusters_is_said_with_its_reason(done):
 def test_again_computes_nothing(done, monkeypatch, capsys):
     folder, again = done
     before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
-    monkeypatch.setattr("deckeras.training.train_batches", None)
+    monkeypatch.setattr("deckeras.alternation.train_batches", None)
+    monkeypatch.setattr(sys.modules["deckeras.pretrain"], "train_batches", None)
     again()
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
     assert "9/9 figure_6_n_clusters" in capsys.readouterr().out
@@ -129,3 +131,10 @@ def test_data_without_images(done, scripts, monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "IMAGE_SHAPES", {})
     with pytest.raises(ValueError, match="digits has no images to show"):
         scripts("figure_3_top_images").main(["--output", str(tmp_path)])
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--epochs"])
+def test_numbers_that_mean_nothing(scripts, option, capsys):
+    with pytest.raises(SystemExit):
+        scripts("table_2_accuracy").main([option, "0"])
+    assert f"argument {option}: invalid natural value: '0'" in capsys.readouterr().err

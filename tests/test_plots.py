@@ -167,6 +167,12 @@ def test_moments_share_their_axes(rows):
         np.testing.assert_array_equal(np.concatenate(points_of(axes)), layout)
 
 
+def test_moments_want_a_title_each():
+    for function in plots.moments, plots.animation:
+        with pytest.raises(ValueError, match="2 labels and 1 titles"):
+            function(np.zeros((3, 2, 2)), [0, 1], ["a"])
+
+
 def test_animation_glides_from_moment_to_moment(rows, tmp_path):
     from PIL import Image
 
@@ -203,14 +209,13 @@ def test_sensitivity_has_a_panel_a_parameter():
         for value in (2, 1)
         for seed in (0, 1)
     ]
-    figure = plots.sensitivity(rows, baseline=0.5)
+    figure = plots.sensitivity(rows)
     panels = [axes for axes in figure.axes if axes.lines]
     assert [axes.get_xlabel() for axes in panels] == ["number of the setting", "update_interval", "alpha"]
     assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["DEC by update_interval", "SEC by mu"]
     for axes in panels:
         np.testing.assert_allclose(axes.lines[0].get_ydata(), [15, 25])
     assert [label.get_text() for label in panels[1].get_xticklabels()] == ["1", "2"]
-    np.testing.assert_allclose(panels[1].lines[1].get_ydata(), 50)
 
 
 def test_number_of_clusters_marks_the_suggestion():

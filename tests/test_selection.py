@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_score
 
 import deckeras
 from deckeras import metrics, recipes, selection
@@ -68,27 +69,32 @@ def test_rows_outside_have_no_part_in_the_training(groups, monkeypatch):
 
 
 def test_evaluation_by_hand(groups):
-    x, y = groups
+    (x, held_out), y = np.split(groups[0], [300]), groups[1][:300]
     encoder, decoder = SMALL.autoencoder(x.shape[1:])
     deckeras.pretrain(encoder, decoder, x, SMALL, verbose=0)
     weights = encoder.get_weights()
-    inside, outside = selection.split(len(x))
-    found = selection.evaluate(encoder, x, 3, inside, outside, y=y, recipe=SMALL)
+    found = selection.evaluate(encoder, 3, x, held_out, y=y, recipe=SMALL)
     for before, after in zip(weights, encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
+    z = encoder.predict(x, verbose=0)
     model = deckeras.DEC(encoder, 3)
-    model.fit(x[inside], recipe=SMALL, verbose=0)
-    q = model.predict(x, verbose=0).astype("float64")
-    weighted = q**2 / q[inside].sum(axis=0)
-    p = weighted / weighted.sum(axis=1, keepdims=True)
-    divergences = (p * np.log(p / q)).sum(axis=1)
-    assert found["loss"] == pytest.approx(divergences[inside].mean(), rel=1e-3)
-    assert found["validation_loss"] == pytest.approx(divergences[outside].mean(), rel=1e-3)
+    model.fit(x, recipe=SMALL, verbose=0)
+    q, q_held_out = (model.predict(rows, verbose=0).astype("float64") for rows in (x, held_out))
+
+    def divergences(q_rows):
+        weighted = q_rows**2 / q.sum(axis=0)
+        p = weighted / weighted.sum(axis=1, keepdims=True)
+        return (p * np.log(p / q_rows)).sum(axis=1)
+
+    inside, outside = divergences(q), divergences(q_held_out)
+    assert found["loss"] == pytest.approx(inside.mean(), rel=1e-3)
+    assert found["validation_loss"] == pytest.approx(outside.mean(), rel=1e-3)
     ratio = found["loss"] / found["validation_loss"]
     assert found["generalizability"] == pytest.approx(ratio)
-    error = divergences[outside].std() / np.sqrt(len(outside)) / divergences[outside].mean()
-    assert found["generalizability_error"] == pytest.approx(ratio * error, rel=1e-3)
-    assert found["nmi"] == pytest.approx(metrics.nmi(y, q.argmax(axis=1)))
+    assert found["generalizability_error"] == pytest.approx(ratio * outside.std() / 10 / outside.mean(), rel=1e-3)
+    labels = q.argmax(axis=1)
+    assert found["silhouette"] == pytest.approx(silhouette_score(z, labels), abs=1e-5)
+    assert found["nmi"] == pytest.approx(metrics.nmi(y, labels))
 
 
 def test_the_smallest_of_those_that_are_as_good():
@@ -108,7 +114,7 @@ def test_what_does_not_generalize_is_left_out():
 
 
 def test_one_cluster_for_all_rows_has_the_worst_silhouette():
-    assert selection._silhouette(np.ones((5, 2)), np.zeros(5, int), 0) == (-1.0, 0.0)
+    np.testing.assert_array_equal(selection._silhouettes(np.ones((5, 2)), np.zeros(5, int), 0), -1)
 
 
 @pytest.mark.parametrize("candidates", [[], [1, 2], [321]])
@@ -121,3 +127,10 @@ def test_bad_candidates(groups, candidates):
 def test_bad_share(held_out):
     with pytest.raises(ValueError, match="held_out should leave rows"):
         selection.split(100, held_out)
+
+
+def test_what_is_no_encoder_or_no_list_is_refused(groups):
+    with pytest.raises(TypeError, match="candidates should be several"):
+        selection.choose_n_clusters(groups[0], 5, recipe=SMALL)
+    with pytest.raises(TypeError, match="keras.Model. Received: str"):
+        selection.choose_n_clusters(groups[0], [3], encoder="encoder.h5", recipe=SMALL)

@@ -74,6 +74,30 @@ def test_follows_the_moons_that_kmeans_cuts(moons, name):
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_a_graph_in_many_pieces(name):
+    """Its Laplacian has the eigenvalue 0 twenty times, of which one start of Lanczos' iteration misses some."""
+    random = np.random.default_rng(0)
+    y = np.repeat(np.arange(20), 30)
+    x = random.normal(size=(600, 20)) / 2 + 20 * np.eye(20)[y]
+    settings = {"sec": {"mu": 0.0}, "ldmgi": {}}[name]
+    assert metrics.accuracy(y, METHODS[name](x, 20, **settings)) == 1.0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_neighbours_may_be_given(blobs, name):
+    x, _ = blobs
+    given = METHODS[name](x, 3, neighbours=spectral.nearest_neighbours(x))
+    np.testing.assert_array_equal(given, METHODS[name](x, 3))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_convergence_is_said(blobs, name, monkeypatch):
+    monkeypatch.setattr(spectral, "_RESTARTS", 1)
+    with pytest.raises(RuntimeError, match="eigenvectors of 300 rows were not found in 1 restarts"):
+        METHODS[name](blobs[0], 30)
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_labels_and_the_order_of_rows_does_not_matter(blobs, name):
     x, y = blobs
     labels = METHODS[name](x, 3, seed=1)

@@ -96,7 +96,9 @@ def test_gradient_is_the_slope_of_the_loss(alpha):
         return kernel / kernel.sum(axis=1, keepdims=True)
 
     p = target_distribution(assign(z))
-    gradient = embedding_gradient(z, centroids, alpha)
+    gradient = embedding_gradient(z, centroids, alpha=alpha)
+    np.testing.assert_allclose(embedding_gradient(z, centroids, p, alpha=alpha), gradient)
+    np.testing.assert_allclose(embedding_gradient(z, centroids, assign(z), alpha=alpha), 0, atol=1e-12)
     for row, feature in np.ndindex(z.shape):
         step = np.zeros_like(z)
         step[row, feature] = 1e-6

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
@@ -48,7 +49,7 @@ def job(script, description, arguments=None, *, seeds=1):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, seeds)
     options = parser.parse_args(arguments)
-    x, y = datasets.load(options.dataset, options.data)
+    x, y = load(options.dataset, options.data)
     shape = datasets.IMAGE_SHAPES.get(options.dataset)
     epochs = {"epochs": options.epochs, "least_iterations": 0} if options.epochs else {}
     recipe = recipes.get(options.recipe, image_shape=shape, **epochs)
@@ -58,14 +59,28 @@ def job(script, description, arguments=None, *, seeds=1):
     return Job(options.dataset, study, range(options.seeds), path, 1 if sys.stdout.isatty() else 2)
 
 
+@functools.lru_cache(maxsize=1)
+def load(dataset, path):
+    """The data set, read once for all scripts of a process."""
+    return datasets.load(dataset, path)
+
+
+def natural(text):
+    """A whole number of at least 1; argparse says so where it is none."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def add_options(parser, seeds):
     parser.add_argument("--dataset", choices=datasets.NAMES, default="digits", help="default: digits")
     parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
     parser.add_argument(
         "--recipe", choices=recipes.RECIPES, default="table", help="default: table; see deckeras.recipes"
     )
-    parser.add_argument("--epochs", type=int, help="epochs of pretraining; default: those of the recipe")
-    parser.add_argument("--seeds", type=int, default=seeds, help=f"use the seeds 0 to SEEDS - 1; default: {seeds}")
+    parser.add_argument("--epochs", type=natural, help="epochs of pretraining; default: those of the recipe")
+    parser.add_argument("--seeds", type=natural, default=seeds, help=f"use the seeds 0 to SEEDS - 1; default: {seeds}")
     parser.add_argument("--output", metavar="DIR", help="default: results/paper/DATASET-RECIPE")
 
 
@@ -76,7 +91,7 @@ def manners():
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
         yield
-    except (OSError, ValueError, TypeError, FloatingPointError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted. The same command goes on with what is not finished.")

@@ -8,17 +8,17 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments, plots
+from deckeras import cells, experiments, plots
 
 
 def main(arguments=None):
     job = common.job(__file__, __doc__, arguments)
-    rows = experiments.run(experiments.sensitivity(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
+    rows = cells.run(experiments.sensitivity(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
     settings = {
         name: [row for row in rows if (row["method"], row["parameter"]) == name] for name in experiments.SENSITIVITY
     }
     table = "\n\n".join(
-        f"{method} by {parameter}\n\n{experiments.markdown(group, 'value')}"
+        f"{method} by {parameter}\n\n{cells.markdown(group, 'value')}"
         for (method, parameter), group in settings.items()
     )
     job.save(table, plots.sensitivity(rows))

@@ -8,7 +8,7 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments, metrics, plots
+from deckeras import cells, metrics, plots
 
 
 def main(arguments=None):
@@ -20,8 +20,8 @@ def main(arguments=None):
         for cluster, surest in enumerate(metrics.surest_rows(q))
         for rank, row in enumerate(surest.tolist(), start=1)
     ]
-    experiments.write_rows(rows, f"{job.path}.csv")
-    table = experiments.markdown(rows, "cluster", "rank", values=["class"], scale=1, digits=0)
+    cells.write(rows, f"{job.path}.csv")
+    table = cells.markdown(rows, "cluster", "rank", values=["class"], scale=1, digits=0)
     job.save(f"True classes of the images\n\n{table}", plots.top_images(study.x, q, shape))
 
 

@@ -10,7 +10,7 @@ The options are in `--help`; what is finished is read and not repeated.
 import common
 import numpy as np
 
-from deckeras import datasets, experiments, plots
+from deckeras import cells, datasets, experiments, plots
 
 
 def main(arguments=None):
@@ -20,7 +20,7 @@ def main(arguments=None):
     members = np.flatnonzero(found["cluster"] == cluster)
     q, gradient = found["q"][members], found["gradient"][members]
     rows = [{"row": row, "q": q, "gradient": norm} for row, q, norm in zip(members, q, gradient, strict=True)]
-    experiments.write_rows(rows, f"{job.path}.csv")
+    cells.write(rows, f"{job.path}.csv")
     fifths = np.argsort(np.argsort(q)) * 5 // len(q)
     steps = [
         {
@@ -30,7 +30,7 @@ def main(arguments=None):
         }
         for fifth in np.unique(fifths)
     ]
-    table = experiments.markdown(steps, "fifth of the rows by q", values=["q", "gradient"], scale=1)
+    table = cells.markdown(steps, "fifth of the rows by q", values=["q", "gradient"], scale=1)
     images = job.study.x[members] if job.dataset in datasets.IMAGE_SHAPES else None
     figure = plots.gradients(q, gradient, images, datasets.IMAGE_SHAPES.get(job.dataset))
     job.save(f"Cluster {cluster}, {len(members):,} rows: means\n\n{table}", figure)

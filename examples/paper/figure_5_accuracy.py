@@ -9,7 +9,7 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments, plots
+from deckeras import cells, plots
 
 
 def main(arguments=None):
@@ -19,8 +19,8 @@ def main(arguments=None):
         {"update": update, **dict(zip(history, values, strict=True))}
         for update, values in enumerate(zip(*history.values(), strict=True), start=1)
     ]
-    experiments.write_rows(rows, f"{job.path}.csv")
-    table = experiments.markdown(rows, "update", values=["acc", "nmi", "ari", "changed"])
+    cells.write(rows, f"{job.path}.csv")
+    table = cells.markdown(rows, "update", values=["acc", "nmi", "ari", "changed"])
     job.save(table, plots.training_curves(history))
 
 

@@ -10,7 +10,7 @@ The options are in `--help`; what is finished is read and not repeated.
 import common
 import numpy as np
 
-from deckeras import experiments, plots
+from deckeras import cells, experiments, plots
 from deckeras.checkpoint import whole_file
 
 MOMENTS = 6  # as many as the paper shows
@@ -24,10 +24,10 @@ def main(arguments=None):
     labels = job.study.y[found["rows"]]
     rows = [{"update": int(update), "acc": float(found["acc"][update])} for update in chosen]
     titles = [f"update {row['update']}: {row['acc']:.1%}" for row in rows]
-    experiments.write_rows(rows, f"{job.path}.csv")
+    cells.write(rows, f"{job.path}.csv")
     with whole_file(f"{job.path}.gif") as draft:
         plots.animation(layouts, labels, titles).save(draft, writer="pillow", dpi=100)
-    job.save(experiments.markdown(rows, "update", values=["acc"]), plots.moments(layouts, labels, titles))
+    job.save(cells.markdown(rows, "update", values=["acc"]), plots.moments(layouts, labels, titles))
 
 
 def moments(embeddings):

@@ -9,14 +9,14 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments, plots, selection
+from deckeras import cells, experiments, plots, selection
 
 
 def main(arguments=None):
     job = common.job(__file__, __doc__, arguments)
-    rows = experiments.run(experiments.n_clusters(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
+    rows = cells.run(experiments.n_clusters(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
     suggestions = {seed: selection.suggest([row for row in rows if row["seed"] == seed]) for seed in job.seeds}
-    table = experiments.markdown(
+    table = cells.markdown(
         rows,
         "n_clusters",
         values=["nmi", "generalizability", "silhouette", "loss", "validation_loss"],

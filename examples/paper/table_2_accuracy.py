@@ -8,7 +8,7 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments
+from deckeras import cells, experiments
 
 PAPER = {
     "k-means": 53.49,
@@ -21,8 +21,8 @@ PAPER = {
 
 def main(arguments=None):
     job = common.job(__file__, __doc__, arguments)
-    rows = experiments.run(experiments.accuracy(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
-    job.save(experiments.markdown(rows, "method", more={"acc in the paper, MNIST": PAPER}))
+    rows = cells.run(experiments.accuracy(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
+    job.save(cells.markdown(rows, "method", more={"acc in the paper, MNIST": PAPER}))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments
+from deckeras import cells, experiments
 
 PAPER = {"AE + k-means": 81.84, "AE + SEC": 81.56, "AE + LDMGI": 83.98, "DEC": 84.30}
 
 
 def main(arguments=None):
     job = common.job(__file__, __doc__, arguments)
-    rows = experiments.run(experiments.on_embedding(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
-    job.save(experiments.markdown(rows, "method", more={"acc in the paper, MNIST": PAPER}))
+    rows = cells.run(experiments.on_embedding(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
+    job.save(cells.markdown(rows, "method", more={"acc in the paper, MNIST": PAPER}))
 
 
 if __name__ == "__main__":

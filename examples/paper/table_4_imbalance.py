@@ -9,7 +9,7 @@ The options are in `--help`; what is finished is read and not repeated.
 
 import common
 
-from deckeras import experiments
+from deckeras import cells, experiments
 
 PAPER = {  # by r_min
     "k-means": {0.1: 47.14, 0.3: 49.93, 0.5: 53.65, 0.7: 54.16, 0.9: 54.39},
@@ -20,13 +20,13 @@ PAPER = {  # by r_min
 
 def main(arguments=None):
     job = common.job(__file__, __doc__, arguments)
-    rows = experiments.run(experiments.imbalance(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
+    rows = cells.run(experiments.imbalance(job.study, job.seeds), f"{job.path}.csv", verbose=job.verbose)
     published = [
         {"method": f"{method} in the paper, MNIST", "r_min": rate, "acc": acc / 100}
         for method, accuracies in PAPER.items()
         for rate, acc in accuracies.items()
     ]
-    job.save(experiments.markdown(rows + published, "method", "r_min"))
+    job.save(cells.markdown(rows + published, "method", "r_min"))
 
 
 if __name__ == "__main__":
