@@ -21,12 +21,12 @@ def code(language):
 def test_python_runs_as_it_stands(users_directory, run_python):
     """Each block in a process of its own, in the order of the page: later ones load what the first has saved."""
     first, *others = code("python")
-    assert len(others) == 4
+    assert len(others) == 5
     labels = json.loads(run_python(first + "print(labels.tolist())").splitlines()[-1])
     assert metrics.accuracy([0] * 30 + [1] * 30 + [2] * 30, labels) == 1
     assert {"dec.keras", "encoder.h5", "run"} <= {path.name for path in users_directory.iterdir()}
-    for block in others:
-        run_python(block)
+    printed = [run_python(block) for block in others]
+    assert printed[1].splitlines()[-1].startswith("3 ")  # the clusters that rows.npy has
 
 
 def test_ci_runs_the_test_command_of_the_readme():
@@ -34,7 +34,7 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert test.strip() in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("page", ["README.md", "weights/README.md", "benchmarks/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "weights/README.md", "benchmarks/README.md", "examples/paper/README.md"])
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     local = [link for link in links if not link.startswith("https://")]
