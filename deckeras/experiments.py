@@ -27,6 +27,7 @@ from deckeras.pretrain import pretrain
 from deckeras.target import embedding_gradient, target_distribution
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the first class is kept, in the paper's table of imbalance
+AROUND = 5  # the number of classes, in the experiment of the number of clusters
 ITERATIONS = 1280  # of clustering in the experiment of sensitivity: one interval of the longest
 SENSITIVITY = {  # by name, nine values each of what one number decides, as in the paper, and more of DEC's
     ("SEC", "mu"): tuple(10.0**i for i in range(-4, 5)),
@@ -249,13 +250,13 @@ def n_clusters(study, seeds, candidates=None):
 
     Args:
         study, seeds: as for `accuracy`. A seed also draws the rows that are held out.
-        candidates: ints, default None: from 5 below the number of classes to 5 above.
+        candidates: ints, default None: up to `AROUND` more or fewer than there are classes.
 
     Returns:
         list of cells, keys "n_clusters" and "seed", values as of `selection.evaluate`.
     """
     if candidates is None:
-        candidates = range(max(2, study.n_clusters - 5), study.n_clusters + 6)
+        candidates = range(max(2, study.n_clusters - AROUND), study.n_clusters + AROUND + 1)
 
     def cell(number, seed):
         def compute():

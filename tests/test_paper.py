@@ -35,6 +35,7 @@ def done(scripts, tmp_path_factory):
         patch.setattr(datasets, "load", lambda name, path: (x[y < 3][:240], y[y < 3][:240]))
         patch.setattr(recipes, "RECIPES", {"table": small})
         patch.setattr(experiments, "RATES", (0.3, 1.0))
+        patch.setattr(experiments, "AROUND", 1)
         patch.setattr(experiments, "ITERATIONS", 40)
         patch.setattr(
             experiments,
