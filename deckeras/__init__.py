@@ -19,6 +19,7 @@ __all__ = [
     "DEC",
     "IDEC",
     "ClusteringLayer",
+    "DeepEmbeddedClustering",
     "cells",
     "cluster_frequencies",
     "convolutional_autoencoder",
@@ -36,18 +37,30 @@ __all__ = [
     "pretrain_autoencoder",
     "pretrain_layerwise",
     "recipes",
+    "scaling",
     "selection",
     "spectral",
     "target_distribution",
     "ward_centroids",
 ]
 
-_LAZY = ("cells", "datasets", "experiments", "metrics", "plots", "selection", "spectral")  # loading needs none of them
+_LAZY = (
+    "cells",
+    "datasets",
+    "experiments",
+    "metrics",
+    "plots",
+    "scaling",
+    "selection",
+    "spectral",
+)  # loading needs none of them
 
 
 def __getattr__(name):
     if name in _LAZY:
         return importlib.import_module(f"deckeras.{name}")
+    if name == "DeepEmbeddedClustering":
+        return importlib.import_module("deckeras.estimator").DeepEmbeddedClustering
     if name == "__version__":
         return importlib.metadata.version("deckeras")
     raise AttributeError(f"module 'deckeras' has no attribute {name!r}")

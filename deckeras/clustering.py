@@ -22,7 +22,7 @@ class ClusteringLayer(keras.layers.Layer):
     is a softmax of log-kernels, so it stays finite for points far from every centroid and for any `alpha`.
 
     Args:
-        n_clusters: int, at least 2. The number of centroids.
+        n_clusters: int, at least 1. The number of centroids.
         alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of Student's t: the larger, the lighter the
             tail; a Gaussian kernel in the limit.
         clusters_initializer: Keras initializer of the centroids, default `"glorot_uniform"`. `DEC` overwrites them
@@ -36,7 +36,7 @@ class ClusteringLayer(keras.layers.Layer):
         (batch, n_clusters), float32 (float64 under that policy). Each row is positive and sums to 1.
 
     Raises:
-        ValueError: `n_clusters` below 2, `alpha` not a positive number up to 1e30, or an input that is not 2-D.
+        ValueError: `n_clusters` below 1, `alpha` not a positive number up to 1e30, or an input that is not 2-D.
 
     Example:
         >>> import keras, numpy as np
@@ -70,6 +70,8 @@ class ClusteringLayer(keras.layers.Layer):
         differences = ops.expand_dims(inputs, 1) - self.clusters
         distances = ops.sum(ops.square(differences), axis=-1)
         log_kernel = -(self.alpha + 1) / 2 * ops.log1p(distances / self.alpha)
+        if self.n_clusters == 1:
+            return ops.exp(log_kernel - log_kernel)  # of 1; Keras takes a softmax over one number for a mistake
         # A distance whose square overflows has a log-kernel of -inf; a row of nothing else would become NaN.
         return ops.softmax(ops.maximum(log_kernel, LOWEST))
 
@@ -90,9 +92,9 @@ keras.saving.get_custom_objects()["ClusteringLayer"] = ClusteringLayer
 
 
 def check_n_clusters(n_clusters):
-    """Return `n_clusters` as an int, or raise ValueError if it is not a whole number of at least 2."""
-    if isinstance(n_clusters, bool) or not hasattr(n_clusters, "__index__") or n_clusters < 2:
-        raise ValueError(f"n_clusters should be a whole number of at least 2. Received: n_clusters={n_clusters!r}")
+    """Return `n_clusters` as an int, or raise ValueError if it is not a whole number of at least 1."""
+    if isinstance(n_clusters, bool) or not hasattr(n_clusters, "__index__") or n_clusters < 1:
+        raise ValueError(f"n_clusters should be a whole number of at least 1. Received: n_clusters={n_clusters!r}")
     return int(n_clusters)
 
 

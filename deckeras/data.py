@@ -5,6 +5,7 @@ import zlib
 
 import keras
 import numpy as np
+from scipy import sparse
 
 _BATCH_VALUES = 2**22
 
@@ -14,7 +15,8 @@ def check_rows(x, row_shape=None, n_min=1):
 
     Args:
         x: array of shape (n, ...) and any real dtype, or what `numpy.asarray` makes one of (a list of lists, a
-            pandas DataFrame). An array is returned as it is, not copied.
+            pandas DataFrame). An array is returned as it is, not copied. A SciPy sparse matrix or array is returned as
+            a `View` of it, and a `View` as it is.
         row_shape: tuple, default None (any). The shape that one row must have; None in it means any size.
         n_min: int, default 1. The least number of rows.
 
@@ -23,7 +25,7 @@ def check_rows(x, row_shape=None, n_min=1):
         ValueError: fewer than two dimensions, too few rows, rows of another shape, or NaN or infinity in a row (the
             first such row is named).
     """
-    x = np.asarray(x)
+    x = x if isinstance(x, View) or sparse.issparse(x) else np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise TypeError(
             f"x should hold real numbers. Received: dtype {x.dtype}. "
@@ -34,8 +36,9 @@ def check_rows(x, row_shape=None, n_min=1):
             f"x should be of shape (n_rows, ...), one row a sample. Received: shape {x.shape}. "
             "For a single feature pass x.reshape(-1, 1), for a single sample x.reshape(1, -1)."
         )
-    if x.size == 0:
+    if 0 in x.shape:
         raise ValueError(f"x should not be empty. Received: shape {x.shape}")
+    x = View(x) if sparse.issparse(x) else x
     if row_shape is not None and not _fits(x.shape[1:], row_shape):
         raise ValueError(
             f"Each row of x should be of shape {tuple(row_shape)}, which is what the encoder takes. "
@@ -56,7 +59,7 @@ def _check_finite(x):
         return
     # float64 beyond the range of the computation would turn into infinity there, unseen.
     largest = np.finfo(keras.config.floatx()).max
-    for start, block in _blocks(x):
+    for start, block in blocks(x):
         good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
         if not good.all():
             row = int(np.argmin(good))
@@ -65,6 +68,11 @@ def _check_finite(x):
                 f"x should hold finite numbers only. Received: {value} in row {start + row}. "
                 "Drop such rows or fill them in, for example with sklearn.impute.SimpleImputer."
             )
+
+
+def is_array(x):
+    """Whether `check_rows` may take x for the rows of an array, rather than for a source that Keras reads."""
+    return isinstance(x, list | tuple) or hasattr(x, "__array__") or sparse.issparse(x)
 
 
 def check_labels(y, n):
@@ -108,7 +116,7 @@ def as_batch(rows):
 def fingerprint(x):
     """A few numbers that tell one data set from another: its shape and a checksum of its values in Keras's floats."""
     checksum = 0
-    for _, block in _blocks(x):
+    for _, block in blocks(x):
         checksum = zlib.crc32(np.ascontiguousarray(as_batch(block)), checksum)
     return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": checksum}
 
@@ -118,10 +126,40 @@ def predict_batch_size(n_values):
     return int(np.clip(_BATCH_VALUES // max(1, n_values), 32, 4096))
 
 
-def _blocks(x):
+def blocks(x):
+    """Yield (number of the first row, rows) over x, as many rows at a time as fill 16 MiB."""
     size = predict_batch_size(math.prod(x.shape[1:]))
     for start in range(0, len(x), size):
         yield start, x[start : start + size]
+
+
+class View:
+    """Rows that are made as they are read, a few at a time: of a sparse matrix, scaled, or both.
+
+    It is as much of an array as training and prediction use: its length, shape and dtype, and slices and arrays of row
+    numbers as an index, which give a dense array.
+
+    Args:
+        x: (n, ...) array or SciPy sparse matrix; neither is copied.
+        change: function of a dense batch of rows that returns a batch, default None (the rows as they are). It must
+            keep their shape.
+    """
+
+    def __init__(self, x, change=None):
+        self.x = x.tocsr() if sparse.issparse(x) else x
+        self.change = change
+        self.shape, self.ndim, self.dtype = x.shape, x.ndim, np.dtype(keras.config.floatx())
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        rows = self.x[index]
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        return as_batch(rows if self.change is None else self.change(rows))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype=dtype)
 
 
 class Rows(keras.utils.PyDataset):

@@ -29,7 +29,7 @@ class DEC(keras.Model):
     Args:
         encoder: pretrained `keras.Sequential` or other functional model with one input and an output of shape
             (batch, n_embedding).
-        n_clusters: int, at least 2.
+        n_clusters: int, at least 1.
         alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of the Student-t kernel.
         **kwargs: `name` (default "dec"), `dtype` of the clustering layer, and what else `keras.Model` takes.
 
@@ -150,7 +150,8 @@ class DEC(keras.Model):
         model's. It may go on with another batch size, interval, `tol` or optimizer.
 
         Args:
-            x: (n, ...) array of any real dtype, with rows that fit the encoder and at least `n_clusters` of them.
+            x: (n, ...) array of any real dtype or SciPy sparse matrix, with rows that fit the encoder and at least
+                `n_clusters` of them.
             y: (n,) labels, default None. For reporting only: they never change the training.
             batch_size: int. At most n rows are taken. This and each further argument whose default is None is by
                 default what the recipe says.
@@ -318,7 +319,7 @@ class DEC(keras.Model):
 
     def _rows(self, x, batch_size=None):
         """x in large batches if it is an array; other sources as they are."""
-        if isinstance(x, list | tuple) or hasattr(x, "__array__"):
+        if data.is_array(x):
             x = data.check_rows(x, self.encoder.input_shape[1:])
             largest = max(math.prod(x.shape[1:]), self.centroids.size)
             return data.Rows(x, batch_size or data.predict_batch_size(largest))

@@ -20,7 +20,8 @@ def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None
 
     Args:
         encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
-        x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
+        x: (n, ...) array of any real dtype or SciPy sparse matrix; scaled so that its values are about 1 (see
+            `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
 
@@ -70,7 +71,8 @@ def pretrain_autoencoder(
     Args:
         encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
         decoder: model that maps the embedding back to the shape of x. Trained in place.
-        x: (n, ...) array of any real dtype; scaled so that its values are about 1 (see `deckeras.datasets`).
+        x: (n, ...) array of any real dtype or SciPy sparse matrix; scaled so that its values are about 1 (see
+            `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It says what the arguments do not whose default is
             None.
         epochs: int, passes over the rows; with `"table"` 20, or more for few rows.

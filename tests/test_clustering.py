@@ -162,7 +162,7 @@ def test_config_round_trip():
     assert copy.get_config() == layer.get_config()
 
 
-@pytest.mark.parametrize("n_clusters", [1, 0, -3, 2.0, "3", None, True])
+@pytest.mark.parametrize("n_clusters", [-1, 0, -3, 2.0, "3", None, True])
 def test_bad_n_clusters(n_clusters):
     with pytest.raises(ValueError, match=f"n_clusters should be .* Received: n_clusters={n_clusters!r}"):
         ClusteringLayer(n_clusters)
@@ -177,3 +177,8 @@ def test_bad_alpha(alpha):
 def test_input_must_be_2d():
     with pytest.raises(ValueError, match="expected ndim=2, found ndim=3"):
         ClusteringLayer(3)(np.zeros((2, 3, 4)))
+
+
+def test_one_cluster_has_every_row():
+    layer = ClusteringLayer(1)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(np.eye(5, 2))), np.ones((5, 1)))

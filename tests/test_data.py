@@ -5,7 +5,9 @@ import re
 import keras
 import numpy as np
 import pytest
+from scipy import sparse
 
+import deckeras
 from deckeras import data
 
 
@@ -137,3 +139,41 @@ def test_fingerprint_tells_data_sets_apart():
     changed[501, 1] += 1
     assert data.fingerprint(x) != data.fingerprint(changed)
     assert data.fingerprint(x)["n_samples"] != data.fingerprint(x[:999])["n_samples"]
+
+
+def test_view_of_sparse_rows():
+    dense = np.array([[0, 2.5], [1, 0], [0, 0]])
+    view = data.check_rows(sparse.coo_array(dense))
+    assert (len(view), view.shape, view.ndim, view.dtype) == (3, (3, 2), 2, np.float32)
+    for index in slice(1, 3), np.array([2, 0]), slice(None, None, 2):
+        np.testing.assert_array_equal(view[index], dense[index])
+    np.testing.assert_array_equal(np.asarray(view), dense)
+    assert data.check_rows(view) is view
+
+
+def test_view_changes_batches_as_they_are_read():
+    x = np.arange(6, dtype="uint8").reshape(3, 2)
+    read = []
+    view = data.View(x, lambda rows: read.append(len(rows)) or rows / 10)
+    assert not read
+    np.testing.assert_allclose(data.Rows(view, batch_size=2)[1][0], [[0.4, 0.5]], rtol=1e-6)
+    assert read == [1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_bad_value_in_sparse_rows(value):
+    with pytest.raises(ValueError, match=f"finite numbers only. Received: {value} in row 1"):
+        data.check_rows(sparse.csr_matrix([[0, 1], [value, 0]]))
+
+
+def test_sparse_rows_train_like_dense_ones(blobs):
+    x = np.where(blobs[0] > 1, blobs[0], 0)
+    found = []
+    for rows in x, sparse.csr_array(x):
+        encoder, decoder = deckeras.dense_autoencoder(8, units=(16, 2))
+        deckeras.pretrain_autoencoder(encoder, decoder, rows, iterations=30, verbose=0)
+        model = deckeras.DEC(encoder, 3)
+        model.fit(rows, max_iterations=30, verbose=0)
+        found.append([model.predict(rows, verbose=0), model.embed(rows, verbose=0)])
+    for dense, other in zip(*found, strict=True):
+        np.testing.assert_allclose(dense, other, atol=1e-5)

@@ -527,9 +527,9 @@ def test_bad_input(make, blobs, options, error, message):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("n_clusters", [1, 0, 2.5])
+@pytest.mark.parametrize("n_clusters", [-1, 0, 2.5, True])
 def test_bad_n_clusters(encoder, n_clusters):
-    with pytest.raises(ValueError, match="n_clusters should be a whole number of at least 2"):
+    with pytest.raises(ValueError, match="n_clusters should be a whole number of at least 1"):
         DEC(encoder, n_clusters)
 
 

@@ -1,0 +1,197 @@
+"""DEC as a scikit-learn estimator, built on the public model."""
+
+import dataclasses
+import numbers
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from deckeras import recipes, scaling
+from deckeras.clustering import check_n_clusters
+from deckeras.idec import IDEC
+from deckeras.model import DEC
+from deckeras.pretrain import pretrain
+
+
+class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+    """Deep Embedded Clustering with the interface of scikit-learn.
+
+    Scales the features, pretrains an autoencoder, and trains its encoder and the clusters together. What it learns is
+    an ordinary Keras model, `model_`, that takes rows as they come: its scaling is its first layer.
+
+    Args:
+        n_clusters: int, default 8 as in `sklearn.cluster.KMeans`. See `deckeras.selection` if it is not known.
+        recipe: str or `deckeras.recipes.Recipe`, default `"auto"`: `"images"` for images, else `"table"`. All further
+            hyper-parameters are the recipe's: `deckeras.recipes.get("table", units=(100, 5), tol=0.01)`.
+        image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are no
+            images, unless X is of shape (n, height, width) or (n, height, width, channels).
+        method: `"dec"` (default) or `"idec"`, which keeps the decoder and goes on reconstructing the rows.
+        scale: `"auto"` (default), `"standard"`, `"largest"`, `"unit"` or `"none"`; see `deckeras.scaling`. `"auto"` is
+            "unit" where the recipe says so, as the paper's does.
+        alpha: float > 0, default 1.0 as in the paper.
+        epochs: int, default None: the recipe's. Passes over the rows in pretraining.
+        max_iter: int, default None: the recipe's. Batches of clustering at most.
+        tol: float, default None: the recipe's. The share of rows that may still change cluster at convergence.
+        checkpoint_dir: directory, default None. `fit` keeps its training there, and goes on with it after an
+            interruption.
+        verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
+        random_state: int, RandomState or None (default), as in scikit-learn. An int gives the same result each time.
+
+    Attributes:
+        labels_: (n,) int64 array, the cluster of each row.
+        cluster_centers_: (n_clusters, n_embedding) float32 array, the centroids, in the embedding.
+        n_iter_: int, batches of clustering.
+        history_: dict from name to list, a value for each update of the target: `loss` and the share of rows that
+            `changed` cluster.
+        pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
+        model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
+        scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
+        recipe_: `deckeras.recipes.Recipe` that was used.
+        n_features_in_: int. feature_names_in_: array of str, where X had names for all its columns.
+
+    Raises:
+        TypeError, ValueError: bad X or a bad argument, upon `fit`.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from deckeras import DeepEmbeddedClustering
+        >>> x = load_iris().data
+        >>> estimator = DeepEmbeddedClustering(n_clusters=3, epochs=2, max_iter=100, random_state=0).fit(x)
+        >>> estimator.labels_.shape, estimator.transform(x).shape, estimator.predict_proba(x).shape
+        ((150,), (150, 10), (150, 3))
+
+    Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016.
+    """
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        recipe="auto",
+        image_shape=None,
+        method="dec",
+        scale="auto",
+        alpha=1.0,
+        epochs=None,
+        max_iter=None,
+        tol=None,
+        checkpoint_dir=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.recipe = recipe
+        self.image_shape = image_shape
+        self.method = method
+        self.scale = scale
+        self.alpha = alpha
+        self.epochs = epochs
+        self.max_iter = max_iter
+        self.tol = tol
+        self.checkpoint_dir = checkpoint_dir
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn the embedding and the clusters of the rows of X.
+
+        Args:
+            X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; or (n, height, width[, channels])
+                images.
+            y: ignored, as scikit-learn's clusterers do.
+
+        Returns:
+            The estimator itself.
+        """
+        if self.method not in ("dec", "idec"):
+            raise ValueError(f'method should be "dec" or "idec". Received: method={self.method!r}')
+        x, image_shape = self._rows(X, reset=True)
+        check_n_clusters(self.n_clusters)
+        if self.n_clusters > x.shape[0]:
+            raise ValueError(
+                f"n_clusters should be at most the number of rows. Received: n_samples={x.shape[0]}, "
+                f"n_clusters={self.n_clusters}"
+            )
+        self.recipe_ = self._recipe(image_shape)
+        self.scaling_ = self._fit_scaling(x, image_shape)
+        model = self._train(self.scaling_.rows(x), _seed(self.random_state))
+        self.model_ = scaling.into_model(model, self.scaling_)
+        self.labels_ = self.model_.predict(x, verbose=0).argmax(axis=1)
+        self.cluster_centers_ = self.model_.centroids
+        self._n_features_out = self.cluster_centers_.shape[1]
+        return self
+
+    def predict(self, X):
+        """The cluster of each row, also of new rows: (n,) int64 array."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def predict_proba(self, X):
+        """Soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
+        check_is_fitted(self)
+        return self.model_.predict(self._rows(X)[0], verbose=0)
+
+    def transform(self, X):
+        """The embedding of the rows: (n, n_embedding) float32 array."""
+        check_is_fitted(self)
+        return self.model_.embed(self._rows(X)[0], verbose=0)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = []  # the embedding is in Keras's float type, whatever X is in
+        return tags
+
+    def _rows(self, X, *, reset=False):
+        """(flat rows of X, shape of the image in one or None): validated as scikit-learn does."""
+        image_shape = self.image_shape
+        if getattr(X, "ndim", 2) in (3, 4):
+            X = np.asarray(X)
+            X, image_shape = X.reshape(len(X), -1), X.shape[1:]
+        X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=2 if reset else 1)
+        return X, image_shape
+
+    def _recipe(self, image_shape):
+        recipe = self.recipe
+        if isinstance(recipe, str) and recipe == "auto":
+            recipe = "table" if image_shape is None else "images"
+        recipe = recipes.get(recipe, image_shape=image_shape, tol=self.tol)
+        if self.epochs is not None:
+            recipe = recipes.get(recipe, epochs=self.epochs, least_iterations=0)
+        if self.max_iter is not None:
+            recipe = dataclasses.replace(recipe, max_iterations=self.max_iter, updates=None)
+        return recipe
+
+    def _fit_scaling(self, x, image_shape):
+        method = self.scale
+        if method == "auto" and self.recipe_.unit_scale:
+            method = "unit"
+        return scaling.fit(x, method, images=image_shape is not None)
+
+    def _train(self, x, seed):
+        """The trained model of scaled rows."""
+        common = {
+            "recipe": self.recipe_,
+            "seed": seed,
+            "checkpoint_dir": self.checkpoint_dir,
+            "verbose": self.verbose,
+        }
+        encoder, decoder = self.recipe_.autoencoder(x.shape[1:], seed)
+        stages = pretrain(encoder, decoder, x, **common)
+        if self.method == "idec":
+            model = IDEC(encoder, decoder, self.n_clusters, self.alpha)
+        else:
+            model = DEC(encoder, self.n_clusters, self.alpha)
+        history = model.fit(x, **common)
+        _, interval, iterations = self.recipe_.intervals(len(x))
+        self.n_iter_ = min(len(history.epoch) * interval, iterations)
+        self.history_ = history.history
+        self.pretraining_history_ = [stage.history for stage in stages]
+        return model
+
+
+def _seed(random_state):
+    if isinstance(random_state, numbers.Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

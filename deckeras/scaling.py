@@ -1,0 +1,185 @@
+"""Scaling of features, fitted to the rows of a training and kept in the model, which then takes rows as they come.
+
+standard   each feature minus its mean, divided by its standard deviation: tables, whose columns have units
+largest    all features divided by one number, the largest value that they can have: pixels and counts
+unit       all features divided by one number, so that the mean of ||x_i||^2 / n_features is 1: what the paper does,
+           and what leaves zeros as they are, as sparse rows such as tf-idf need
+none       the rows as they are
+"""
+
+import dataclasses
+import warnings
+
+import keras
+import numpy as np
+from scipy import sparse
+
+from deckeras import data
+from deckeras.idec import IDEC
+from deckeras.model import DEC
+
+METHODS = ("standard", "largest", "unit", "none")
+_COARSE = 1e4  # a mean so many standard deviations from 0 leaves three digits of float32 to the feature
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """x -> (x - mean) / divisor, feature by feature.
+
+    Attributes:
+        method: str, one of `METHODS`.
+        mean: (n_features,) float64 array, or 0.0.
+        divisor: (n_features,) float64 array, or float.
+    """
+
+    method: str
+    mean: np.ndarray | float = 0.0
+    divisor: np.ndarray | float = 1.0
+
+    def __call__(self, rows):
+        """The dense rows, scaled; they lose no digits to large means, since this is done in float64."""
+        return (rows - self.mean) / self.divisor
+
+    def rows(self, x):
+        """The rows of x scaled as they are read, a `deckeras.data.View`, so that there is no second copy of them."""
+        return x if self.method == "none" else data.View(x, self)
+
+    def layer(self, row_shape, *, invert=False):
+        """The scaling, or the way back from it, as a Keras layer of constants that any Keras loads; None for "none".
+
+        Args:
+            row_shape: tuple, the shape of a row.
+            invert: bool, default False.
+        """
+        if self.method == "none":
+            return None
+        name = "unscaling" if invert else "scaling"
+        if self.method != "standard":
+            return keras.layers.Rescaling(self.divisor if invert else 1 / self.divisor, name=name, dtype="float32")
+        mean, divisor = (-self.mean / self.divisor, 1 / self.divisor) if invert else (self.mean, self.divisor)
+        # Keras's Normalization forgets in a nested model what it was adapted to when .h5 is loaded, and Rescaling has
+        # its numbers in a config that .h5 limits to 64 kB.
+        layer = keras.layers.BatchNormalization(
+            center=False, scale=False, epsilon=0.0, trainable=False, name=name, dtype="float32"
+        )
+        layer.build((None, *row_shape))
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(np.square(divisor))
+        return layer
+
+    def __str__(self):
+        if self.method == "standard":
+            return "each feature minus its mean, divided by its standard deviation"
+        if self.method == "none":
+            return "features as they are"
+        reason = "the largest value" if self.method == "largest" else "so that the mean square is 1"
+        return f"all features divided by {self.divisor:g}, {reason}"
+
+
+def fit(x, method="auto", *, images=False):
+    """Fit a scaling to rows.
+
+    Args:
+        x: (n, n_features) array of any real dtype, SciPy sparse matrix or `deckeras.data.View`.
+        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and "standard" for
+            others.
+        images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
+
+    Returns:
+        `Scaling`. A feature that is constant has the divisor 1. The largest value of uint8 images is 255, whether it
+        occurs or not, and that of images within [0, 1] is 1.
+
+    Raises:
+        ValueError: no such method, or "standard" for sparse rows, which would fill up.
+
+    Warns:
+        UserWarning: the mean of a feature is so large, against its standard deviation, that the float32 of a model
+        cannot tell its values apart.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import scaling
+        >>> fitted = scaling.fit(np.array([[0.0, 10.0], [2.0, 30.0]]))
+        >>> fitted(np.array([[1.0, 20.0], [2.0, 20.0]]))
+        array([[0., 0.],
+               [1., 0.]])
+        >>> print(scaling.fit(np.array([[0, 16]], "uint8"), images=True))
+        all features divided by 255, the largest value
+    """
+    sparse_rows = sparse.issparse(x) or sparse.issparse(getattr(x, "x", None))
+    if method == "auto":
+        method = "largest" if images else "unit" if sparse_rows else "standard"
+    if method not in METHODS:
+        raise ValueError(f'scaling should be "auto", {", ".join(METHODS)}. Received: scaling={method!r}')
+    if method == "standard" and sparse_rows:
+        raise ValueError('scaling="standard" would fill up sparse rows. Take scaling="unit", or pass x.toarray().')
+    if method == "none":
+        return Scaling("none")
+    x = data.check_rows(x)
+    if method == "standard":
+        return _standard(x)
+    return _largest(x) if method == "largest" else _unit(x)
+
+
+def into_model(model, scaling):
+    """A model with the same weights that takes rows before the scaling, and an IDEC that gives them back so.
+
+    Args:
+        model: trained `DEC` or `IDEC` of scaled rows.
+        scaling: `Scaling`.
+
+    Returns:
+        Model of the same class, not compiled; the model itself where there is nothing to scale.
+    """
+    if scaling.method == "none":
+        return model
+    row_shape = model.encoder.input_shape[1:]
+    encoder = _sequence(model.encoder, [scaling.layer(row_shape), *_layers(model.encoder)])
+    common = {"n_clusters": model.n_clusters, "alpha": model.alpha, "dtype": model.clustering.dtype_policy}
+    if isinstance(model, IDEC):
+        decoder = _sequence(model.decoder, [*_layers(model.decoder), scaling.layer(row_shape, invert=True)])
+        whole = IDEC(encoder, decoder, gamma=model.gamma, **common)
+    else:
+        whole = DEC(encoder, **common)
+    whole.centroids = model.centroids
+    return whole
+
+
+def _layers(model):
+    return model.layers if isinstance(model, keras.Sequential) else [model]
+
+
+def _sequence(model, layers):
+    return keras.Sequential([keras.Input(model.input_shape[1:]), *layers], name=model.name)
+
+
+def _standard(x):
+    from sklearn.preprocessing import StandardScaler  # slow to import, and needed only where training starts
+
+    scaler = StandardScaler()
+    for _, block in data.blocks(x):
+        scaler.partial_fit(np.asarray(block, np.float64).reshape(len(block), -1))
+    shape = x.shape[1:]
+    mean, divisor = scaler.mean_.reshape(shape), scaler.scale_.reshape(shape)
+    coarse = np.flatnonzero((np.abs(mean) > _COARSE * divisor) & (scaler.var_.reshape(shape) > 0))
+    if coarse.size:
+        warnings.warn(
+            f"Feature {coarse[0]} varies by {divisor.flat[coarse[0]]:g} about a mean of {mean.flat[coarse[0]]:g}, "
+            "which float32 tells apart badly. Subtract a round number from it first.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return Scaling("standard", mean, divisor)
+
+
+def _largest(x):
+    if x.dtype == np.uint8:
+        return Scaling("largest", divisor=255.0)
+    largest = max(float(np.abs(block).max()) for _, block in data.blocks(x))
+    return Scaling("largest", divisor=max(largest, 1.0))
+
+
+def _unit(x):
+    total = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in data.blocks(x))
+    mean = total / np.prod(x.shape, dtype=np.float64)
+    return Scaling("unit", divisor=float(np.sqrt(mean)) or 1.0)

@@ -1,0 +1,189 @@
+import pickle
+
+import joblib
+import keras
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import deckeras
+from deckeras import DeepEmbeddedClustering, metrics, recipes
+
+SMALL = recipes.get("table", units=(16, 4), epochs=1, least_iterations=60, max_iterations=20, n_init=3)
+
+LONGER = recipes.get(SMALL, least_iterations=600)
+
+
+def small(**options):
+    return DeepEmbeddedClustering(**{"n_clusters": 3, "recipe": SMALL, "random_state": 0, **options})
+
+
+@pytest.fixture
+def _eagerly():
+    """Without compiling each of the many small models."""
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+CHECKS = [
+    pytest.param(estimator, check, id=f"{number}-{check.func.__name__}")
+    for number, (estimator, check) in enumerate(estimator_checks_generator(small(n_clusters=2)))
+]
+
+
+@pytest.mark.usefixtures("_eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:.*clusters came out instead", "ignore:The centroids of these pairs")
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
+def test_scikit_learn(estimator, check):
+    if check.func.__name__ in ("check_estimator_sparse_array", "check_estimator_sparse_matrix"):
+        pytest.xfail("scikit-learn asks what has predict_proba and takes sparse rows for the tags of a classifier")
+    check(estimator)
+
+
+def test_finds_the_groups(blobs):
+    x, y = blobs
+    estimator = small(recipe=LONGER)
+    labels = estimator.fit_predict(x)
+    assert metrics.accuracy(y, labels) == 1
+    np.testing.assert_array_equal(labels, estimator.predict(x))
+    np.testing.assert_array_equal(labels, estimator.predict_proba(x).argmax(axis=1))
+    np.testing.assert_allclose(estimator.predict_proba(x).sum(axis=1), 1, rtol=1e-5)
+    assert estimator.transform(x).shape == (300, 4)
+    assert estimator.cluster_centers_.shape == (3, 4)
+    assert estimator.n_iter_ == 20
+    assert set(estimator.history_) == {"loss", "changed"}
+    assert len(estimator.pretraining_history_) == 1
+    assert list(estimator.get_feature_names_out()) == [f"deepembeddedclustering{i}" for i in range(4)]
+
+
+def test_sparse_rows_as_dense_ones(blobs):
+    x = np.where(blobs[0] > 1, blobs[0], 0)
+    found = [small(scale="unit").fit(rows) for rows in (x, sparse.csr_matrix(x), sparse.coo_array(x))]
+    for other in found[1:]:
+        np.testing.assert_allclose(other.predict_proba(x), found[0].predict_proba(x), atol=1e-5)
+        np.testing.assert_array_equal(other.predict(sparse.csc_array(x)), found[0].labels_)
+    assert found[1].scaling_.divisor == pytest.approx(np.sqrt(np.mean(np.square(x, dtype="float64"))))
+
+
+def test_text():
+    animals = [f"the {one} and the {other} eat" for one in ("cat", "dog", "cow") for other in ("hen", "pig", "fox")]
+    stars = [
+        f"a {one} orbits some {other}" for one in ("moon", "comet", "planet") for other in ("sun", "star", "dwarf")
+    ]
+    pipeline = make_pipeline(TfidfVectorizer(), small(n_clusters=2, recipe=LONGER))
+    labels = pipeline.fit(4 * (animals + stars)).predict(animals + stars)
+    assert metrics.accuracy([0] * 9 + [1] * 9, labels) == 1
+
+
+def test_images_say_their_shape():
+    random = np.random.default_rng(0)
+    x = random.integers(0, 60, size=(90, 6, 6), dtype="uint8")
+    x[:45, :3] += 150
+    x[45:, 3:] += 150
+    recipe = recipes.get("images", units=(16, 4), epochs=2, least_iterations=60, n_init=3, updates=1, update_interval=9)
+    estimator = small(n_clusters=2, recipe=recipe).fit(x)
+    assert metrics.accuracy([0] * 45 + [1] * 45, estimator.labels_) == 1
+    assert (estimator.n_features_in_, estimator.recipe_.image_shape) == (36, (6, 6))
+    assert (estimator.scaling_.method, estimator.scaling_.divisor) == ("largest", 255)
+    flat = small(n_clusters=2, recipe=recipe, image_shape=(6, 6)).fit(x.reshape(90, -1))
+    np.testing.assert_array_equal(flat.labels_, estimator.labels_)
+    np.testing.assert_array_equal(estimator.predict(x.reshape(90, -1)), estimator.labels_)
+
+
+def test_recipe_auto():
+    assert DeepEmbeddedClustering()._recipe(None).name == "table"
+    recipe = DeepEmbeddedClustering(epochs=3, max_iter=70, tol=0.2)._recipe((28, 28))
+    assert (recipe.name, recipe.epochs, recipe.least_iterations, recipe.tol) == ("images", 3, 0, 0.2)
+    assert recipe.intervals(70_000)[2] == 70
+
+
+def test_recipe_that_scales(blobs):
+    assert small(recipe=recipes.get(SMALL, unit_scale=True)).fit(blobs[0]).scaling_.method == "unit"
+
+
+@pytest.mark.parametrize("method", ["dec", "idec"])
+def test_kept_in_files(blobs, tmp_path, run_python, method):
+    """By pickle and joblib the estimator, by Keras the model alone: all take the rows as they come."""
+    x = 1000 + 30 * blobs[0]
+    estimator = small(method=method).fit(x)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).predict(x), estimator.labels_)  # noqa: S301
+    joblib.dump(estimator, tmp_path / "estimator.joblib")
+    estimator.model_.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", x)
+    printed = run_python(
+        "import joblib, keras, deckeras, numpy as np; x = np.load('x.npy');"
+        "print(joblib.load('estimator.joblib').predict(x).tolist());"
+        "print(keras.models.load_model('model.keras').predict_clusters(x, verbose=0).tolist())"
+    )
+    assert printed.splitlines()[-2:] == [str(estimator.labels_.tolist())] * 2
+
+
+def test_pandas_in_and_out(blobs):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(blobs[0], columns=list("abcdefgh"), index=np.arange(300) + 7)
+    estimator = small().set_output(transform="pandas").fit(frame)
+    assert estimator.feature_names_in_.tolist() == list("abcdefgh")
+    z = estimator.transform(frame)
+    assert z.columns.tolist() == estimator.get_feature_names_out().tolist()
+    assert z.index.equals(frame.index)
+    with pytest.raises(ValueError, match="feature names should match"):
+        estimator.predict(frame[list("hgfedcba")])
+
+
+def test_pipeline_and_grid_search(blobs):
+    x = blobs[0].copy()
+    x[::7, 3] = np.nan
+    pipeline = make_pipeline(SimpleImputer(), small(recipe=LONGER))
+    grid = {"deepembeddedclustering__n_clusters": [2, 3]}
+    search = GridSearchCV(pipeline, grid, scoring="adjusted_rand_score", cv=2, error_score="raise").fit(x, blobs[1])
+    assert search.best_params_ == {"deepembeddedclustering__n_clusters": 3}
+    assert search.best_estimator_.predict(x).shape == (300,)
+
+
+def test_same_seed_same_result(blobs):
+    first, second = small().fit(blobs[0]), clone(small()).fit(blobs[0])
+    for one, other in zip(first.model_.get_weights(), second.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    third = small(random_state=np.random.RandomState(0)).fit(blobs[0])
+    assert not np.array_equal(third.cluster_centers_, first.cluster_centers_)
+
+
+def test_goes_on_from_its_checkpoint(blobs, tmp_path, interrupt_after, monkeypatch):
+    estimator = small(checkpoint_dir=tmp_path, max_iter=200)
+    expected = small(max_iter=200).fit(blobs[0])
+    fit = deckeras.DEC.fit
+    monkeypatch.setattr(
+        deckeras.DEC, "fit", lambda *args, **options: fit(*args, callbacks=interrupt_after(150), **options)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(blobs[0])
+    monkeypatch.setattr(deckeras.DEC, "fit", fit)
+    np.testing.assert_array_equal(estimator.fit(blobs[0]).cluster_centers_, expected.cluster_centers_)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_clusters": 301}, "at most the number of rows. Received: n_samples=300, n_clusters=301"),
+        ({"n_clusters": 0}, "n_clusters should be a whole number of at least 1. Received: n_clusters=0"),
+        ({"method": "vade"}, 'method should be "dec" or "idec". Received: method=.vade.'),
+        ({"scale": "robust"}, "scaling should be"),
+        ({"recipe": "video"}, "recipe should be one of paper"),
+    ],
+)
+def test_bad_arguments(blobs, options, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options).fit(blobs[0])

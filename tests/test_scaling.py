@@ -1,0 +1,101 @@
+import keras
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler
+
+from deckeras import DEC, IDEC, data, dense_autoencoder, scaling
+
+X = np.random.default_rng(0).normal([5, -300, 0], [2, 40, 1e-3], size=(200, 3))
+
+
+def test_standard_is_that_of_scikit_learn():
+    fitted = scaling.fit(X)
+    np.testing.assert_allclose(fitted(X), StandardScaler().fit_transform(X))
+    assert str(fitted) == "each feature minus its mean, divided by its standard deviation"
+
+
+def test_constant_feature():
+    scaled = scaling.fit(np.array([[7.0, 1.0], [7.0, 3.0]]))(np.array([[7.0, 2.0], [8.0, 2.0]]))
+    np.testing.assert_array_equal(scaled, [[0, 0], [1, 0]])
+
+
+def test_many_rows_in_pieces(monkeypatch):
+    monkeypatch.setattr(data, "predict_batch_size", lambda n_values: 7)
+    np.testing.assert_allclose(scaling.fit(X)(X), StandardScaler().fit_transform(X))
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "method", "divisor"),
+    [
+        (np.array([[0, 16]], "uint8"), {"images": True}, "largest", 255),
+        (np.array([[0.0, 16.0]]), {"images": True}, "largest", 16),
+        (np.array([[0.0, 0.5]]), {"images": True}, "largest", 1),
+        (sparse.csr_array([[0.0, 3.0], [0.0, 1.0]]), {}, "unit", np.sqrt(2.5)),
+        (np.array([[0.0, 3.0], [0.0, 1.0]]), {"method": "unit"}, "unit", np.sqrt(2.5)),
+        (np.zeros((2, 2)), {"method": "unit"}, "unit", 1),
+        (np.array([[0.0, 3.0]]), {"method": "none"}, "none", 1),
+    ],
+)
+def test_one_number(x, options, method, divisor):
+    fitted = scaling.fit(x, **options)
+    assert fitted.method == method
+    assert fitted.divisor == pytest.approx(divisor)
+    dense = x.toarray() if sparse.issparse(x) else x
+    np.testing.assert_allclose(fitted.rows(x)[:], dense / divisor, rtol=1e-6)
+
+
+def test_large_means_keep_their_digits():
+    x = np.array([[1.6e9], [1.6e9 + 2]])
+    with pytest.warns(UserWarning, match="Feature 0 varies by 1 about a mean of 1.6e"):
+        fitted = scaling.fit(x)
+    np.testing.assert_allclose(fitted.rows(x)[:], [[-1], [1]])
+
+
+@pytest.mark.parametrize("method", ["standard", "largest", "unit"])
+@pytest.mark.parametrize("invert", [False, True])
+def test_layer_does_the_same_and_back(method, invert, tmp_path):
+    fitted = scaling.fit(X, method)
+    model = keras.Sequential([keras.Input((3,)), fitted.layer((3,), invert=invert)])
+    before, after = (fitted(X), X) if invert else (X, fitted(X))
+    for name in "model.h5", "model.keras":
+        model.save(tmp_path / name)
+        loaded = keras.models.load_model(tmp_path / name, compile=False)
+        np.testing.assert_allclose(loaded.predict(before, verbose=0), after, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("extension", ["h5", "keras"])
+@pytest.mark.parametrize("make", [DEC, IDEC])
+def test_model_takes_rows_as_they_come(make, extension, tmp_path):
+    fitted = scaling.fit(X)
+    encoder, decoder = dense_autoencoder(3, units=(6, 2))
+    model = DEC(encoder, 3, alpha=2.0) if make is DEC else IDEC(encoder, decoder, 3, alpha=2.0, gamma=0.3)
+    model.initialize_centroids(fitted(X))
+    whole = scaling.into_model(model, fitted)
+    assert type(whole) is make
+    whole.save(tmp_path / f"model.{extension}")
+    loaded = keras.models.load_model(tmp_path / f"model.{extension}", compile=False)
+    np.testing.assert_allclose(loaded.predict(X, verbose=0), model.predict(fitted(X), verbose=0), atol=1e-4)
+    assert loaded.alpha == 2
+    if make is IDEC:
+        rows = loaded(X.astype("float32"))["reconstruction"]
+        expected = model(fitted(X).astype("float32"))["reconstruction"]
+        np.testing.assert_allclose(fitted(keras.ops.convert_to_numpy(rows)), expected, atol=1e-3)
+
+
+def test_nothing_to_scale():
+    model = DEC(dense_autoencoder(3, units=(6, 2))[0], 3)
+    assert scaling.into_model(model, scaling.fit(X, "none")) is model
+
+
+@pytest.mark.parametrize(
+    ("x", "method", "message"),
+    [
+        (X, "robust", 'scaling should be "auto", standard, .* Received: scaling=.robust.'),
+        (sparse.csr_array(X), "standard", "would fill up sparse rows. Take scaling=.unit."),
+        (np.array([[np.nan, 1.0]]), "largest", "finite numbers only. Received: nan in row 0"),
+    ],
+)
+def test_bad_input(x, method, message):
+    with pytest.raises(ValueError, match=message):
+        scaling.fit(x, method)
