@@ -5,14 +5,14 @@ import numbers
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deckeras import recipes, scaling
 from deckeras.clustering import check_n_clusters
 from deckeras.idec import IDEC
 from deckeras.model import DEC
-from deckeras.pretrain import pretrain
+from deckeras.pretrain import pretrain, refit_decoder
 
 
 class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -47,6 +47,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             `changed` cluster.
         pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
         model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
+        decoder_: Keras model from the embedding back to rows as they come, which `inverse_transform` applies.
         scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
         recipe_: `deckeras.recipes.Recipe` that was used.
         n_features_in_: int. feature_names_in_: array of str, where X had names for all its columns.
@@ -105,6 +106,24 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns:
             The estimator itself.
         """
+        x = self.prepare(X)
+        model = self._train(x, _seed(self.random_state))
+        self.model_ = scaling.into_model(model, self.scaling_)
+        self.cluster_centers_ = self.model_.centroids
+        self._n_features_out = self.cluster_centers_.shape[1]
+        self.labels_ = self.predict(X)
+        return self
+
+    def prepare(self, X):
+        """Check the arguments, choose `recipe_` and fit `scaling_` for the rows of X: the first stage of `fit`.
+
+        Args:
+            X: as for `fit`.
+
+        Returns:
+            The scaled rows: (n, n_features) array or `deckeras.data.View`, for `deckeras.pretrain`, `DEC.fit` or
+            `deckeras.selection`.
+        """
         if self.method not in ("dec", "idec"):
             raise ValueError(f'method should be "dec" or "idec". Received: method={self.method!r}')
         x, image_shape = self._rows(X, reset=True)
@@ -115,13 +134,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"n_clusters={self.n_clusters}"
             )
         self.recipe_ = self._recipe(image_shape)
-        self.scaling_ = self._fit_scaling(x, image_shape)
-        model = self._train(self.scaling_.rows(x), _seed(self.random_state))
-        self.model_ = scaling.into_model(model, self.scaling_)
-        self.labels_ = self.model_.predict(x, verbose=0).argmax(axis=1)
-        self.cluster_centers_ = self.model_.centroids
-        self._n_features_out = self.cluster_centers_.shape[1]
-        return self
+        method = "unit" if self.scale == "auto" and self.recipe_.unit_scale else self.scale
+        self.scaling_ = scaling.fit(x, method, images=image_shape is not None)
+        return self.scaling_.rows(x)
 
     def predict(self, X):
         """The cluster of each row, also of new rows: (n,) int64 array."""
@@ -136,6 +151,24 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """The embedding of the rows: (n, n_embedding) float32 array."""
         check_is_fitted(self)
         return self.model_.embed(self._rows(X)[0], verbose=0)
+
+    def inverse_transform(self, X):
+        """Rows that embedded ones stand for, such as `cluster_centers_`.
+
+        The decoder is trained once more after the clustering, which moves the embedding; with `"idec"` it was trained
+        all along.
+
+        Args:
+            X: (n, n_embedding) array.
+
+        Returns:
+            (n, n_features) float32 array, in the units that rows come in.
+        """
+        check_is_fitted(self)
+        z = check_array(X)
+        if z.shape[1] != self._n_features_out:
+            raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
+        return self.decoder_.predict(z, verbose=0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -163,12 +196,6 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             recipe = dataclasses.replace(recipe, max_iterations=self.max_iter, updates=None)
         return recipe
 
-    def _fit_scaling(self, x, image_shape):
-        method = self.scale
-        if method == "auto" and self.recipe_.unit_scale:
-            method = "unit"
-        return scaling.fit(x, method, images=image_shape is not None)
-
     def _train(self, x, seed):
         """The trained model of scaled rows."""
         common = {
@@ -181,9 +208,12 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         stages = pretrain(encoder, decoder, x, **common)
         if self.method == "idec":
             model = IDEC(encoder, decoder, self.n_clusters, self.alpha)
+            history = model.fit(x, **common)
         else:
             model = DEC(encoder, self.n_clusters, self.alpha)
-        history = model.fit(x, **common)
+            history = model.fit(x, **common)
+            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
+        self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))
         self.n_iter_ = min(len(history.epoch) * interval, iterations)
         self.history_ = history.history

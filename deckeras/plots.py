@@ -15,7 +15,7 @@ from deckeras.metrics import match_clusters, surest_rows
 
 # Ten colours that people with any kind of colour vision can tell apart (Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021).
-_COLOURS = (
+COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 
@@ -278,9 +278,9 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
             panel = figure.add_subplot(grid[0, column])
             panel.imshow(np.asarray(x[row]).reshape(image_shape), cmap="gray_r")
             panel.set(title=f"{q[row]:.2f}", xticks=[], yticks=[])
-    axes.scatter(q, gradient, s=8, color=_COLOURS[0], linewidths=0, rasterized=True)
+    axes.scatter(q, gradient, s=8, color=COLOURS[0], linewidths=0, rasterized=True)
     if x is not None:
-        axes.scatter(q[shown], gradient[shown], s=40, facecolors="none", edgecolors=_COLOURS[6], linewidths=1.5)
+        axes.scatter(q[shown], gradient[shown], s=40, facecolors="none", edgecolors=COLOURS[6], linewidths=1.5)
     axes.set(xlabel="soft assignment q of the row to its cluster", ylabel="norm of the gradient")
     _bare(axes)
     return figure
@@ -354,9 +354,9 @@ def number_of_clusters(rows, chosen=None):
         groups = [[row for row in rows if row["n_clusters"] == number] for number in numbers]
         means = [np.mean([row[name] for row in group]) for group in groups]
         errors = [np.mean([row.get(f"{name}_error", 0) for row in group]) for group in groups]
-        axes.errorbar(numbers, means, errors, fmt="o-", color=_COLOURS[0], ecolor=_COLOURS[8], capsize=2)
+        axes.errorbar(numbers, means, errors, fmt="o-", color=COLOURS[0], ecolor=COLOURS[8], capsize=2)
         if chosen is not None:
-            axes.axvline(chosen, color=_COLOURS[6], linestyle="--")
+            axes.axvline(chosen, color=COLOURS[6], linestyle="--")
         if name == "generalizability":
             axes.axhline(1, color="black", linestyle=":", linewidth=1)
         axes.set(xlabel="number of clusters", title=titles[name])
@@ -411,4 +411,4 @@ def _project(z, method, seed):
 
 
 def _palette(n):
-    return _COLOURS[:n] if n <= len(_COLOURS) else colormaps["turbo"](np.linspace(0.03, 0.97, n))
+    return COLOURS[:n] if n <= len(COLOURS) else colormaps["turbo"](np.linspace(0.03, 0.97, n))

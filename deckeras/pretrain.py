@@ -250,6 +250,25 @@ def pretrain_layerwise(
     return [*histories, history]
 
 
+def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=0, verbose="auto"):
+    """Train the decoder alone, so that it fits an encoder that has moved since they were trained together.
+
+    Args:
+        encoder, decoder, x, recipe, seed, verbose: as in `pretrain`. The encoder is left as it is.
+        iterations: int, batches; default None: a tenth of the recipe's pretraining, since the decoder is near already.
+
+    Returns:
+        `keras.callbacks.History` with the loss of each epoch.
+    """
+    recipe = recipes.get(recipe)
+    if iterations is None:
+        iterations = max(1, recipe.batches(len(x))[1] // 10)
+    with _frozen(encoder.layers):
+        return pretrain_autoencoder(
+            encoder, decoder, x, recipe=recipe, iterations=iterations, dropout=0.0, seed=seed, verbose=verbose
+        )
+
+
 def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
     """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
     augmenter = Augmenter(augment, x.shape[1:])

@@ -137,12 +137,19 @@ def into_model(model, scaling):
     encoder = _sequence(model.encoder, [scaling.layer(row_shape), *_layers(model.encoder)])
     common = {"n_clusters": model.n_clusters, "alpha": model.alpha, "dtype": model.clustering.dtype_policy}
     if isinstance(model, IDEC):
-        decoder = _sequence(model.decoder, [*_layers(model.decoder), scaling.layer(row_shape, invert=True)])
+        decoder = out_of_model(model.decoder, scaling)
         whole = IDEC(encoder, decoder, gamma=model.gamma, **common)
     else:
         whole = DEC(encoder, **common)
     whole.centroids = model.centroids
     return whole
+
+
+def out_of_model(decoder, scaling):
+    """A decoder with the same weights that gives rows as they were before the scaling; itself for "none"."""
+    if scaling.method == "none":
+        return decoder
+    return _sequence(decoder, [*_layers(decoder), scaling.layer(decoder.output_shape[1:], invert=True)])
 
 
 def _layers(model):

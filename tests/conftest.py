@@ -96,6 +96,19 @@ def users_directory(tmp_path, monkeypatch, write_keras_2):
     return tmp_path
 
 
+@pytest.fixture
+def eagerly():
+    """Without compiling each of the many small models."""
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(autouse=True)
 def _clean_keras():
     yield

@@ -8,7 +8,7 @@ import pytest
 
 import deckeras
 
-MODULES = sorted(module.name for module in pkgutil.iter_modules(deckeras.__path__))
+MODULES = sorted({module.name for module in pkgutil.iter_modules(deckeras.__path__)} - {"__main__"})
 
 
 @pytest.mark.usefixtures("users_directory")

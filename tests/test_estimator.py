@@ -1,7 +1,6 @@
 import pickle
 
 import joblib
-import keras
 import numpy as np
 import pytest
 from scipy import sparse
@@ -24,26 +23,13 @@ def small(**options):
     return DeepEmbeddedClustering(**{"n_clusters": 3, "recipe": SMALL, "random_state": 0, **options})
 
 
-@pytest.fixture
-def _eagerly():
-    """Without compiling each of the many small models."""
-    if keras.config.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 CHECKS = [
     pytest.param(estimator, check, id=f"{number}-{check.func.__name__}")
     for number, (estimator, check) in enumerate(estimator_checks_generator(small(n_clusters=2)))
 ]
 
 
-@pytest.mark.usefixtures("_eagerly")
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:.*clusters came out instead", "ignore:The centroids of these pairs")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)

@@ -1,0 +1,518 @@
+"""The command `deckeras`: cluster a file or a folder of images, and use, judge and describe what came of it.
+
+    deckeras fit flowers.csv -k 3                        clusters, model and report in flowers-clusters/
+    deckeras fit photos/ -k 10 --colour                  the images of a folder
+    deckeras predict flowers-clusters new.csv            the clusters of new rows
+    deckeras evaluate flowers-clusters new.csv --labels species
+    deckeras report flowers-clusters                     the report once more
+    deckeras choose-k flowers.csv                        how many clusters there are
+
+`deckeras COMMAND --help` shows the options of each. It ends with 0 if all went well, 1 if the data or a file is not as
+it should be, 2 if the command is not, 130 if it was interrupted.
+"""
+
+import argparse
+import contextlib
+import csv
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import shlex
+import signal
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+
+from deckeras import files, recipes
+from deckeras.checkpoint import prepare_directory, whole_file
+
+_READING = {  # options of `files.read` that a command takes as they are
+    "key", "names", "labels", "drop", "one_hot", "missing", "na", "decimal", "encoding", "image_size", "image_shape",
+    "colour", "folder_labels",
+}  # fmt: skip
+
+
+def main(arguments=None):
+    """Run the command with these arguments, default those of the process, and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(arguments)
+    options.command_line = shlex.join(["deckeras", *arguments])
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of compiling `predict` for several models
+    try:
+        with _interruptible(), _plain_warnings():
+            found = options.run(options)
+    except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(found, indent=2, default=_plain))
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="deckeras", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=importlib.metadata.version("deckeras"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    fit = _command(commands, "fit", _fit, "Cluster the rows of a file or the images of a folder.", _FIT_EXAMPLES)
+    fit.add_argument("data", metavar="DATA", help=_DATA_HELP)
+    fit.add_argument("-k", "--n-clusters", type=int, required=True, metavar="K", help="clusters; see choose-k")
+    fit.add_argument("-o", "--output", metavar="DIR", help="folder for the results; default: NAME-clusters")
+    fit.add_argument("--resume", action="store_true", help="go on with the run in the folder where it was interrupted")
+    fit.add_argument("--method", choices=("dec", "idec"), default="dec", help="idec keeps reconstructing; default: dec")
+    fit.add_argument("--no-report", dest="report", action="store_false", help="write no report.html")
+    _add_training(fit)
+    _add_format(fit)
+    _add_reading(fit)
+
+    predict = _command(commands, "predict", _predict, "The clusters of new rows.", _PREDICT_EXAMPLES)
+    _add_model(predict)
+    predict.add_argument("-o", "--output", metavar="FILE", help=".csv or .parquet; default: to the screen, as CSV")
+    predict.add_argument("--folder-labels", action="store_true", help=argparse.SUPPRESS)
+
+    evaluate = _command(commands, "evaluate", _evaluate, "How well the clusters of rows agree with classes.", "")
+    _add_model(evaluate)
+    _add_labels(evaluate)
+
+    report = _command(commands, "report", _report, "Write the report of a finished run once more.", "")
+    report.add_argument("model", metavar="RUN", help="folder that fit has written")
+    report.add_argument("data", nargs="?", metavar="DATA", help="the data; default: where they were upon fit")
+    report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
+
+    choose = _command(commands, "choose-k", _choose, "Try numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES)
+    choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
+    choose.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="default: 2")
+    choose.add_argument("--to", dest="most", type=int, default=15, metavar="K", help="default: 15")
+    choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
+    _add_training(choose)
+    _add_reading(choose)
+    return parser
+
+
+_DATA_HELP = "a .csv, .tsv, .parquet, .npy, .npz or .h5 file, or a folder of images"
+_FIT_EXAMPLES = """
+examples:
+  deckeras fit flowers.csv -k 3 --labels species            the column is for scoring, and no feature
+  deckeras fit shop.csv -k 5 --names id --drop date --one-hot country --missing median
+  deckeras fit photos/ -k 10 --image-size 48 --colour
+  deckeras fit pixels.npy -k 10 --image-shape 28 28         flat rows that are images
+  deckeras fit flowers.csv -k 3 --resume                    after an interruption
+"""
+_PREDICT_EXAMPLES = """
+examples:
+  deckeras predict flowers-clusters new.csv -o new-clusters.csv
+  deckeras predict photos-clusters new-photos/
+"""
+_CHOOSE_EXAMPLES = """
+examples:
+  deckeras choose-k flowers.csv --drop species --to 8
+"""
+
+
+def _command(commands, name, run, text, examples):
+    parser = commands.add_parser(
+        name, help=text, description=text, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    quiet = parser.add_mutually_exclusive_group()
+    quiet.add_argument("-q", "--quiet", action="store_true", help="print nothing but warnings and errors")
+    quiet.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else to the screen")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_model(parser):
+    parser.add_argument("model", metavar="RUN", help="folder that fit has written, or the model.keras in it")
+    parser.add_argument("data", metavar="DATA", help="new rows, with the columns that the model was fitted to")
+
+
+def _add_labels(parser):
+    parser.add_argument("--labels", metavar="NAME", help="column, or array of an .npz or .h5, with the true classes")
+    parser.add_argument("--folder-labels", action="store_true", help="the folders that images lie in are their classes")
+
+
+def _add_format(parser):
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the clusters; default: csv")
+
+
+def _add_training(parser):
+    group = parser.add_argument_group("training")
+    group.add_argument("--recipe", choices=["auto", *recipes.RECIPES], default="auto", help="default: by the data")
+    group.add_argument(
+        "--scale", choices=("auto", "standard", "largest", "unit", "none"), default="auto", help="default: by the data"
+    )
+    group.add_argument("--convolutional", action="store_true", help="a convolutional autoencoder; for images")
+    group.add_argument("--epochs", type=int, metavar="N", help="passes of pretraining; default: the recipe's")
+    group.add_argument("--max-iter", type=int, metavar="N", help="batches of clustering at most; default: the recipe's")
+    group.add_argument("--tol", type=float, help="share of rows that may still move at the end; default: the recipe's")
+    group.add_argument("--seed", type=int, default=0, help="default: 0")
+
+
+def _add_reading(parser):
+    table = parser.add_argument_group("tables")
+    table.add_argument("--names", metavar="COLUMN", help="the names of the rows; default: their numbers")
+    table.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are no features")
+    table.add_argument("--one-hot", nargs="+", default=[], metavar="COLUMN", help="text whose values become features")
+    table.add_argument("--missing", choices=("median", "drop"), help="fill missing values, or leave out their rows")
+    table.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')
+    table.add_argument("--decimal", default=".", metavar="CHARACTER", help="default: .")
+    table.add_argument("--encoding", default="utf-8", help="default: utf-8")
+    array = parser.add_argument_group("arrays and images")
+    array.add_argument("--key", help="the array of an .npz or .h5 file; default: the only one, or x")
+    array.add_argument(
+        "--image-shape", nargs="+", type=int, metavar="N", help="height, width and channels of flat rows"
+    )
+    array.add_argument(
+        "--image-size", type=int, metavar="N", help="pixels a side; default: their own up to 32, else 32"
+    )
+    array.add_argument("--colour", action="store_true", help="keep the colours of images; default: grey")
+    _add_labels(parser)
+
+
+def _fit(options):
+    output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
+    rows = files.read(options.data, **_only(options, _READING))
+    estimator = _estimator(options, rows, output)
+    estimator.prepare(rows.x)  # before a folder is begun for what cannot be clustered
+    run = {
+        "command": options.command_line.replace(" --resume", ""),
+        "data": os.path.abspath(options.data),
+        "layout": dataclasses.asdict(rows.layout),
+        "settings": {**_settings(options), "n_clusters": options.n_clusters, "method": options.method},
+        "labels": options.labels,
+        "folder_labels": options.folder_labels,
+    }
+    _claim(output, run, options.resume)
+    options.way_on = f"To go on: {options.command_line}{'' if options.resume else ' --resume'}"
+    _say(options, f"{options.data}: {_described(rows)}")
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default", UserWarning)
+        with _to_stderr(options.json):
+            estimator.fit(rows.x)
+    seconds = time.perf_counter() - started
+    q = estimator.predict_proba(rows.x)
+    model = estimator.model_
+    centroids = estimator.inverse_transform(estimator.cluster_centers_)
+    with whole_file(os.path.join(output, "model.keras")) as draft:
+        model.save(draft)
+    clusters = os.path.join(output, f"clusters.{options.format}")
+    _write_clusters(clusters, rows, q)
+    _write_centroids(os.path.join(output, "centroids.csv"), rows, centroids)
+    _write_history(os.path.join(output, "history.csv"), estimator.history_)
+    told = list(dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning))
+    run |= {
+        "finished": True,
+        "title": f"{os.path.basename(os.path.abspath(options.data))}: {options.n_clusters} clusters",
+        "facts": {
+            "data": f"{options.data}, {_described(rows)}",
+            "scaling": str(estimator.scaling_),
+            "recipe": f"{estimator.recipe_.name}, {options.method.upper()}, seed {options.seed}",
+            "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
+        },
+        "sizes": np.bincount(q.argmax(axis=1), minlength=options.n_clusters).tolist(),
+        "scores": _scores(rows, q),
+        "warnings": told,
+        "versions": _versions(),
+        "history": estimator.history_,
+    }
+    _write_json(os.path.join(output, "run.json"), run)
+    written = {"model": os.path.join(output, "model.keras"), "clusters": clusters}
+    if options.report:
+        written["report"] = os.path.join(output, "report.html")
+        _write_report(written["report"], run, rows, q, estimator.transform(rows.x), centroids)
+    for message in told:
+        print(f"Warning: {message}", file=sys.stderr)
+    _say(options, _summary(run, written))
+    return {**written, "sizes": run["sizes"], "scores": run["scores"], "warnings": told, "seconds": seconds}
+
+
+def _predict(options):
+    model, run = _load(options.model)
+    rows = files.read_like(options.data, files.Layout(**run["layout"]), folder_labels=options.folder_labels)
+    q = model.predict(_flat(rows.x), verbose=0)
+    if options.output:
+        _write_clusters(options.output, rows, q)
+        _say(options, f"{len(q):,} rows; clusters in {options.output}")
+    elif not options.json and not options.quiet:
+        _frame(rows, q).to_csv(sys.stdout, index=False)
+    labels = q.argmax(axis=1)
+    return {"n_rows": len(q), "sizes": np.bincount(labels, minlength=q.shape[1]).tolist(), "clusters": labels.tolist()}
+
+
+def _evaluate(options):
+    model, run = _load(options.model)
+    rows = files.read_like(
+        options.data,
+        files.Layout(**run["layout"]),
+        labels=options.labels or run["labels"],
+        folder_labels=options.folder_labels or run["folder_labels"],
+    )
+    if rows.labels is None:
+        raise ValueError("There are no classes to compare with. Say which column holds them, by --labels.")
+    scores = _scores(rows, model.predict(_flat(rows.x), verbose=0))
+    _say(options, f"{len(rows.names):,} rows: {_percent(scores)}")
+    return {"n_rows": len(rows.names), **scores}
+
+
+def _report(options):
+    model, run = _load(options.model)
+    if not run.get("finished"):
+        raise ValueError(f"{options.model!r} holds a run that has not finished. To go on: {run['command']} --resume")
+    data = options.data or run["data"]
+    rows = files.read_like(
+        data, files.Layout(**run["layout"]), labels=run["labels"], folder_labels=run["folder_labels"]
+    )
+    x = _flat(rows.x)
+    folder = _folder(options.model)
+    centroids = np.loadtxt(os.path.join(folder, "centroids.csv"), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
+    path = options.output or os.path.join(folder, "report.html")
+    _write_report(path, run, rows, model.predict(x, verbose=0), model.embed(x, verbose=0), centroids)
+    _say(options, f"report in {path}")
+    return {"report": path}
+
+
+def _choose(options):
+    from deckeras import plots, selection
+
+    rows = files.read(options.data, **_only(options, _READING))
+    estimator = _estimator(options, rows, None)
+    x = estimator.prepare(rows.x)
+    _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
+    with _to_stderr(options.json):
+        choice = selection.choose_n_clusters(
+            x,
+            range(options.least, options.most + 1),
+            y=rows.labels,
+            recipe=estimator.recipe_,
+            seed=options.seed,
+            verbose=_verbose(options),
+        )
+    if options.output:
+        figure = plots.number_of_clusters(choice.candidates, choice.n_clusters)
+        with whole_file(options.output) as draft:
+            figure.savefig(draft, dpi=200)
+    names = [name for name in choice.candidates[0] if not name.endswith("error")]
+    lines = ["  ".join(f"{name:>16}" for name in names)]
+    lines += ["  ".join(f"{row[name]:16.4g}" for name in names) for row in choice.candidates]
+    _say(options, "\n".join([*lines, f"{choice.n_clusters} clusters. {choice.reason}"]))
+    return {"n_clusters": choice.n_clusters, "reason": choice.reason, "rows": choice.candidates}
+
+
+def _estimator(options, rows, output):
+    from deckeras.estimator import DeepEmbeddedClustering
+
+    recipe = options.recipe
+    image_shape = rows.layout.image_shape and tuple(rows.layout.image_shape)
+    if options.convolutional:
+        recipe = recipes.get("images" if recipe == "auto" else recipe, convolutional=True, image_shape=image_shape)
+    return DeepEmbeddedClustering(
+        getattr(options, "n_clusters", 2),
+        recipe=recipe,
+        image_shape=image_shape,
+        method=getattr(options, "method", "dec"),
+        scale=options.scale,
+        epochs=options.epochs,
+        max_iter=options.max_iter,
+        tol=options.tol,
+        checkpoint_dir=output,
+        verbose=_verbose(options),
+        random_state=options.seed,
+    )
+
+
+def _settings(options):
+    return _only(options, {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"})
+
+
+def _only(options, names):
+    return {name: value for name, value in vars(options).items() if name in names}
+
+
+def _claim(output, run, resume):
+    """Begin a run in the folder, or go on with the same one."""
+    prepare_directory(output)
+    path = os.path.join(output, "run.json")
+    if not os.path.exists(path):
+        _write_json(path, run)
+        return
+    with open(path) as file:
+        found = json.load(file)
+    if not resume:
+        raise ValueError(f"{output!r} holds a run already. Add --resume to go on with it, or choose another --output.")
+    for name in "data", "layout", "settings":
+        if found[name] != json.loads(json.dumps(run[name])):
+            raise ValueError(
+                f"{output!r} holds another run, with {name} {found[name]}. Received: {run[name]}. Choose another "
+                "--output."
+            )
+
+
+def _folder(model):
+    return model if os.path.isdir(model) else os.path.dirname(os.path.abspath(model))
+
+
+def _load(model):
+    """The model and what is known of its run."""
+    import keras
+
+    import deckeras  # noqa: F401 - its classes, for the file
+
+    folder = _folder(model)
+    path = os.path.join(folder, "run.json")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
+    with open(path) as file:
+        run = json.load(file)
+    path = os.path.join(folder, "model.keras")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{folder!r} holds a run that has not finished. To go on: {run['command']} --resume")
+    return keras.models.load_model(path, compile=False), run
+
+
+def _flat(x):
+    return x.reshape(len(x), -1) if x.ndim > 2 else x
+
+
+def _frame(rows, q):
+    import pandas
+
+    labels = q.argmax(axis=1)
+    columns = {"name": rows.names, "cluster": labels, "confidence": q.max(axis=1)}
+    return pandas.DataFrame({**columns, **{f"q{cluster}": q[:, cluster] for cluster in range(q.shape[1])}})
+
+
+def _write_clusters(path, rows, q):
+    frame, extension = _frame(rows, q), os.path.splitext(path)[1].lower()
+    if extension not in (".csv", ".parquet"):
+        raise ValueError(f"The clusters go to a .csv or a .parquet file. Received: {path!r}")
+    with whole_file(path) as draft:
+        if extension == ".csv":
+            frame.to_csv(draft, index=False)
+        else:
+            try:
+                frame.to_parquet(draft, index=False)
+            except ImportError as error:
+                raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]") from error
+
+
+def _write_centroids(path, rows, centroids):
+    features = rows.features or [f"x{number}" for number in range(centroids.shape[1])]
+    lines = ([cluster, *values.tolist()] for cluster, values in enumerate(centroids))
+    _write_csv(path, ["cluster", *features], lines)
+
+
+def _write_history(path, history):
+    _write_csv(path, ["update", *history], ([n, *row] for n, row in enumerate(zip(*history.values(), strict=True), 1)))
+
+
+def _write_csv(path, header, lines):
+    with whole_file(path) as draft, open(draft, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(lines)
+
+
+def _write_json(path, values):
+    with whole_file(path) as draft, open(draft, "w") as file:
+        json.dump(values, file, indent=2, default=_plain)
+
+
+def _write_report(path, run, rows, q, z, centroids):
+    from deckeras import report
+
+    page = report.make(run, rows, q, z, centroids, run["history"])
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        file.write(page)
+
+
+def _scores(rows, q):
+    from deckeras import data, metrics
+
+    labels = data.check_labels(rows.labels, len(q))
+    return None if labels is None else metrics.scores(labels, q.argmax(axis=1))
+
+
+def _versions():
+    names = ("deckeras", "keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "numpy", "scikit-learn")
+    return {"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def _described(rows):
+    n, *shape = rows.x.shape
+    if rows.layout.image_shape:
+        return f"{n:,} images of {' x '.join(map(str, rows.layout.image_shape))}"
+    return f"{n:,} rows of {shape[0]:,} features"
+
+
+def _percent(scores):
+    return ", ".join(f"{name.upper()} {100 * value:.2f} %" for name, value in scores.items())
+
+
+def _summary(run, written):
+    lines = ["rows in each cluster: " + ", ".join(f"{number}: {size:,}" for number, size in enumerate(run["sizes"]))]
+    lines += [_percent(run["scores"])] if run["scores"] else []
+    lines += [f"scaling: {run['facts']['scaling']}"]
+    return "\n".join([*lines, *(f"{name}: {path}" for name, path in written.items())])
+
+
+def _say(options, text):
+    if not options.quiet and not options.json:
+        print(text, flush=True)
+
+
+def _verbose(options):
+    if options.quiet:
+        return 0
+    return 1 if sys.stdout.isatty() else 2
+
+
+@contextlib.contextmanager
+def _to_stderr(wanted):
+    """Let what Keras prints of its progress go where it is in nobody's way."""
+    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Interrupt again each second until it is heard: Python drops what is raised inside a callback of its collector."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number, frame):
+        signal.setitimer(signal.ITIMER_REAL, 1.0)
+        raise KeyboardInterrupt
+
+    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGINT, signal.SIGALRM)]
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _plain_warnings():
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+def _plain(value):
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,431 @@
+"""Rows from the files that people have: tables, arrays, folders of images.
+
+    .csv .tsv .parquet      a row a line, a feature a column; numbers, and what is said of text and of missing values
+    .npy .npz .h5           an array, or the one of a name (`key`); .npz also of a SciPy sparse matrix
+    a folder                its images, and those of the folders in it
+
+`read` makes rows of a file and a `Layout` that says how, by which `read_like` makes rows of another file: the same
+columns in the same order, the same categories and medians, images of the same size.
+"""
+
+import contextlib
+import dataclasses
+import os
+
+import h5py
+import numpy as np
+from scipy import sparse
+
+TABLES = (".csv", ".tsv", ".parquet")
+ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_SIDE = 32  # pixels: of that side, a dense encoder has a thousand features a channel
+_FEW = 20  # values of a column of text up to which they are taken for categories in what is advised
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How rows of numbers are made of a file.
+
+    Attributes:
+        kind: "table", "array" or "images".
+        key: str or None, the name of the array in its file.
+        columns: list of str, the columns of numbers of a table, in the order of the features.
+        categories: dict from a column of text to its values, a feature each after those of the columns.
+        medians: dict from column to what missing values are filled with; None if none were filled.
+        drop_missing: bool, whether rows with missing values are left out.
+        names: str or None, the column with the names of the rows.
+        na, decimal, encoding: how a text file is read; as for `read`.
+        image_shape: list (height, width) or (height, width, channels), or None.
+    """
+
+    kind: str
+    key: str | None = None
+    columns: list = dataclasses.field(default_factory=list)
+    categories: dict = dataclasses.field(default_factory=dict)
+    medians: dict | None = None
+    drop_missing: bool = False
+    names: str | None = None
+    na: list = dataclasses.field(default_factory=list)
+    decimal: str = "."
+    encoding: str = "utf-8"
+    image_shape: list | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What was read.
+
+    Attributes:
+        x: (n, n_features) array or SciPy sparse matrix; (n, height, width) or (n, height, width, channels) images.
+        names: (n,) array: the names of the rows, file names or row numbers.
+        features: list of the features' names, or None.
+        labels: (n,) array, or None.
+        layout: `Layout`.
+    """
+
+    x: object
+    names: np.ndarray
+    features: list | None
+    labels: np.ndarray | None
+    layout: Layout
+
+
+def read(
+    path,
+    *,
+    key=None,
+    names=None,
+    labels=None,
+    drop=(),
+    one_hot=(),
+    missing=None,
+    na=(),
+    decimal=".",
+    encoding="utf-8",
+    image_size=None,
+    image_shape=None,
+    colour=False,
+    folder_labels=False,
+):
+    """Read rows.
+
+    Args:
+        path: file or folder.
+        key: str, default None: the only array in the file, or the one named "x".
+        names: str, the column with the rows' names, default None: their numbers.
+        labels: str, the column or the array with the classes, which are no feature; default None.
+        drop: columns that are no features.
+        one_hot: columns of text whose values become features, 1 where a row has the value and else 0.
+        missing: `"median"`, to fill missing values with the median of their column, or `"drop"`, to leave out rows that
+            have any; default None: they are an error.
+        na: further texts that stand for a missing value, such as "?".
+        decimal, encoding: of a text file, default "." and "utf-8".
+        image_size: int, the side in pixels to which the images of a folder are resized after being cut to a square;
+            default None: the images' own size where all have the same and no side is over 32, else 32.
+        image_shape: (height, width) or (height, width, channels) of the images in flat rows of an array.
+        colour: bool, default False. Whether the images of a folder keep their colours.
+        folder_labels: bool, default False. Whether images' classes are the names of the folders they lie in.
+
+    Returns:
+        `Rows`.
+
+    Raises:
+        ValueError: the file is of no known kind, or there is in it what numbers cannot be made of; the message says
+            what, and what to do.
+        OSError: there is no such file, or it cannot be read.
+        ImportError: the library for such a file is not installed; the message names the extra.
+
+    Example:
+        >>> import pathlib
+        >>> from deckeras import files
+        >>> _ = pathlib.Path("cars.csv").write_text("car,weight,fuel\\nA,900,petrol\\nB,1500,diesel\\n")
+        >>> rows = files.read("cars.csv", names="car", one_hot=["fuel"])
+        >>> rows.names.tolist(), rows.features, rows.x[0].tolist()
+        (['A', 'B'], ['weight', 'fuel=diesel', 'fuel=petrol'], [900.0, 0.0, 1.0])
+    """
+    if missing not in (None, "median", "drop"):
+        raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
+    kind = _kind(path)
+    if kind == "images":
+        if labels:
+            raise ValueError(
+                "A folder of images has no column of labels. Take --folder-labels for those of its folders."
+            )
+        return _read_folder(path, image_size, colour, folder_labels)
+    if kind == "array":
+        return _read_array(path, key, labels, image_shape)
+    frame = _read_frame(path, na, decimal, encoding)
+    names = names or _index_column(frame)
+    _check_columns(frame, [*([names] if names else []), *([labels] if labels else []), *drop, *one_hot])
+    others = {names, labels, *drop, *one_hot}
+    columns = [column for column in frame.columns if column not in others]
+    problems = _text_problems(frame, columns)
+    problems += [] if missing else _missing_problems(frame, [*columns, *one_hot])
+    if problems:
+        raise ValueError(f"{os.fspath(path)!r} cannot be clustered as it is:\n" + "\n".join(problems))
+    layout = Layout(
+        kind="table",
+        columns=columns,
+        categories={column: sorted(map(str, frame[column].dropna().unique())) for column in one_hot},
+        medians={column: float(frame[column].median()) for column in columns} if missing == "median" else None,
+        drop_missing=missing == "drop",
+        names=names,
+        na=list(na),
+        decimal=decimal,
+        encoding=encoding,
+    )
+    return _table(path, frame, layout, labels)
+
+
+def read_like(path, layout, *, labels=None, folder_labels=False):
+    """Read new rows in the way of others.
+
+    Args:
+        path: file or folder of the same kind.
+        layout: `Layout` of the others.
+        labels, folder_labels: as for `read`.
+
+    Returns:
+        `Rows`.
+
+    Raises:
+        ValueError, OSError, ImportError: as `read`; or a column is missing, or a text occurs that was none of the
+            categories.
+    """
+    kind = _kind(path)
+    if kind != layout.kind:
+        raise ValueError(f"The model was fitted to {_WORDS[layout.kind]}. Received: {_WORDS[kind]}, {path!r}")
+    if kind == "images":
+        return _read_folder(path, None, None, folder_labels, tuple(layout.image_shape))
+    if kind == "array":
+        shape = layout.image_shape and tuple(layout.image_shape)
+        return _read_array(path, layout.key, labels, shape)
+    frame = _read_frame(path, layout.na, layout.decimal, layout.encoding)
+    wanted = [*layout.columns, *layout.categories, *([layout.names] if layout.names else [])]
+    _check_columns(frame, [*wanted, *([labels] if labels else [])])
+    problems = _text_problems(frame, layout.columns)
+    if layout.medians is None and not layout.drop_missing:
+        problems += _missing_problems(frame, [*layout.columns, *layout.categories])
+    for column, values in layout.categories.items():
+        unknown = sorted(set(map(str, frame[column].dropna().unique())) - set(values))
+        if unknown:
+            problems.append(f'- column "{column}" has "{unknown[0]}", which the model does not know. It knows {values}')
+    if problems:
+        raise ValueError(f"{os.fspath(path)!r} cannot be clustered by this model:\n" + "\n".join(problems))
+    return _table(path, frame, layout, labels)
+
+
+_WORDS = {"table": "a table", "array": "an array", "images": "a folder of images"}
+
+
+def _kind(path):
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        return "images"
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file or folder {path!r}.")
+    extension = os.path.splitext(path)[1].lower()
+    if extension in TABLES:
+        return "table"
+    if extension in ARRAYS:
+        return "array"
+    raise ValueError(
+        f"The file should be one of {', '.join(TABLES + ARRAYS)}, or a folder of images. Received: {path!r}"
+    )
+
+
+def _read_frame(path, na, decimal, encoding):
+    import pandas
+
+    extension = os.path.splitext(path)[1].lower()
+    if extension == ".parquet":
+        try:
+            return pandas.read_parquet(path)
+        except ImportError as error:
+            raise ImportError("Reading .parquet needs pyarrow: pip install deckeras[parquet]") from error
+    try:
+        with open(path, encoding=encoding) as file:
+            first = file.readline()
+        separator = "\t" if extension == ".tsv" else max(",;\t", key=first.count)
+        header = None if _all_numbers(first.split(separator)) else 0
+        frame = pandas.read_csv(
+            path, sep=separator, header=header, na_values=list(na), decimal=decimal, encoding=encoding
+        )
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path!r} is not written in {encoding}. Say its encoding, such as latin-1. {error}"
+        ) from error
+    except pandas.errors.ParserError as error:
+        raise ValueError(f"{path!r} is no regular table: {error}") from error
+    except pandas.errors.EmptyDataError as error:
+        raise ValueError(f"{path!r} is empty.") from error
+    frame.columns = [str(column) for column in frame.columns]
+    return frame
+
+
+def _all_numbers(values):
+    try:
+        [float(value) for value in values]
+    except ValueError:
+        return False
+    return True
+
+
+def _index_column(frame):
+    """The nameless first column that pandas writes for its index."""
+    first = frame.columns[0] if len(frame.columns) else ""
+    return first if first == "Unnamed: 0" else None
+
+
+def _check_columns(frame, wanted):
+    unknown = [column for column in wanted if column not in frame.columns]
+    if unknown:
+        raise ValueError(f"There is no column {unknown[0]!r}. The columns are {', '.join(map(repr, frame.columns))}.")
+
+
+def _text_problems(frame, columns):
+    import pandas
+
+    problems = []
+    for column in columns:
+        values = frame[column]
+        if pandas.api.types.is_numeric_dtype(values):
+            continue
+        present = values.dropna()
+        text = present[pandas.to_numeric(present, errors="coerce").isna()]
+        if not len(text):
+            text = present
+        example = text.iloc[0] if len(text) else ""
+        if 2 * len(text) < len(present):
+            advice = f'--na "{example}" if that means a missing value'
+        elif present.nunique() == len(frame):
+            advice = f'--names "{column}" if these are the names of the rows, or --drop "{column}"'
+        elif present.nunique() <= _FEW:
+            advice = (
+                f'--one-hot "{column}" to make its {present.nunique()} values features, --labels "{column}" if these '
+                f'are classes to compare the clusters with, or --drop "{column}"'
+            )
+        else:
+            advice = f'--drop "{column}"'
+        count = f"text in {len(text)} of {len(present)} rows" if len(text) < len(present) else "text"
+        problems.append(f'- column "{column}" holds {count}, such as "{example}": {advice}')
+    return problems
+
+
+def _missing_problems(frame, columns):
+    counts = {column: int(frame[column].isna().sum()) for column in columns}
+    lacking = ", ".join(f'"{column}" ({count})' for column, count in counts.items() if count)
+    if not lacking:
+        return []
+    return [
+        f"- values are missing in {lacking}: --missing median to fill them, or --missing drop to leave out the rows"
+    ]
+
+
+def _table(path, frame, layout, labels):
+    used = [*layout.columns, *layout.categories]
+    if layout.drop_missing:
+        frame = frame[frame[used].notna().all(axis=1)]
+    if not len(frame) or not used:
+        raise ValueError(f"{os.fspath(path)!r} should have rows and columns of numbers. Received: {frame.shape}")
+    numbers = frame[layout.columns]
+    if layout.medians is not None:
+        numbers = numbers.fillna(layout.medians)
+    parts = [numbers.to_numpy("float64")]
+    features = list(layout.columns)
+    for column, values in layout.categories.items():
+        parts.append((frame[column].astype(str).to_numpy()[:, None] == np.array(values, object)).astype("float64"))
+        features += [f"{column}={value}" for value in values]
+    return Rows(
+        np.hstack(parts),
+        frame[layout.names].to_numpy() if layout.names else frame.index.to_numpy(),
+        features,
+        frame[labels].to_numpy() if labels else None,
+        layout,
+    )
+
+
+def _read_array(path, key, labels, image_shape):
+    with contextlib.ExitStack() as stack:
+        arrays = _arrays(path, stack)
+        x, key = _choose_array(path, arrays, key, labels)
+        y = None if labels is None else _array(path, arrays, labels)
+    if x.ndim in (3, 4) and image_shape is None:
+        image_shape = x.shape[1:]
+    elif x.ndim == 1:
+        x = x.reshape(-1, 1)
+    layout = Layout(kind="array", key=key, image_shape=None if image_shape is None else list(image_shape))
+    return Rows(x, np.arange(x.shape[0]), None, y, layout)
+
+
+def _arrays(path, stack):
+    """The arrays of a file by name, not read yet; "" for the only one of a file without names."""
+    extension = os.path.splitext(path)[1].lower()
+    if extension == ".npy":
+        return {"": np.load(path, mmap_mode="r")}
+    if extension == ".npz":
+        file = stack.enter_context(np.load(path))
+        if {"format", "shape", "data"} <= set(file.files):
+            return {"": sparse.load_npz(path)}
+        return file
+    found = {}
+    file = stack.enter_context(h5py.File(path, "r"))
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _choose_array(path, arrays, key, labels):
+    if key is not None:
+        return _array(path, arrays, key), key
+    names = [name for name in arrays if name != labels]
+    chosen = names[0] if len(names) == 1 else "x" if "x" in names else None
+    if chosen is None:
+        raise ValueError(f"{os.fspath(path)!r} has the arrays {', '.join(names)}. Say which one by --key.")
+    return _array(path, arrays, chosen), chosen or None
+
+
+def _array(path, arrays, key):
+    if key not in arrays:
+        raise ValueError(
+            f"{os.fspath(path)!r} has no array {key!r}. It has {', '.join(filter(None, arrays)) or 'one'}."
+        )
+    array = arrays[key]
+    return array[()] if isinstance(array, h5py.Dataset) else array
+
+
+def _read_folder(path, image_size, colour, folder_labels, image_shape=None):
+    paths = [
+        os.path.relpath(os.path.join(folder, name), path)
+        for folder, _, names in os.walk(path)
+        for name in names
+        if name.lower().endswith(IMAGES) and not name.startswith(".")
+    ]
+    paths.sort()
+    if not paths:
+        raise ValueError(f"There are no images in {os.fspath(path)!r}, which end in {', '.join(IMAGES)}.")
+    if image_shape is None:
+        side = image_size or _common_size(path, paths)
+        height, width = (side, side) if isinstance(side, int) else side
+        image_shape = (height, width, 3) if colour else (height, width)
+    images = np.empty((len(paths), *image_shape), "uint8")
+    for number, name in enumerate(paths):
+        images[number] = _load_image(os.path.join(path, name), image_shape)
+    labels = np.array([os.path.dirname(name) for name in paths]) if folder_labels else None
+    return Rows(images, np.array(paths), None, labels, Layout(kind="images", image_shape=list(image_shape)))
+
+
+def _common_size(path, paths):
+    """(height, width) of all the images where that is one and small, else a side to resize them to."""
+    from PIL import Image
+
+    sizes = set()
+    for name in paths:
+        with _readable(os.path.join(path, name)), Image.open(os.path.join(path, name)) as image:
+            sizes.add(image.size)
+        if len(sizes) > 1:
+            return _SIDE
+    ((width, height),) = sizes
+    return (height, width) if max(width, height) <= _SIDE else _SIDE
+
+
+def _load_image(path, image_shape):
+    import keras
+
+    with _readable(path):
+        image = keras.utils.load_img(
+            path,
+            color_mode="rgb" if len(image_shape) == 3 else "grayscale",
+            target_size=tuple(image_shape[:2]),
+            interpolation="lanczos",
+            keep_aspect_ratio=True,
+        )
+        return np.asarray(image)
+
+
+@contextlib.contextmanager
+def _readable(path):
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path!r} is no image that can be read: {error}. Move it elsewhere.") from error

@@ -1,0 +1,205 @@
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+import deckeras
+from deckeras import cli
+
+QUICK = ["--epochs", "1", "--max-iter", "20", "-q"]
+pytestmark = [
+    pytest.mark.usefixtures("eagerly"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config"),
+    pytest.mark.filterwarnings("ignore:.*clusters came out instead", "ignore:The centroids of these pairs"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def flowers(blobs):
+    x, y = blobs
+    frame = pandas.DataFrame(x[::3].round(3), columns=list("abcdefgh"))
+    frame.assign(name=[f"flower {n}" for n in range(100)], kind=np.array(["r", "s", "t"])[y[::3]]).to_csv(
+        "flowers.csv", index=False
+    )
+    return ["flowers.csv", "--names", "name", "--labels", "kind"]
+
+
+def run(*arguments):
+    assert cli.main(list(arguments)) == 0
+
+
+def fails(capsys, *arguments):
+    assert cli.main(list(arguments)) == 1
+    return capsys.readouterr().err
+
+
+def test_fit_then_predict_and_the_rest(flowers, capsys):
+    run("fit", *flowers, "-k", "3", *QUICK)
+    assert capsys.readouterr().out == ""
+    assert sorted(os.listdir("flowers-clusters")) == [
+        "centroids.csv", "checkpoint.h5", "clusters.csv", "history.csv", "model.keras", "pretraining.h5",
+        "report.html", "run.json",
+    ]  # fmt: skip
+    clusters = pandas.read_csv("flowers-clusters/clusters.csv")
+    assert list(clusters) == ["name", "cluster", "confidence", "q0", "q1", "q2"]
+    assert clusters.name.tolist() == [f"flower {n}" for n in range(100)]
+    np.testing.assert_allclose(clusters[["q0", "q1", "q2"]].sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(clusters[["q0", "q1", "q2"]].to_numpy().argmax(axis=1), clusters.cluster)
+    centroids = pandas.read_csv("flowers-clusters/centroids.csv")
+    assert list(centroids) == ["cluster", *"abcdefgh"]
+    assert len(centroids) == 3
+    assert "flower 7" in pathlib.Path("flowers-clusters/report.html").read_text()
+
+    frame = pandas.read_csv("flowers.csv").iloc[::-1]
+    frame[[*"hgfedcba", "name"]].to_csv("new.csv", index=False)
+    run("predict", "flowers-clusters", "new.csv", "-o", "new-clusters.csv", "-q")
+    new = pandas.read_csv("new-clusters.csv")
+    assert new.name.tolist() == clusters.name.tolist()[::-1]
+    np.testing.assert_array_equal(new.cluster, clusters.cluster[::-1])
+
+    run("predict", "flowers-clusters/model.keras", "new.csv")
+    assert capsys.readouterr().out.splitlines()[:1] == ["name,cluster,confidence,q0,q1,q2"]
+
+    run("evaluate", "flowers-clusters", "flowers.csv", "--json")
+    scores = json.loads(capsys.readouterr().out)
+    expected = deckeras.metrics.scores(pandas.read_csv("flowers.csv").kind, clusters.cluster)
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
+
+    before = pathlib.Path("flowers-clusters/report.html").read_text()
+    os.remove("flowers-clusters/report.html")
+    run("report", "flowers-clusters")
+    assert "flowers-clusters/report.html" in capsys.readouterr().out
+    again = pathlib.Path("flowers-clusters/report.html").read_text()
+    assert len(again) == pytest.approx(len(before), rel=0.01)
+
+
+def test_json_is_all_that_is_printed(flowers, capsys):
+    run("fit", *flowers, "-k", "3", *QUICK[:-1], "--json", "-o", "out", "--no-report")
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"] == "out/model.keras"
+    assert sum(found["sizes"]) == 100
+    assert set(found["scores"]) == {"acc", "nmi", "ari"}
+    assert not os.path.exists("out/report.html")
+
+
+def test_a_second_run_does_not_overwrite_the_first(flowers, capsys):
+    run("fit", *flowers, "-k", "3", *QUICK)
+    assert "holds a run already. Add --resume" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
+    assert "holds another run, with settings" in fails(capsys, "fit", *flowers, "-k", "4", "--resume", *QUICK)
+    run("fit", *flowers, "-k", "3", "--resume", *QUICK)
+
+
+def test_images_of_a_folder(capsys):
+    os.mkdir("photos")
+    for number in range(24):
+        for name, shades in ("dark", (10, 90)), ("light", (160, 240)):
+            os.makedirs(f"photos/{name}", exist_ok=True)
+            pixels = np.random.default_rng(number).integers(*shades, size=(8, 8), dtype="uint8")
+            Image.fromarray(pixels).save(f"photos/{name}/{number:02}.png")
+    run("fit", "photos", "-k", "2", "--folder-labels", "--epochs", "20", "--max-iter", "10")
+    out = capsys.readouterr().out
+    assert "48 images of 8 x 8" in out
+    assert "ACC 100.00 %" in out
+    clusters = pandas.read_csv("photos-clusters/clusters.csv")
+    assert clusters.name[0] == "dark/00.png"
+    run("predict", "photos-clusters", "photos/light", "-o", "light.parquet", "-q")
+    assert pandas.read_parquet("light.parquet").cluster.nunique() == 1
+    assert pandas.read_csv("photos-clusters/centroids.csv").shape == (2, 65)
+
+
+def test_choose_k(flowers, capsys):
+    run("choose-k", *flowers, "--to", "3", "--epochs", "30", "--max-iter", "20", "--json", "-o", "k.png")
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_clusters"] == 3
+    assert [row["n_clusters"] for row in found["rows"]] == [2, 3]
+    with Image.open("k.png") as figure:
+        assert figure.size[0] > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "none.csv", "-k", "3"], "There is no file or folder 'none.csv'"),
+        (["fit", "flowers.csv", "-k", "3"], '- column "name" holds text'),
+        (
+            ["fit", "flowers.csv", "--drop", "name", "kind", "-k", "101"],
+            "n_clusters should be at most the number of rows",
+        ),
+        (["predict", "nowhere", "flowers.csv"], "should be a folder that `deckeras fit` has written"),
+        (
+            ["choose-k", "flowers.csv", "--drop", "name", "kind", "--to", "1"],
+            "candidates should be numbers of clusters",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("flowers")
+def test_errors_are_one_message_and_code_1(capsys, arguments, message):
+    error = fails(capsys, *arguments)
+    assert error.startswith("Error: ")
+    assert message in error
+    assert "Traceback" not in error
+    assert not [name for name in os.listdir() if name.endswith("-clusters") and os.listdir(name)]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fit", "flowers.csv"], ["fit", "a", "-k", "x"], ["fit", "a", "-k", "2", "-q", "--json"]]
+)
+def test_bad_commands_are_code_2(capsys, arguments):
+    with pytest.raises(SystemExit) as error:
+        cli.main(arguments)
+    assert error.value.code == 2
+    assert "usage: deckeras" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "fit", "predict", "evaluate", "report", "choose-k"])
+def test_help_shows_how(capsys, command):
+    with pytest.raises(SystemExit) as error:
+        cli.main([*([command] if command else []), "--help"])
+    assert error.value.code == 0
+    assert f"deckeras {command}".strip() in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(flowers):
+    """A run that is interrupted and resumed ends as one that never was."""
+    arguments = ["fit", *flowers, "-k", "3", "--epochs", "2", "--max-iter", "800", "--tol", "0", "--no-report"]
+    command = [sys.executable, "-m", "deckeras", *arguments]
+    process = subprocess.Popen([*command, "-o", "stopped"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not os.path.exists("stopped/checkpoint.h5") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert not os.path.exists("stopped/model.keras")
+    way_on = error.split("To go on: ")[1].splitlines()[0]
+    assert way_on.startswith("deckeras fit flowers.csv")
+    assert way_on.endswith("-o stopped --resume")
+    for options in (["-o", "stopped", "--resume"], ["-o", "whole"]):
+        subprocess.run([*command, *options], check=True, capture_output=True, timeout=300)
+    stopped, whole = (pandas.read_csv(f"{folder}/clusters.csv") for folder in ("stopped", "whole"))
+    pandas.testing.assert_frame_equal(stopped, whole)
+
+
+def test_an_interrupt_that_was_dropped_comes_again():
+    def drop_the_first():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt), cli._interruptible():
+        drop_the_first()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,241 @@
+import dataclasses
+import json
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+from scipy import sparse
+
+from deckeras import files
+
+FRAME = pandas.DataFrame(
+    {
+        "car": list("ABCD"),
+        "weight": [900.0, np.nan, 1500.0, 1200.0],
+        "doors": [3, 5, 5, 3],
+        "fuel": ["p", "d", "d", "p"],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def _directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(text, name="data.csv", encoding="utf-8"):
+    with open(name, "w", encoding=encoding) as file:
+        file.write(text)
+    return name
+
+
+@pytest.mark.parametrize("extension", ["csv", "tsv", "parquet"])
+def test_tables(extension):
+    name = f"cars.{extension}"
+    if extension == "parquet":
+        pytest.importorskip("pyarrow")
+        FRAME.to_parquet(name)
+    else:
+        FRAME.to_csv(name, index=False, sep="\t" if extension == "tsv" else ",")
+    rows = files.read(name, names="car", labels="fuel", missing="median")
+    assert rows.names.tolist() == list("ABCD")
+    assert rows.features == ["weight", "doors"]
+    assert rows.labels.tolist() == list("pddp")
+    np.testing.assert_array_equal(rows.x, [[900, 3], [1200, 5], [1500, 5], [1200, 3]])
+
+
+def test_categories_and_missing_rows():
+    FRAME.to_csv("cars.csv", index=False)
+    rows = files.read("cars.csv", drop=["car"], one_hot=["fuel"], missing="drop")
+    assert rows.features == ["weight", "doors", "fuel=d", "fuel=p"]
+    assert rows.names.tolist() == [0, 2, 3]  # the numbers of the rows in the file
+    np.testing.assert_array_equal(rows.x[:, 2:], [[0, 1], [1, 0], [0, 1]])
+
+
+def test_new_rows_are_made_like_the_others():
+    """In another order of columns, and after the layout has been through JSON."""
+    FRAME.to_csv("cars.csv", index=False)
+    layout = files.read("cars.csv", names="car", one_hot=["fuel"], missing="median").layout
+    layout = files.Layout(**json.loads(json.dumps(dataclasses.asdict(layout))))
+    new = pandas.DataFrame({"fuel": ["d"], "extra": ["?"], "doors": [4], "weight": [np.nan], "car": ["Z"]})
+    new.to_csv("new.csv", index=False)
+    rows = files.read_like("new.csv", layout)
+    assert rows.names.tolist() == ["Z"]
+    np.testing.assert_array_equal(rows.x, [[1200, 4, 1, 0]])  # 1200 is the median of the others
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "x"),
+    [
+        ("1,2\n3,4\n", {}, [[1, 2], [3, 4]]),  # no header
+        ("1,1\n3,4\n", {}, [[1, 1], [3, 4]]),
+        ("a,b\n1,2\n3,4\n", {}, [[1, 2], [3, 4]]),
+        ("a;b\n1,5;2\n3;4\n", {"decimal": ","}, [[1.5, 2], [3, 4]]),
+        ("a,b\n1,-\n3,4\n5,6\n", {"na": ["-"], "missing": "median"}, [[1, 5], [3, 4], [5, 6]]),
+        (",a\n7,1\n8,2\n", {}, [[1], [2]]),  # pandas' index
+    ],
+)
+def test_text(text, options, x):
+    rows = files.read(write(text), **options)
+    np.testing.assert_array_equal(rows.x, x)
+    if text.startswith(",a"):
+        assert rows.names.tolist() == [7, 8]
+
+
+def test_encoding():
+    write("größe\n1\n2\n", encoding="latin-1")
+    with pytest.raises(ValueError, match="is not written in utf-8. Say its encoding, such as latin-1"):
+        files.read("data.csv")
+    assert files.read("data.csv", encoding="latin-1").features == ["größe"]
+
+
+def test_all_problems_are_told_at_once_with_the_way_out():
+    FRAME.assign(note=["a", "b", "b", "c"], size=["1", "2", "?", "3"]).to_csv("cars.csv", index=False)
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the lines are compared below
+        files.read("cars.csv")
+    lines = str(error.value).splitlines()
+    assert lines[0] == "'cars.csv' cannot be clustered as it is:"
+    assert lines[1].startswith('- column "car" holds text, such as "A": --names "car" if these are the names')
+    assert lines[2].startswith('- column "fuel" holds text, such as "p": --one-hot "fuel" to make its 2 values')
+    assert '--labels "fuel"' in lines[2]
+    assert lines[3].startswith('- column "note" holds text, such as "a": --one-hot "note"')
+    assert lines[4] == '- column "size" holds text in 1 of 4 rows, such as "?": --na "?" if that means a missing value'
+    assert lines[5].startswith('- values are missing in "weight" (1): --missing median to fill them')
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"drop": ["wheels"]}, "There is no column 'wheels'. The columns are 'car', 'weight', 'doors', 'fuel'."),
+        ({"labels": "class"}, "There is no column 'class'"),
+        ({"missing": "zero"}, 'missing should be "median", "drop" or None'),
+        ({"drop": list(FRAME)}, "should have rows and columns of numbers"),
+    ],
+)
+def test_bad_options(options, message):
+    FRAME.to_csv("cars.csv", index=False)
+    with pytest.raises(ValueError, match=message):
+        files.read("cars.csv", **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fuel": "gas"}, 'column "fuel" has "gas", which the model does not know. It knows .*d.*p'),
+        ({"doors": "two"}, 'column "doors" holds text'),
+        ({"doors": np.nan}, 'values are missing in "doors"'),
+        ({"doors": None, "drop": "doors"}, "There is no column 'doors'"),
+    ],
+)
+def test_new_rows_that_do_not_fit(change, message):
+    FRAME.dropna().to_csv("cars.csv", index=False)
+    layout = files.read("cars.csv", names="car", one_hot=["fuel"]).layout
+    drop = change.pop("drop", None)
+    new = FRAME.dropna().assign(**change)
+    (new.drop(columns=drop) if drop else new).to_csv("new.csv", index=False)
+    with pytest.raises(ValueError, match=message):
+        files.read_like("new.csv", layout)
+
+
+def test_npy_is_not_read_into_memory():
+    np.save("x.npy", np.arange(6, dtype="uint8").reshape(3, 2))
+    rows = files.read("x.npy")
+    assert isinstance(rows.x, np.memmap)
+    assert (rows.x.dtype, rows.names.tolist(), rows.features) == (np.uint8, [0, 1, 2], None)
+
+
+def test_named_arrays():
+    x, y = np.random.default_rng(0).random((4, 2)), np.array([0, 1, 1, 0])
+    np.savez("data.npz", x=x, y=y)
+    with h5py.File("data.h5", "w") as file:
+        file["group/features"] = x
+        file["group/y"] = y
+    np.testing.assert_array_equal(files.read("data.npz", labels="y").labels, y)
+    np.testing.assert_array_equal(files.read("data.h5", key="group/features", labels="group/y").labels, y)
+    rows = files.read("data.h5", labels="group/y")
+    np.testing.assert_array_equal(rows.x, x)
+    np.testing.assert_array_equal(files.read_like("data.h5", rows.layout).x, x)
+    with pytest.raises(ValueError, match="has the arrays group/features, group/y. Say which one by --key"):
+        files.read("data.h5")
+    with pytest.raises(ValueError, match="has no array 'z'. It has x, y"):
+        files.read("data.npz", key="z")
+
+
+def test_sparse_rows():
+    matrix = sparse.random(5, 7, density=0.4, format="csr", random_state=0)
+    sparse.save_npz("tfidf.npz", matrix)
+    assert (files.read("tfidf.npz").x != matrix).nnz == 0
+
+
+def test_stacks_of_images_say_their_shape():
+    np.save("x.npy", np.zeros((3, 8, 6, 3), "uint8"))
+    assert files.read("x.npy").layout.image_shape == [8, 6, 3]
+    np.save("flat.npy", np.zeros((3, 48)))
+    assert files.read("flat.npy", image_shape=(8, 6)).layout.image_shape == [8, 6]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for folder, shade in ("dark", 40), ("light", 200):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for number in range(2):
+            colour = (shade, shade // 2, 0)
+            Image.new("RGB", (12, 8), colour).save(tmp_path / "photos" / folder / f"{number}.png")
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    return tmp_path / "photos"
+
+
+def test_folder_of_images(photos):
+    rows = files.read(photos, folder_labels=True)
+    assert (rows.x.shape, rows.x.dtype, rows.layout.image_shape) == ((4, 8, 12), np.uint8, [8, 12])
+    assert rows.names.tolist() == ["dark/0.png", "dark/1.png", "light/0.png", "light/1.png"]
+    assert rows.labels.tolist() == ["dark", "dark", "light", "light"]
+    assert len(np.unique(rows.x[0])) == 1
+    colour = files.read(photos, colour=True, image_size=16)
+    assert colour.x.shape == (4, 16, 16, 3)
+    assert colour.x[0, 0, 0].tolist() == [40, 20, 0]
+    assert colour.labels is None
+    assert files.read_like(photos / "dark", colour.layout).x.shape == (2, 16, 16, 3)
+
+
+def test_images_of_several_or_large_sizes_get_one(photos):
+    Image.new("L", (300, 200)).save(photos / "dark" / "large.jpg")
+    assert files.read(photos).x.shape == (5, 32, 32)
+    for path in photos.rglob("*.png"):
+        path.unlink()
+    assert files.read(photos).x.shape == (1, 32, 32)
+
+
+def test_broken_image_is_named(photos):
+    (photos / "light" / "torn.png").write_bytes(b"\x89PNG torn")
+    with pytest.raises(ValueError, match="torn.png' is no image that can be read"):
+        files.read(photos)
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "error", "message"),
+    [
+        ("none.csv", {}, FileNotFoundError, "There is no file or folder 'none.csv'"),
+        ("data.xlsx", {}, ValueError, r"should be one of .csv, .tsv, .* folder of images. Received: 'data.xlsx'"),
+        ("empty", {}, ValueError, "There are no images in 'empty', which end in .png"),
+        ("photos", {"labels": "y"}, ValueError, "no column of labels. Take --folder-labels"),
+        ("empty.csv", {}, ValueError, "is empty"),
+        ("torn.csv", {}, ValueError, "is no regular table"),
+    ],
+)
+@pytest.mark.usefixtures("photos")
+def test_bad_files(tmp_path, path, options, error, message):
+    write("", "data.xlsx")
+    write("", "empty.csv")
+    write("a,b\n1,2\n1,2,3,4\n", "torn.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(error, match=message):
+        files.read(path, **options)
+
+
+def test_new_rows_of_another_kind(photos):
+    np.save("x.npy", np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="was fitted to an array. Received: a folder of images"):
+        files.read_like(photos, files.read("x.npy").layout)
