@@ -4,11 +4,12 @@ import hashlib
 import json
 import pathlib
 import re
+import shlex
 
 import keras
 import pytest
 
-from deckeras import datasets, metrics
+from deckeras import cli, datasets, metrics
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,8 +27,10 @@ def test_python_runs(users_directory, run_python):
     images = "image_shape=(8, 8)"
     assert sum(images in block for block in code("python")) == 1
     shorter = [block.replace(images, f"{images}, epochs=1, least_iterations=300") for block in code("python")]
-    first, *others = shorter
+    estimator, first, *others = shorter
     assert len(others) == 5
+    labels = json.loads(run_python(estimator + "print(labels.tolist())").splitlines()[-1])
+    assert metrics.accuracy([0] * 30 + [1] * 30 + [2] * 30, labels) == 1
     labels = json.loads(run_python(first + "print(labels.tolist())").splitlines()[-1])
     assert metrics.accuracy([0] * 30 + [1] * 30 + [2] * 30, labels) == 1
     assert {"dec.keras", "encoder.h5", "run"} <= {path.name for path in users_directory.iterdir()}
@@ -35,8 +38,14 @@ def test_python_runs(users_directory, run_python):
     assert printed[1].splitlines()[-1].startswith("3 ")  # the clusters that rows.npy has
 
 
+def test_commands_are_as_the_parser_has_them():
+    _, _, ours = code("bash")
+    for command in ours.splitlines():
+        assert cli._parser().parse_args(shlex.split(command)[1:]).run
+
+
 def test_ci_runs_the_test_command_of_the_readme():
-    _, test = code("bash")
+    _, test, _ = code("bash")
     assert test.strip() in (ROOT / ".ci" / "run").read_text()
 
 
