@@ -13,13 +13,11 @@ it should be, 2 if the command is not, 130 if it was interrupted.
 
 import argparse
 import contextlib
-import csv
 import dataclasses
 import importlib.metadata
 import json
 import logging
 import os
-import platform
 import shlex
 import signal
 import sys
@@ -29,13 +27,14 @@ import warnings
 
 import numpy as np
 
-from deckeras import files, recipes
-from deckeras.checkpoint import prepare_directory, whole_file
+from deckeras import files, recipes, runs
+from deckeras.checkpoint import whole_file
 
 _READING = {  # options of `files.read` that a command takes as they are
     "key", "names", "labels", "drop", "one_hot", "missing", "na", "decimal", "encoding", "image_size", "image_shape",
     "colour", "folder_labels",
 }  # fmt: skip
+_TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 
 
 def main(arguments=None):
@@ -54,7 +53,7 @@ def main(arguments=None):
         print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
         return 130
     if options.json:
-        print(json.dumps(found, indent=2, default=_plain))
+        print(json.dumps(found, indent=2, default=runs.plain))
     return 0
 
 
@@ -79,7 +78,6 @@ def _parser():
     predict = _command(commands, "predict", _predict, "The clusters of new rows.", _PREDICT_EXAMPLES)
     _add_model(predict)
     predict.add_argument("-o", "--output", metavar="FILE", help=".csv or .parquet; default: to the screen, as CSV")
-    predict.add_argument("--folder-labels", action="store_true", help=argparse.SUPPRESS)
 
     evaluate = _command(commands, "evaluate", _evaluate, "How well the clusters of rows agree with classes.", "")
     _add_model(evaluate)
@@ -188,97 +186,72 @@ def _fit(options):
         "command": options.command_line.replace(" --resume", ""),
         "data": os.path.abspath(options.data),
         "layout": dataclasses.asdict(rows.layout),
-        "settings": {**_settings(options), "n_clusters": options.n_clusters, "method": options.method},
+        "settings": {**_only(options, _TRAINING), "n_clusters": options.n_clusters, "method": options.method},
         "labels": options.labels,
         "folder_labels": options.folder_labels,
     }
-    _claim(output, run, options.resume)
-    options.way_on = f"To go on: {options.command_line}{'' if options.resume else ' --resume'}"
-    _say(options, f"{options.data}: {_described(rows)}")
+    runs.begin(output, run, resume=options.resume)
+    options.way_on = f"To go on: {run['command']} --resume"
+    _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, _to_stderr(options.json):
         warnings.simplefilter("default", UserWarning)
-        with _to_stderr(options.json):
-            estimator.fit(rows.x)
+        estimator.fit(rows.x)
     seconds = time.perf_counter() - started
-    q = estimator.predict_proba(rows.x)
-    model = estimator.model_
-    centroids = estimator.inverse_transform(estimator.cluster_centers_)
-    with whole_file(os.path.join(output, "model.keras")) as draft:
-        model.save(draft)
-    clusters = os.path.join(output, f"clusters.{options.format}")
-    _write_clusters(clusters, rows, q)
-    _write_centroids(os.path.join(output, "centroids.csv"), rows, centroids)
-    _write_history(os.path.join(output, "history.csv"), estimator.history_)
-    told = list(dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning))
-    run |= {
-        "finished": True,
-        "title": f"{os.path.basename(os.path.abspath(options.data))}: {options.n_clusters} clusters",
-        "facts": {
-            "data": f"{options.data}, {_described(rows)}",
-            "scaling": str(estimator.scaling_),
-            "recipe": f"{estimator.recipe_.name}, {options.method.upper()}, seed {options.seed}",
-            "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
-        },
-        "sizes": np.bincount(q.argmax(axis=1), minlength=options.n_clusters).tolist(),
-        "scores": _scores(rows, q),
-        "warnings": told,
-        "versions": _versions(),
-        "history": estimator.history_,
+    run["warnings"] = list(dict.fromkeys(str(found.message) for found in caught if found.category is UserWarning))
+    run["title"] = f"{os.path.basename(os.path.abspath(options.data))}: {options.n_clusters} clusters"
+    run["facts"] = {
+        "data": f"{options.data}, {_described(rows)}",
+        "scaling": str(estimator.scaling_),
+        "recipe": f"{estimator.recipe_.name}, {options.method.upper()}, seed {options.seed}",
+        "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
     }
-    _write_json(os.path.join(output, "run.json"), run)
-    written = {"model": os.path.join(output, "model.keras"), "clusters": clusters}
-    if options.report:
-        written["report"] = os.path.join(output, "report.html")
-        _write_report(written["report"], run, rows, q, estimator.transform(rows.x), centroids)
-    for message in told:
+    written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
+    for message in run["warnings"]:
         print(f"Warning: {message}", file=sys.stderr)
-    _say(options, _summary(run, written))
-    return {**written, "sizes": run["sizes"], "scores": run["scores"], "warnings": told, "seconds": seconds}
+    _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
+    if run["scores"]:
+        _say(options, _percent(run["scores"]))
+    _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
+    return {**written, "seconds": seconds, "sizes": run["sizes"], "scores": run["scores"], "warnings": run["warnings"]}
 
 
 def _predict(options):
-    model, run = _load(options.model)
-    rows = files.read_like(options.data, files.Layout(**run["layout"]), folder_labels=options.folder_labels)
+    _, model, run = runs.load(options.model)
+    rows = files.read_like(options.data, files.Layout(**run["layout"]))
     q = model.predict(_flat(rows.x), verbose=0)
     if options.output:
-        _write_clusters(options.output, rows, q)
+        runs.write_clusters(options.output, rows, q)
         _say(options, f"{len(q):,} rows; clusters in {options.output}")
     elif not options.json and not options.quiet:
-        _frame(rows, q).to_csv(sys.stdout, index=False)
+        runs.clusters(rows, q).to_csv(sys.stdout, index=False)
     labels = q.argmax(axis=1)
-    return {"n_rows": len(q), "sizes": np.bincount(labels, minlength=q.shape[1]).tolist(), "clusters": labels.tolist()}
+    return {"n_rows": len(q), "sizes": np.bincount(labels, minlength=q.shape[1]), "clusters": labels}
 
 
 def _evaluate(options):
-    model, run = _load(options.model)
-    rows = files.read_like(
-        options.data,
-        files.Layout(**run["layout"]),
-        labels=options.labels or run["labels"],
-        folder_labels=options.folder_labels or run["folder_labels"],
-    )
+    _, model, run = runs.load(options.model)
+    labels = options.labels or run["labels"]
+    folder_labels = options.folder_labels or run["folder_labels"]
+    rows = files.read_like(options.data, files.Layout(**run["layout"]), labels=labels, folder_labels=folder_labels)
     if rows.labels is None:
-        raise ValueError("There are no classes to compare with. Say which column holds them, by --labels.")
-    scores = _scores(rows, model.predict(_flat(rows.x), verbose=0))
+        raise ValueError("There are no classes to compare with. Say where they are, by --labels or --folder-labels.")
+    scores = runs.scores(rows, model.predict(_flat(rows.x), verbose=0))
     _say(options, f"{len(rows.names):,} rows: {_percent(scores)}")
     return {"n_rows": len(rows.names), **scores}
 
 
 def _report(options):
-    model, run = _load(options.model)
-    if not run.get("finished"):
-        raise ValueError(f"{options.model!r} holds a run that has not finished. To go on: {run['command']} --resume")
-    data = options.data or run["data"]
+    folder, model, run = runs.load(options.model)
+    layout = files.Layout(**run["layout"])
     rows = files.read_like(
-        data, files.Layout(**run["layout"]), labels=run["labels"], folder_labels=run["folder_labels"]
+        options.data or run["data"], layout, labels=run["labels"], folder_labels=run["folder_labels"]
     )
     x = _flat(rows.x)
-    folder = _folder(options.model)
-    centroids = np.loadtxt(os.path.join(folder, "centroids.csv"), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
     path = options.output or os.path.join(folder, "report.html")
-    _write_report(path, run, rows, model.predict(x, verbose=0), model.embed(x, verbose=0), centroids)
-    _say(options, f"report in {path}")
+    q, z = model.predict(x, verbose=0), model.embed(x, verbose=0)
+    runs.write_report(path, run, rows, q, z, runs.centroids(folder))
+    _say(options, f"report: {path}")
     return {"report": path}
 
 
@@ -331,121 +304,12 @@ def _estimator(options, rows, output):
     )
 
 
-def _settings(options):
-    return _only(options, {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"})
-
-
 def _only(options, names):
     return {name: value for name, value in vars(options).items() if name in names}
 
 
-def _claim(output, run, resume):
-    """Begin a run in the folder, or go on with the same one."""
-    prepare_directory(output)
-    path = os.path.join(output, "run.json")
-    if not os.path.exists(path):
-        _write_json(path, run)
-        return
-    with open(path) as file:
-        found = json.load(file)
-    if not resume:
-        raise ValueError(f"{output!r} holds a run already. Add --resume to go on with it, or choose another --output.")
-    for name in "data", "layout", "settings":
-        if found[name] != json.loads(json.dumps(run[name])):
-            raise ValueError(
-                f"{output!r} holds another run, with {name} {found[name]}. Received: {run[name]}. Choose another "
-                "--output."
-            )
-
-
-def _folder(model):
-    return model if os.path.isdir(model) else os.path.dirname(os.path.abspath(model))
-
-
-def _load(model):
-    """The model and what is known of its run."""
-    import keras
-
-    import deckeras  # noqa: F401 - its classes, for the file
-
-    folder = _folder(model)
-    path = os.path.join(folder, "run.json")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
-    with open(path) as file:
-        run = json.load(file)
-    path = os.path.join(folder, "model.keras")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{folder!r} holds a run that has not finished. To go on: {run['command']} --resume")
-    return keras.models.load_model(path, compile=False), run
-
-
 def _flat(x):
     return x.reshape(len(x), -1) if x.ndim > 2 else x
-
-
-def _frame(rows, q):
-    import pandas
-
-    labels = q.argmax(axis=1)
-    columns = {"name": rows.names, "cluster": labels, "confidence": q.max(axis=1)}
-    return pandas.DataFrame({**columns, **{f"q{cluster}": q[:, cluster] for cluster in range(q.shape[1])}})
-
-
-def _write_clusters(path, rows, q):
-    frame, extension = _frame(rows, q), os.path.splitext(path)[1].lower()
-    if extension not in (".csv", ".parquet"):
-        raise ValueError(f"The clusters go to a .csv or a .parquet file. Received: {path!r}")
-    with whole_file(path) as draft:
-        if extension == ".csv":
-            frame.to_csv(draft, index=False)
-        else:
-            try:
-                frame.to_parquet(draft, index=False)
-            except ImportError as error:
-                raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]") from error
-
-
-def _write_centroids(path, rows, centroids):
-    features = rows.features or [f"x{number}" for number in range(centroids.shape[1])]
-    lines = ([cluster, *values.tolist()] for cluster, values in enumerate(centroids))
-    _write_csv(path, ["cluster", *features], lines)
-
-
-def _write_history(path, history):
-    _write_csv(path, ["update", *history], ([n, *row] for n, row in enumerate(zip(*history.values(), strict=True), 1)))
-
-
-def _write_csv(path, header, lines):
-    with whole_file(path) as draft, open(draft, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(lines)
-
-
-def _write_json(path, values):
-    with whole_file(path) as draft, open(draft, "w") as file:
-        json.dump(values, file, indent=2, default=_plain)
-
-
-def _write_report(path, run, rows, q, z, centroids):
-    from deckeras import report
-
-    page = report.make(run, rows, q, z, centroids, run["history"])
-    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        file.write(page)
-
-
-def _scores(rows, q):
-    from deckeras import data, metrics
-
-    labels = data.check_labels(rows.labels, len(q))
-    return None if labels is None else metrics.scores(labels, q.argmax(axis=1))
-
-
-def _versions():
-    names = ("deckeras", "keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "numpy", "scikit-learn")
-    return {"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 
 
 def _described(rows):
@@ -457,13 +321,6 @@ def _described(rows):
 
 def _percent(scores):
     return ", ".join(f"{name.upper()} {100 * value:.2f} %" for name, value in scores.items())
-
-
-def _summary(run, written):
-    lines = ["rows in each cluster: " + ", ".join(f"{number}: {size:,}" for number, size in enumerate(run["sizes"]))]
-    lines += [_percent(run["scores"])] if run["scores"] else []
-    lines += [f"scaling: {run['facts']['scaling']}"]
-    return "\n".join([*lines, *(f"{name}: {path}" for name, path in written.items())])
 
 
 def _say(options, text):
@@ -512,7 +369,3 @@ def _plain_warnings():
         yield
     finally:
         warnings.formatwarning = before
-
-
-def _plain(value):
-    return value.item() if hasattr(value, "item") else str(value)

@@ -16,10 +16,10 @@ import h5py
 import numpy as np
 from scipy import sparse
 
+from deckeras import image_folder
+
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-_SIDE = 32  # pixels: of that side, a dense encoder has a thousand features a channel
 _FEW = 20  # values of a column of text up to which they are taken for categories in what is advised
 
 
@@ -101,10 +101,8 @@ def read(
             have any; default None: they are an error.
         na: further texts that stand for a missing value, such as "?".
         decimal, encoding: of a text file, default "." and "utf-8".
-        image_size: int, the side in pixels to which the images of a folder are resized after being cut to a square;
-            default None: the images' own size where all have the same and no side is over 32, else 32.
+        image_size, colour: of the images of a folder, as for `deckeras.image_folder.read`.
         image_shape: (height, width) or (height, width, channels) of the images in flat rows of an array.
-        colour: bool, default False. Whether the images of a folder keep their colours.
         folder_labels: bool, default False. Whether images' classes are the names of the folders they lie in.
 
     Returns:
@@ -132,7 +130,7 @@ def read(
             raise ValueError(
                 "A folder of images has no column of labels. Take --folder-labels for those of its folders."
             )
-        return _read_folder(path, image_size, colour, folder_labels)
+        return _read_folder(path, folder_labels, image_size=image_size, colour=colour)
     if kind == "array":
         return _read_array(path, key, labels, image_shape)
     frame = _read_frame(path, na, decimal, encoding)
@@ -177,7 +175,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False):
     if kind != layout.kind:
         raise ValueError(f"The model was fitted to {_WORDS[layout.kind]}. Received: {_WORDS[kind]}, {path!r}")
     if kind == "images":
-        return _read_folder(path, None, None, folder_labels, tuple(layout.image_shape))
+        return _read_folder(path, folder_labels, image_shape=tuple(layout.image_shape))
     if kind == "array":
         shape = layout.image_shape and tuple(layout.image_shape)
         return _read_array(path, layout.key, labels, shape)
@@ -374,58 +372,7 @@ def _array(path, arrays, key):
     return array[()] if isinstance(array, h5py.Dataset) else array
 
 
-def _read_folder(path, image_size, colour, folder_labels, image_shape=None):
-    paths = [
-        os.path.relpath(os.path.join(folder, name), path)
-        for folder, _, names in os.walk(path)
-        for name in names
-        if name.lower().endswith(IMAGES) and not name.startswith(".")
-    ]
-    paths.sort()
-    if not paths:
-        raise ValueError(f"There are no images in {os.fspath(path)!r}, which end in {', '.join(IMAGES)}.")
-    if image_shape is None:
-        side = image_size or _common_size(path, paths)
-        height, width = (side, side) if isinstance(side, int) else side
-        image_shape = (height, width, 3) if colour else (height, width)
-    images = np.empty((len(paths), *image_shape), "uint8")
-    for number, name in enumerate(paths):
-        images[number] = _load_image(os.path.join(path, name), image_shape)
-    labels = np.array([os.path.dirname(name) for name in paths]) if folder_labels else None
-    return Rows(images, np.array(paths), None, labels, Layout(kind="images", image_shape=list(image_shape)))
-
-
-def _common_size(path, paths):
-    """(height, width) of all the images where that is one and small, else a side to resize them to."""
-    from PIL import Image
-
-    sizes = set()
-    for name in paths:
-        with _readable(os.path.join(path, name)), Image.open(os.path.join(path, name)) as image:
-            sizes.add(image.size)
-        if len(sizes) > 1:
-            return _SIDE
-    ((width, height),) = sizes
-    return (height, width) if max(width, height) <= _SIDE else _SIDE
-
-
-def _load_image(path, image_shape):
-    import keras
-
-    with _readable(path):
-        image = keras.utils.load_img(
-            path,
-            color_mode="rgb" if len(image_shape) == 3 else "grayscale",
-            target_size=tuple(image_shape[:2]),
-            interpolation="lanczos",
-            keep_aspect_ratio=True,
-        )
-        return np.asarray(image)
-
-
-@contextlib.contextmanager
-def _readable(path):
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(f"{path!r} is no image that can be read: {error}. Move it elsewhere.") from error
+def _read_folder(path, folder_labels, **options):
+    images, names = image_folder.read(path, **options)
+    labels = np.array([os.path.dirname(name) for name in names]) if folder_labels else None
+    return Rows(images, names, None, labels, Layout(kind="images", image_shape=list(images.shape[1:])))

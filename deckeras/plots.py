@@ -1,6 +1,6 @@
 """Figures for papers and notebooks: functions of arrays that return a `matplotlib.figure.Figure`.
 
-`animation` returns a film instead, and `common_layout` the points that it and `moments` draw.
+`animation` returns a film instead.
 
 Save one with `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf; a notebook shows the figure a cell ends with.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from deckeras import projection
 from deckeras.metrics import match_clusters, surest_rows
 
 # Ten colours that people with any kind of colour vision can tell apart (Petroff, "Accessible Color Sequences for Data
@@ -26,7 +27,7 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
     Args:
         embeddings: dict from title to (n, n_embedding) array, a panel each.
         labels: (n,) integer or string labels, one colour each, named at the median of its points.
-        method: `"tsne"` (default; each panel laid out by itself) or `"pca"` (linear, and quick).
+        method: as for `deckeras.projection.plane`; each panel is laid out by itself.
         max_points: int, default 2,000. Of more rows than that a random sample is drawn, the same in each panel.
         seed: int, default 0, of the sample and of t-SNE.
 
@@ -48,57 +49,22 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
     for title, z in embeddings.items():
         if len(z) != len(labels):
             raise ValueError(f"labels should be as many as the rows of {title!r}, {len(z)}. Received: {len(labels)}")
-    if method not in ("tsne", "pca"):
-        raise ValueError(f"method should be 'tsne' or 'pca'. Received: method={method!r}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:max_points])
     names = np.unique(labels)
     figure = Figure(figsize=(4 * len(embeddings), 4), layout="constrained")
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
     for axes, (title, z) in zip(panels, embeddings.items(), strict=True):
-        points = _project(np.asarray(z)[chosen], method, seed)
+        points = projection.plane(np.asarray(z)[chosen], method, seed=seed)
         _scatter(axes, points, labels[chosen], names)
         axes.set(title=title, xticks=[], yticks=[])
     return figure
-
-
-def common_layout(embeddings, *, seed=0):
-    """Lay out one set of rows at several moments of a training in the plane, so that rows keep their places.
-
-    The last moment is laid out by t-SNE; each one before starts from the layout of the one after it, so that a row
-    moves only as far as its neighbours have changed.
-
-    Args:
-        embeddings: (n_moments, n, n_embedding) array.
-        seed: int, default 0, of t-SNE.
-
-    Returns:
-        (n_moments, n, 2) float array; each layout is centred and scaled to a standard deviation of 1.
-
-    Example:
-        >>> import numpy as np
-        >>> from deckeras import plots
-        >>> plots.common_layout(np.random.default_rng(0).normal(size=(3, 50, 10))).shape
-        (3, 50, 2)
-
-    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008, by `sklearn.manifold.TSNE`.
-    """
-    from sklearn.manifold import TSNE
-
-    layouts, init = [], "pca"
-    for z in np.asarray(embeddings)[::-1]:
-        points = TSNE(perplexity=min(30, (len(z) - 1) / 3), random_state=seed, init=init).fit_transform(z)
-        points -= points.mean(axis=0)
-        points /= points.std()
-        layouts.append(points)
-        init = (1e-2 * points).astype("float32")  # small, as t-SNE unfolds best; the places are kept nevertheless
-    return np.stack(layouts[::-1])
 
 
 def moments(layouts, labels, titles):
     """Scatter plots of the same rows at several moments, on common axes.
 
     Args:
-        layouts: (n_moments, n, 2) array, such as `common_layout` returns.
+        layouts: (n_moments, n, 2) array, such as `deckeras.projection.common_layout` returns.
         labels: (n,) integer or string labels, one colour each.
         titles: n_moments strings.
 
@@ -397,17 +363,6 @@ def _frame(axes, layouts, title):
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
     axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
     axes.set(title=title, xticks=[], yticks=[])
-
-
-def _project(z, method, seed):
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    if z.shape[1] <= 2:
-        return np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
-    if method == "pca":
-        return PCA(2, random_state=seed).fit_transform(z)
-    return TSNE(perplexity=min(30, (len(z) - 1) / 3), random_state=seed, init="pca").fit_transform(z)
 
 
 def _palette(n):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from deckeras import metrics, plots
+from deckeras import metrics, plots, projection
 
 _POINTS = 2000  # of the map; more would hide each other, and make the file slow
 _SHOWN = 12  # surest and least certain rows of each cluster
@@ -131,7 +131,7 @@ def _map(rows, q, z, labels):
     chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:_POINTS])
     if len(chosen) < 4:
         return ""
-    points = plots.common_layout(z[chosen][None])[0]
+    points = projection.plane(z[chosen])
     low, high = points.min(axis=0), points.max(axis=0)
     points = 2 + 96 * (points - low) / np.maximum(high - low, 1e-9)
     marks, picture = [], _pictures(rows) if _is_image(rows) else None

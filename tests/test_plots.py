@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from deckeras import plots
+from deckeras import plots, projection
 
 
 @pytest.fixture
@@ -149,11 +149,11 @@ def test_common_layout_keeps_rows_in_their_places(rows):
     z, _ = rows
     random = np.random.default_rng(1)
     moments = np.stack([z + random.normal(size=z.shape), z])
-    first, last = plots.common_layout(moments)
+    first, last = projection.common_layout(moments)
     np.testing.assert_allclose([first.std(), last.std()], 1, rtol=1e-5)
     apart = np.linalg.norm(last[:, None] - last, axis=2).mean()
     assert np.linalg.norm(first - last, axis=1).mean() < apart / 4
-    np.testing.assert_array_equal(plots.common_layout(moments)[0], first)
+    np.testing.assert_array_equal(projection.common_layout(moments)[0], first)
 
 
 def test_moments_share_their_axes(rows):

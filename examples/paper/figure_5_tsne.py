@@ -10,7 +10,7 @@ The options are in `--help`; what is finished is read and not repeated.
 import common
 import numpy as np
 
-from deckeras import cells, experiments, plots
+from deckeras import cells, experiments, plots, projection
 from deckeras.checkpoint import whole_file
 
 MOMENTS = 6  # as many as the paper shows
@@ -20,7 +20,7 @@ def main(arguments=None):
     job = common.job(__file__, __doc__, arguments)
     found = experiments.training(job.study, job.seeds[-1])
     chosen = moments(found["embeddings"])
-    layouts = plots.common_layout(found["embeddings"][chosen], seed=job.seeds[-1])
+    layouts = projection.common_layout(found["embeddings"][chosen], seed=job.seeds[-1])
     labels = job.study.y[found["rows"]]
     rows = [{"update": int(update), "acc": float(found["acc"][update])} for update in chosen]
     titles = [f"update {row['update']}: {row['acc']:.1%}" for row in rows]

@@ -1,0 +1,73 @@
+"""Rows of an embedding laid out in the plane, to be looked at."""
+
+import numpy as np
+
+
+def plane(z, method="tsne", *, seed=0):
+    """Lay out embedded rows in the plane.
+
+    Args:
+        z: (n, n_embedding) array.
+        method: `"tsne"` (default) keeps neighbours together; `"pca"` is linear, and quick. An embedding of at most two
+            features is in the plane already.
+        seed: int, default 0.
+
+    Returns:
+        (n, 2) float array.
+
+    Raises:
+        ValueError: no such method.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import projection
+        >>> projection.plane(np.random.default_rng(0).normal(size=(50, 10)), "pca").shape
+        (50, 2)
+    """
+    if method not in ("tsne", "pca"):
+        raise ValueError(f"method should be 'tsne' or 'pca'. Received: method={method!r}")
+    z = np.asarray(z)
+    if z.shape[1] <= 2:
+        return np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
+    if method == "tsne":
+        return _tsne(z, seed)
+    from sklearn.decomposition import PCA
+
+    return PCA(2, random_state=seed).fit_transform(z)
+
+
+def common_layout(embeddings, *, seed=0):
+    """Lay out one set of rows at several moments of a training in the plane, so that rows keep their places.
+
+    The last moment is laid out by t-SNE; each one before starts from the layout of the one after it, so that a row
+    moves only as far as its neighbours have changed.
+
+    Args:
+        embeddings: (n_moments, n, n_embedding) array.
+        seed: int, default 0, of t-SNE.
+
+    Returns:
+        (n_moments, n, 2) float array; each layout is centred and scaled to a standard deviation of 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import projection
+        >>> projection.common_layout(np.random.default_rng(0).normal(size=(3, 50, 10))).shape
+        (3, 50, 2)
+
+    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008, by `sklearn.manifold.TSNE`.
+    """
+    layouts, init = [], "pca"
+    for z in np.asarray(embeddings)[::-1]:
+        points = _tsne(z, seed, init)
+        points -= points.mean(axis=0)
+        points /= points.std()
+        layouts.append(points)
+        init = (1e-2 * points).astype("float32")  # small, as t-SNE unfolds best; the places are kept nevertheless
+    return np.stack(layouts[::-1])
+
+
+def _tsne(z, seed, init="pca"):
+    from sklearn.manifold import TSNE
+
+    return TSNE(perplexity=min(30, (len(z) - 1) / 3), random_state=seed, init=init).fit_transform(z)

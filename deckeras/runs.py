@@ -1,0 +1,194 @@
+"""The folder of a run, which `deckeras fit` writes and the other commands read.
+
+run.json            the command, data, settings, versions, sizes, scores; before the end, what was asked for
+pretraining.h5, checkpoint.h5    the training in progress
+model.keras         the model, which takes rows as they come
+clusters.csv        each row's name, cluster and soft assignments; or .parquet
+centroids.csv       the centroids decoded to the space of the rows
+history.csv         loss and changed rows at each update of the target
+report.html         the report
+"""
+
+import csv
+import importlib.metadata
+import json
+import os
+import platform
+
+import keras
+import numpy as np
+
+import deckeras  # noqa: F401 - its classes, for the files of models
+from deckeras import data, metrics
+from deckeras.checkpoint import prepare_directory, whole_file
+
+
+def begin(folder, run, *, resume=False):
+    """Begin a run in the folder, or go on with the same one.
+
+    Args:
+        folder: made if it is not there.
+        run: JSON-able dict; what it has as "data", "layout" and "settings" must be the same where a run goes on.
+        resume: bool, default False. Whether there may be a run already.
+
+    Raises:
+        ValueError: there is a run, and it is not to be resumed, or another one.
+        OSError: the folder cannot be written.
+    """
+    prepare_directory(folder)
+    path = os.path.join(folder, "run.json")
+    if not os.path.exists(path):
+        write_json(path, run)
+        return
+    with open(path) as file:
+        found = json.load(file)
+    if not resume:
+        raise ValueError(f"{folder!r} holds a run already. Add --resume to go on with it, or choose another --output.")
+    for name in "data", "layout", "settings":
+        if found[name] != json.loads(json.dumps(run[name])):
+            raise ValueError(
+                f"{folder!r} holds another run, with {name} {found[name]}. Received: {run[name]}. Choose another "
+                "--output."
+            )
+
+
+def finish(folder, run, rows, estimator, *, extension="csv", report=True):
+    """Write what came of a run.
+
+    Args:
+        folder, run: as for `begin`; what is known now is added to the dict.
+        rows: `deckeras.files.Rows`.
+        estimator: `deckeras.DeepEmbeddedClustering`, fitted to them.
+        extension: "csv" or "parquet", of the clusters.
+        report: bool, default True. Whether to write the report.
+
+    Returns:
+        dict from what to the file that holds it.
+    """
+    q = estimator.predict_proba(rows.x)
+    centroids = estimator.inverse_transform(estimator.cluster_centers_)
+    written = {name: os.path.join(folder, file) for name, file in _FILES.items()}
+    written["clusters"] = os.path.join(folder, f"clusters.{extension}")
+    with whole_file(written["model"]) as draft:
+        estimator.model_.save(draft)
+    write_clusters(written["clusters"], rows, q)
+    features = rows.features or [f"x{number}" for number in range(centroids.shape[1])]
+    _write_csv(written["centroids"], ["cluster", *features], ([k, *row] for k, row in enumerate(centroids.tolist())))
+    history = estimator.history_
+    updates = enumerate(zip(*history.values(), strict=True), start=1)
+    _write_csv(written["history"], ["update", *history], ([number, *values] for number, values in updates))
+    run |= {
+        "finished": True,
+        "sizes": metrics.cluster_sizes(q.argmax(axis=1), q.shape[1]),
+        "scores": scores(rows, q),
+        "versions": _versions(),
+        "history": history,
+    }
+    write_json(os.path.join(folder, "run.json"), run)
+    if report:
+        write_report(written["report"], run, rows, q, estimator.transform(rows.x), centroids)
+    else:
+        del written["report"]
+    return written
+
+
+_FILES = {
+    "model": "model.keras",
+    "centroids": "centroids.csv",
+    "history": "history.csv",
+    "report": "report.html",
+}
+
+
+def load(path):
+    """Read a finished run.
+
+    Args:
+        path: its folder, or the model in it.
+
+    Returns:
+        (folder, `deckeras.DEC` or `deckeras.IDEC`, the dict of run.json)
+
+    Raises:
+        OSError: there is no such run, or it has not finished; the message says how to go on with it.
+    """
+    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    record, model = os.path.join(folder, "run.json"), os.path.join(folder, "model.keras")
+    if not os.path.exists(record):
+        raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
+    with open(record) as file:
+        run = json.load(file)
+    if not run.get("finished"):
+        raise FileNotFoundError(f"{folder!r} holds a run that has not finished. To go on: {run['command']} --resume")
+    return folder, keras.models.load_model(model, compile=False), run
+
+
+def scores(rows, q):
+    """ACC, NMI and ARI of the clusters of `deckeras.files.Rows` with labels, None without."""
+    labels = data.check_labels(rows.labels, len(q))
+    return None if labels is None else metrics.scores(labels, q.argmax(axis=1))
+
+
+def clusters(rows, q):
+    """DataFrame with the "name", "cluster" and "confidence" (the largest q) of each row, and its q for each cluster."""
+    import pandas
+
+    columns = {"name": rows.names, "cluster": q.argmax(axis=1), "confidence": q.max(axis=1)}
+    return pandas.DataFrame({**columns, **{f"q{cluster}": q[:, cluster] for cluster in range(q.shape[1])}})
+
+
+def write_clusters(path, rows, q):
+    """Write `clusters` to a .csv or a .parquet file.
+
+    Raises:
+        ValueError: another kind of file.
+        ImportError: pyarrow is wanting, for .parquet.
+    """
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in (".csv", ".parquet"):
+        raise ValueError(f"The clusters go to a .csv or a .parquet file. Received: {path!r}")
+    with whole_file(path) as draft:
+        if extension == ".csv":
+            clusters(rows, q).to_csv(draft, index=False)
+            return
+        try:
+            clusters(rows, q).to_parquet(draft, index=False)
+        except ImportError as error:
+            raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]") from error
+
+
+def write_report(path, run, rows, q, z, centroids=None):
+    """Write the page of `deckeras.report.make`; the centroids are by default those in the folder of `path`."""
+    from deckeras import report
+
+    page = report.make(run, rows, q, z, centroids, run["history"])
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        file.write(page)
+
+
+def centroids(folder):
+    """(n_clusters, n_features) array of what is in centroids.csv."""
+    return np.loadtxt(os.path.join(folder, "centroids.csv"), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
+
+
+def write_json(path, values):
+    """Write JSON, NumPy's numbers and arrays included."""
+    with whole_file(path) as draft, open(draft, "w") as file:
+        json.dump(values, file, indent=2, default=plain)
+
+
+def plain(value):
+    """A number or an array of NumPy as JSON has it, anything else as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _write_csv(path, header, lines):
+    with whole_file(path) as draft, open(draft, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(lines)
+
+
+def _versions():
+    names = ("deckeras", "keras", keras.backend.backend(), "numpy", "scikit-learn")
+    return {"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
