@@ -50,7 +50,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         decoder_: Keras model from the embedding back to rows as they come, which `inverse_transform` applies.
         scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
         recipe_: `deckeras.recipes.Recipe` that was used.
-        n_features_in_: int. feature_names_in_: array of str, where X had names for all its columns.
+        n_features_in_: int.
+        feature_names_in_: array of str, where X had names for all its columns.
 
     Raises:
         TypeError, ValueError: bad X or a bad argument, upon `fit`.

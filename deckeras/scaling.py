@@ -94,7 +94,7 @@ def fit(x, method="auto", *, images=False):
 
     Warns:
         UserWarning: the mean of a feature is so large, against its standard deviation, that the float32 of a model
-        cannot tell its values apart.
+            cannot tell its values apart.
 
     Example:
         >>> import numpy as np

@@ -1,0 +1,64 @@
+"""Builds the site: `python -m sphinx -W --keep-going -b html docs build/docs`, from the root of the repository."""
+
+import importlib.metadata
+import os
+import pathlib
+import re
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # autodoc imports TensorFlow, whose greetings are no warnings
+sys.path.append(str(pathlib.Path(__file__).parent))  # for `docstrings`, beside this file
+
+project = "deckeras"
+copyright = "the deckeras authors"  # noqa: A001 - Sphinx calls it so
+release = importlib.metadata.version("deckeras")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "docstrings",
+]
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"deckeras {release}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+
+default_role = "py:obj"  # `name` in a docstring: a link where there is such a thing, else code
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # those of Keras are in Markdown
+autodoc_typehints = "none"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Attributes", "params_style"), "Input shape", "Output shape"]
+
+# Files of the repository that are pages here.
+_PAGES = {
+    "README.md": "index.md",
+    "LICENSE": "license.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "examples/paper/README.md": "paper.md",
+    "weights/README.md": "weights.md",
+    "deckeras/recipes.py": "api/recipes.md",
+}
+
+
+def _point_links_from_here(app, path, parent, content):
+    """In a README that a page includes, let links and images lead where they do in the README, or to that page."""
+    source = pathlib.Path(app.srcdir)
+    folder = (source / path).resolve().parent
+
+    def replaced(match):
+        target = os.path.relpath(folder / match[1], source.parent)
+        return f"]({_PAGES.get(target) or os.path.join('..', target)})"
+
+    content[0] = re.sub(r"\]\(([^)#:]+)\)", replaced, content[0])
+
+
+def setup(app):
+    app.connect("include-read", _point_links_from_here)

@@ -1,0 +1,71 @@
+"""The documentation: its Python runs, its commands are the parser's, its links lead somewhere, and it builds."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from sphinx.util.inventory import InventoryFile
+
+import deckeras
+from deckeras import cli
+
+ROOT = pathlib.Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = {page.relative_to(DOCS).as_posix(): page.read_text() for page in sorted(DOCS.rglob("*.md"))}
+
+
+def code(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [line for text in PAGES.values() for block in code(text, "bash") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if code(text, "python")])
+@pytest.mark.usefixtures("users_directory")
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")  # trained too little
+def test_python_runs(page):
+    """The blocks of a page one after the other, with the small data of the user's directory.
+
+    In this process, which has imported everything already: a process for each page would take minutes.
+    """
+    exec(compile("\n".join(code(PAGES[page], "python")), page, "exec"), {"__name__": "__main__"})  # noqa: S102
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_as_the_parser_has_them(command):
+    program, *arguments = shlex.split(command)
+    assert program == "deckeras"
+    assert cli._parser().parse_args(arguments).run
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)]+)\)", re.sub(r"^```.*?^```", "", PAGES[page], flags=re.DOTALL | re.MULTILINE))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if not path.startswith("https://"):
+            target = (DOCS / page).parent / path if path else DOCS / page
+            assert target.is_file(), link
+            assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def anchors(text):
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"(?m)^#+ (.+)$", text)}
+
+
+def test_every_page_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(tmp_path)]
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert built.returncode == 0, built.stderr
+    for page in PAGES:
+        assert (tmp_path / page).with_suffix(".html").is_file()
+    assert "mnist_embedding.png" in (tmp_path / "index.html").read_text()
+    inventory = InventoryFile.loads((tmp_path / "objects.inv").read_bytes(), uri="")
+    documented = {name for kind, names in inventory.data.items() if kind.startswith("py:") for name in names}
+    assert {f"deckeras.{name}" for name in deckeras.__all__} <= documented
