@@ -1,0 +1,133 @@
+"""The notebooks of examples/: they run top to bottom, and what is stored in them is what such a run shows."""
+
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="running notebooks needs nbformat: pip install deckeras[test]")
+nbclient = pytest.importorskip("nbclient", reason="running notebooks needs nbclient: pip install deckeras[test]")
+
+ROOT = pathlib.Path(__file__).parent.parent
+FOLDER = ROOT / "examples" / "notebooks"
+
+# What a test has in the place of the values in the second cell.
+SMALL = {
+    "how_many_clusters": {"ROWS": 60, "ITERATIONS": 10, "MOST": 3},
+    "own_images": {"ROWS": 100, "EPOCHS": 1},
+    "own_table": {"ROWS": 60, "EPOCHS": 1},
+    "quick_start": {"ROWS": 200, "EPOCHS": 1, "MAX_ITER": 20},
+    "saved_model": {"WEIGHTS": str(ROOT / "weights"), "ROWS": 200, "LABELS": 2, "DRAWS": 1, "EPOCHS": 1, "STEPS": 5},
+    "text": {"ROWS": 100, "EPOCHS": 1},
+}
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/deckeras/deckeras/blob/main/examples/notebooks/{}.ipynb)"
+)
+UNWANTED = re.compile(
+    r"Traceback|Warning:|WARNING|^[IWEF]\d{4} "  # of Python, of TensorFlow, of absl
+    r"|/(?:home|root|tmp|work|usr|opt|content|Users)/|[A-Z]:\\\\"  # where some machine has its files
+    r"|[█━]{5}.*\d+s |it/s",  # a progress bar
+    flags=re.MULTILINE,
+)
+
+
+def read(name):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run(name, directory, monkeypatch, **changes):
+    """The notebook after a run in the directory, with small values."""
+    notebook = read(name)
+    values = {**SMALL[name], **changes}
+    cell = code_cells(notebook)[1]
+    assert re.findall(r"^(\w+) = ", cell.source, flags=re.MULTILINE) == list(values)
+    cell.source = "\n".join(f"{key} = {value!r}" for key, value in values.items())
+    # The command `deckeras` is found, too, where the environment of this interpreter is not activated.
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(directory)}}).execute()
+    return notebook
+
+
+def shown(cell):
+    """The media types of each table and figure."""
+    return [sorted(output.data) for output in cell.outputs if output.output_type != "stream"]
+
+
+def printed(cell):
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stdout")
+
+
+def texts(cell):
+    """All that a cell shows but its pictures."""
+    values = [value for output in cell.outputs for value in output.get("data", {}).items()]
+    return [printed(cell), *(text for media, text in values if media.startswith("text/"))]
+
+
+def test_all_notebooks_are_tested():
+    assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
+    cells = code_cells(run(name, tmp_path, monkeypatch))
+    for cell, stored in zip(cells, code_cells(read(name)), strict=True):
+        assert shown(cell) == shown(stored), cell.source
+        assert printed(cell) or not printed(stored), cell.source
+    files = {path.name for path in tmp_path.iterdir()}
+    last = printed(cells[-1])
+    if name == "own_table":  # its command has run: the shell fails without stopping a notebook
+        assert {"model.keras", "clusters.csv", "report.html"} <= set(last.split()), last
+    if name == "quick_start":  # the model that it loads finds the clusters of the one that it saved
+        assert last == "True\n"
+    if name == "saved_model":
+        assert files == {"further.keras"}  # the weights were there, and so none were trained
+
+
+def test_saved_model_trains_where_there_are_no_weights(tmp_path, monkeypatch):
+    run("saved_model", tmp_path, monkeypatch, WEIGHTS="nowhere")
+    assert {path.name for path in tmp_path.iterdir()} == {"digits_dec.h5", "digits_encoder.h5", "further.keras"}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_form(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert 8 <= len(notebook.cells) <= 15
+    title, install, sizes = notebook.cells[:3]
+    assert title.cell_type == "markdown"
+    assert title.source.startswith("# ")
+    assert BADGE.format(name) in title.source.splitlines()
+    assert 'if importlib.util.find_spec("deckeras") is None:\n    %pip install' in install.source
+    assert sizes.metadata.tags == ["parameters"]
+    for before, cell in zip(notebook.cells[2:], notebook.cells[3:], strict=False):
+        assert (before.cell_type, cell.cell_type) in (("code", "markdown"), ("markdown", "code"))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_stored_outputs(name):
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < 300_000
+    cells = code_cells(read(name))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert sum(bool(cell.outputs) for cell in cells) >= len(cells) - 4
+    for cell in cells:
+        assert "execution" not in cell.metadata  # times
+        assert not [
+            output for output in cell.outputs if output.get("name") == "stderr" or output.output_type == "error"
+        ]
+        for text in [cell.source, *texts(cell)]:
+            assert not UNWANTED.search(text), UNWANTED.search(text)
+
+
+def test_weights_of_the_notebook_are_those_of_the_repository():
+    """Where a clone has them, seen from the notebook."""
+    (folder,) = re.findall(r'^WEIGHTS = "(.+?)"', code_cells(read("saved_model"))[1].source, flags=re.MULTILINE)
+    assert (FOLDER / folder / "digits_encoder.h5").exists()
