@@ -31,7 +31,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         scale: `"auto"` (default), `"standard"`, `"largest"`, `"unit"` or `"none"`; see `deckeras.scaling`. `"auto"` is
             "unit" where the recipe says so, as the paper's does.
         alpha: float > 0, default 1.0 as in the paper.
-        epochs: int, default None: the recipe's. Passes over the rows in pretraining.
+        epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
         max_iter: int, default None: the recipe's. Batches of clustering at most.
         tol: float, default None: the recipe's. The share of rows that may still change cluster at convergence.
         checkpoint_dir: directory, default None. `fit` keeps its training there, and goes on with it after an

@@ -5,11 +5,12 @@
 Save one with `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf; a notebook shows the figure a cell ends with.
 """
 
+import io
 import itertools
 
+import matplotlib.figure
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.figure import Figure
 
 from deckeras import projection
 from deckeras.metrics import match_clusters, surest_rows
@@ -19,6 +20,15 @@ from deckeras.metrics import match_clusters, surest_rows
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows, also where pyplot is not at work."""
+
+    def _repr_png_(self):
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
 
 
 def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):

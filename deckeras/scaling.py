@@ -86,8 +86,8 @@ def fit(x, method="auto", *, images=False):
         images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
 
     Returns:
-        `Scaling`. A feature that is constant has the divisor 1. The largest value of uint8 images is 255, whether it
-        occurs or not, and that of images within [0, 1] is 1.
+        `Scaling`. A feature that is constant, or that has no other values than 0 and 1, has the divisor 1. The largest
+        value of uint8 images is 255, whether it occurs or not, and that of images within [0, 1] is 1.
 
     Raises:
         ValueError: no such method, or "standard" for sparse rows, which would fill up.
@@ -163,11 +163,13 @@ def _sequence(model, layers):
 def _standard(x):
     from sklearn.preprocessing import StandardScaler  # slow to import, and needed only where training starts
 
-    scaler = StandardScaler()
+    scaler, indicators = StandardScaler(), np.True_
     for _, block in data.blocks(x):
-        scaler.partial_fit(np.asarray(block, np.float64).reshape(len(block), -1))
+        rows = np.asarray(block, np.float64).reshape(len(block), -1)
+        scaler.partial_fit(rows)
+        indicators &= ((rows == 0) | (rows == 1)).all(axis=0)
     shape = x.shape[1:]
-    mean, divisor = scaler.mean_.reshape(shape), scaler.scale_.reshape(shape)
+    mean, divisor = scaler.mean_.reshape(shape), np.where(indicators, 1.0, scaler.scale_).reshape(shape)
     coarse = np.flatnonzero((np.abs(mean) > _COARSE * divisor) & (scaler.var_.reshape(shape) > 0))
     if coarse.size:
         warnings.warn(

@@ -13,6 +13,7 @@ from deckeras.pretrain import pretrain
 from deckeras.target import cluster_frequencies, target_distribution
 
 _SILHOUETTE_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
+_NO_STRUCTURE = 0.25  # a silhouette below which Kaufman and Rousseeuw ("Finding Groups in Data", 1990) see none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,11 +163,15 @@ def suggest(rows):
             f"The silhouette is highest with {best['n_clusters']} clusters, {best['silhouette']:.3f}, but {k} are "
             f"within its standard error of {best['silhouette_error']:.3f}, {chosen['silhouette']:.3f}"
         )
-    if not holding:
-        return k, f"{reason}. No candidate generalizes: held-out rows have a higher loss with each. Train on more rows."
     gone = sorted(row["n_clusters"] for row in rows if row not in holding)
-    among = f" among those that generalize, which {', '.join(map(str, gone))} do not" if gone else ""
-    return k, f"{reason}{among}."
+    if holding and gone:
+        reason += f" among those that generalize, which {', '.join(map(str, gone))} do not"
+    reason += "."
+    if not holding:
+        reason += " No candidate generalizes: held-out rows have a higher loss with each. Train on more rows."
+    if best["silhouette"] < _NO_STRUCTURE:
+        reason += f" But below {_NO_STRUCTURE} there may be no clusters at all."
+    return k, reason
 
 
 def split(n, held_out=0.2, seed=0):

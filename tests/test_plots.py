@@ -241,3 +241,8 @@ def test_number_of_clusters_marks_the_suggestion():
     for row in rows:
         del row["nmi"]
     assert len(plots.number_of_clusters(rows).axes) == 2
+
+
+def test_a_notebook_shows_a_figure():
+    png = plots.training_curves({"loss": [0.2, 0.1], "changed": [0.1, 0.0]})._repr_png_()
+    assert png.startswith(b"\x89PNG")

@@ -20,6 +20,14 @@ def test_constant_feature():
     np.testing.assert_array_equal(scaled, [[0, 0], [1, 0]])
 
 
+def test_values_of_one_text_weigh_no_more_than_a_number():
+    text = np.eye(3)[np.random.default_rng(0).integers(3, size=300)]
+    x = np.hstack([text, np.random.default_rng(1).normal(size=(300, 1))])
+    variances = scaling.fit(x)(x).var(axis=0)
+    np.testing.assert_allclose(variances[:3], text.var(axis=0))
+    assert variances[:3].sum() < variances[3] == pytest.approx(1)
+
+
 def test_many_rows_in_pieces(monkeypatch):
     monkeypatch.setattr(data, "predict_batch_size", lambda n_values: 7)
     np.testing.assert_allclose(scaling.fit(X)(X), StandardScaler().fit_transform(X))

@@ -111,6 +111,13 @@ def test_what_does_not_generalize_is_left_out():
     number, reason = selection.suggest([row(2, 0.5, 0.4), row(3, 0.5, 0.5)])
     assert number == 3
     assert "No candidate generalizes" in reason
+    assert "no clusters at all" not in reason
+
+
+def test_weak_clusters_are_called_so():
+    number, reason = selection.suggest([row(2, 1.0, 0.1), row(3, 1.0, 0.05)])
+    assert number == 2
+    assert reason.endswith("0.100 is the highest. But below 0.25 there may be no clusters at all.")
 
 
 def test_one_cluster_for_all_rows_has_the_worst_silhouette():
