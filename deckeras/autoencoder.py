@@ -6,6 +6,7 @@ import random
 import keras
 import numpy as np
 
+from deckeras import data
 from deckeras.clustering import HALF_PRECISION
 
 
@@ -183,9 +184,21 @@ def scale_embedding(factor, encoder, decoder=None):
         return False
     last.set_weights([weight * factor for weight in last.get_weights()])
     if first:
-        kernel, *bias = first.get_weights()
-        first.set_weights([kernel / factor, *bias])
+        scale_decoder(factor, decoder)
     return True
+
+
+def scale_decoder(factor, decoder):
+    """Let a decoder that begins with a `Dense` layer take an embedding that was multiplied by a factor."""
+    first = next(layer for layer in decoder.layers if layer.weights)
+    kernel, *bias = first.get_weights()
+    first.set_weights([kernel / factor, *bias])
+
+
+def embedding_spread(encoder, x):
+    """float, the mean standard deviation of the embedding's features over the rows of x, above 0."""
+    spread = encoder.predict(data.Rows(x), verbose=0).std(axis=0).mean()
+    return max(float(spread), np.finfo(np.float32).tiny)
 
 
 @keras.saving.register_keras_serializable(package="deckeras")

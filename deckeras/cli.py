@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
@@ -27,12 +28,12 @@ import warnings
 
 import numpy as np
 
-from deckeras import files, recipes, runs
+from deckeras import data, files, recipes, runs
 from deckeras.checkpoint import whole_file
 
 _READING = {  # options of `files.read` that a command takes as they are
-    "key", "names", "labels", "drop", "one_hot", "missing", "na", "decimal", "encoding", "image_size", "image_shape",
-    "colour", "folder_labels",
+    "key", "names", "labels", "drop", "one_hot", "missing", "na", "decimal", "encoding", "header", "image_size",
+    "image_shape", "colour", "folder_labels",
 }  # fmt: skip
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 
@@ -165,6 +166,9 @@ def _add_reading(parser):
     table.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')
     table.add_argument("--decimal", default=".", metavar="CHARACTER", help="default: .")
     table.add_argument("--encoding", default="utf-8", help="default: utf-8")
+    header = table.add_mutually_exclusive_group()
+    header.add_argument("--header", action="store_true", default=None, help="the first line names the columns")
+    header.add_argument("--no-header", dest="header", action="store_false", help="it does not; default: as it looks")
     array = parser.add_argument_group("arrays and images")
     array.add_argument("--key", help="the array of an .npz or .h5 file; default: the only one, or x")
     array.add_argument(
@@ -181,7 +185,12 @@ def _fit(options):
     output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
     rows = files.read(options.data, **_only(options, _READING))
     estimator = _estimator(options, rows, output)
-    estimator.prepare(rows.x)  # before a folder is begun for what cannot be clustered
+    with warnings.catch_warnings():  # which come again in `fit`
+        warnings.simplefilter("ignore")
+        estimator.prepare(rows.x)  # before a folder is begun for what cannot be clustered
+    data.check_labels(rows.labels, rows.x.shape[0])
+    if options.format == "parquet" and not importlib.util.find_spec("pyarrow"):
+        raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]")
     run = {
         "command": options.command_line.replace(" --resume", ""),
         "data": os.path.abspath(options.data),
@@ -250,6 +259,8 @@ def _report(options):
     x = _flat(rows.x)
     path = options.output or os.path.join(folder, "report.html")
     q, z = model.predict(x, verbose=0), model.embed(x, verbose=0)
+    if options.data:
+        run["facts"]["data"] = f"{options.data}, {_described(rows)}; the model was fitted to {run['data']}"
     runs.write_report(path, run, rows, q, z, runs.centroids(folder))
     _say(options, f"report: {path}")
     return {"report": path}
@@ -267,7 +278,7 @@ def _choose(options):
             x,
             range(options.least, options.most + 1),
             y=rows.labels,
-            recipe=estimator.recipe_,
+            recipe=recipes.get(estimator.recipe_, unit_scale=False),  # it is done
             seed=options.seed,
             verbose=_verbose(options),
         )
@@ -316,7 +327,7 @@ def _described(rows):
     n, *shape = rows.x.shape
     if rows.layout.image_shape:
         return f"{n:,} images of {' x '.join(map(str, rows.layout.image_shape))}"
-    return f"{n:,} rows of {shape[0]:,} features"
+    return f"{n:,} rows of {shape[0]:,} features{'' if rows.layout.header else ', no header'}"
 
 
 def _percent(scores):

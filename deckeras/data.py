@@ -75,6 +75,11 @@ def is_array(x):
     return isinstance(x, list | tuple) or hasattr(x, "__array__") or sparse.issparse(x)
 
 
+def take(x, rows):
+    """Some of the rows of an array or a `View`, by their numbers; those of a view are not made yet."""
+    return x.take(rows) if isinstance(x, View) else x[rows]
+
+
 def check_labels(y, n):
     """Return `y` as an array of n labels (None stays None), or raise ValueError if they cannot be labels of them."""
     if y is None:
@@ -157,6 +162,10 @@ class View:
         rows = self.x[index]
         rows = rows.toarray() if sparse.issparse(rows) else rows
         return as_batch(rows if self.change is None else self.change(rows))
+
+    def take(self, rows):
+        """A `View` of some of the rows, by their numbers."""
+        return View(self.x[rows], self.change)
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype=dtype)

@@ -9,7 +9,9 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deckeras import recipes, scaling
+from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
+from deckeras.data import fixed_seed
 from deckeras.idec import IDEC
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, refit_decoder
@@ -145,12 +147,12 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def predict_proba(self, X):
         """Soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return self.model_.predict(self._rows(X)[0], verbose=0)
 
     def transform(self, X):
         """The embedding of the rows: (n, n_embedding) float32 array."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return self.model_.embed(self._rows(X)[0], verbose=0)
 
     def inverse_transform(self, X):
@@ -165,7 +167,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns:
             (n, n_features) float32 array, in the units that rows come in.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         z = check_array(X)
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
@@ -183,6 +185,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if getattr(X, "ndim", 2) in (3, 4):
             X = np.asarray(X)
             X, image_shape = X.reshape(len(X), -1), X.shape[1:]
+            if not reset and image_shape != self.recipe_.image_shape:
+                raise ValueError(
+                    f"X should hold images of shape {self.recipe_.image_shape}, as those fitted to. Received: "
+                    f"{image_shape}"
+                )
         X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=2 if reset else 1)
         return X, image_shape
 
@@ -207,12 +214,15 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         }
         encoder, decoder = self.recipe_.autoencoder(x.shape[1:], seed)
         stages = pretrain(encoder, decoder, x, **common)
+        spread = embedding_spread(encoder, x)
         if self.method == "idec":
             model = IDEC(encoder, decoder, self.n_clusters, self.alpha)
             history = model.fit(x, **common)
         else:
             model = DEC(encoder, self.n_clusters, self.alpha)
             history = model.fit(x, **common)
+            if self.recipe_.embedding_scale is not None:
+                scale_decoder(self.recipe_.embedding_scale / spread, decoder)  # as `DEC.fit` has scaled the encoder
             refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
         self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))
@@ -223,6 +233,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
 
 def _seed(random_state):
+    if random_state is None:
+        return None  # and not one that is drawn here, with which a checkpoint could not be gone on from
     if isinstance(random_state, numbers.Integral):
-        return int(random_state)
+        return fixed_seed(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

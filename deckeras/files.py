@@ -10,7 +10,9 @@ columns in the same order, the same categories and medians, images of the same s
 
 import contextlib
 import dataclasses
+import math
 import os
+import zipfile
 
 import h5py
 import numpy as np
@@ -35,7 +37,7 @@ class Layout:
         medians: dict from column to what missing values are filled with; None if none were filled.
         drop_missing: bool, whether rows with missing values are left out.
         names: str or None, the column with the names of the rows.
-        na, decimal, encoding: how a text file is read; as for `read`.
+        na, decimal, encoding, header: how a text file is read; as for `read`. `header` says what was found.
         image_shape: list (height, width) or (height, width, channels), or None.
     """
 
@@ -49,6 +51,7 @@ class Layout:
     na: list = dataclasses.field(default_factory=list)
     decimal: str = "."
     encoding: str = "utf-8"
+    header: bool = True
     image_shape: list | None = None
 
 
@@ -83,6 +86,7 @@ def read(
     na=(),
     decimal=".",
     encoding="utf-8",
+    header=None,
     image_size=None,
     image_shape=None,
     colour=False,
@@ -101,6 +105,8 @@ def read(
             have any; default None: they are an error.
         na: further texts that stand for a missing value, such as "?".
         decimal, encoding: of a text file, default "." and "utf-8".
+        header: bool, whether the first line of a text file names the columns; default None: unless more than half of it
+            is numbers, or missing values, that do not count up from 0. Without one, columns are named by their numbers.
         image_size, colour: of the images of a folder, as for `deckeras.image_folder.read`.
         image_shape: (height, width) or (height, width, channels) of the images in flat rows of an array.
         folder_labels: bool, default False. Whether images' classes are the names of the folders they lie in.
@@ -133,7 +139,8 @@ def read(
         return _read_folder(path, folder_labels, image_size=image_size, colour=colour)
     if kind == "array":
         return _read_array(path, key, labels, image_shape)
-    frame = _read_frame(path, na, decimal, encoding)
+    texts = [*filter(None, (names, labels)), *one_hot]
+    frame, header = _read_frame(path, na, decimal, encoding, header, texts)
     names = names or _index_column(frame)
     _check_columns(frame, [*([names] if names else []), *([labels] if labels else []), *drop, *one_hot])
     others = {names, labels, *drop, *one_hot}
@@ -152,6 +159,7 @@ def read(
         na=list(na),
         decimal=decimal,
         encoding=encoding,
+        header=header,
     )
     return _table(path, frame, layout, labels)
 
@@ -179,7 +187,8 @@ def read_like(path, layout, *, labels=None, folder_labels=False):
     if kind == "array":
         shape = layout.image_shape and tuple(layout.image_shape)
         return _read_array(path, layout.key, labels, shape)
-    frame = _read_frame(path, layout.na, layout.decimal, layout.encoding)
+    texts = [*filter(None, (layout.names, labels)), *layout.categories]
+    frame, _ = _read_frame(path, layout.na, layout.decimal, layout.encoding, layout.header, texts)
     wanted = [*layout.columns, *layout.categories, *([layout.names] if layout.names else [])]
     _check_columns(frame, [*wanted, *([labels] if labels else [])])
     problems = _text_problems(frame, layout.columns)
@@ -213,41 +222,63 @@ def _kind(path):
     )
 
 
-def _read_frame(path, na, decimal, encoding):
+def _read_frame(path, na, decimal, encoding, header, texts):
+    """(the table, whether its first line names the columns), with the columns `texts` as they are written."""
     import pandas
 
     extension = os.path.splitext(path)[1].lower()
     if extension == ".parquet":
         try:
-            return pandas.read_parquet(path)
+            return pandas.read_parquet(path), True
         except ImportError as error:
             raise ImportError("Reading .parquet needs pyarrow: pip install deckeras[parquet]") from error
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding  # such a file may begin with a byte order mark
     try:
-        with open(path, encoding=encoding) as file:
-            first = file.readline()
-        separator = "\t" if extension == ".tsv" else max(",;\t", key=first.count)
-        header = None if _all_numbers(first.split(separator)) else 0
+        with open(path, encoding=codec) as file:
+            first = file.readline().rstrip("\r\n")
+        separator = "\t" if extension == ".tsv" else max("\t;,".replace(decimal, ""), key=first.count)
+        if header is None:
+            header = not _are_values(first.split(separator), na, decimal)
+        columns = {} if header else {"header": None, "names": [str(n) for n in range(first.count(separator) + 1)]}
         frame = pandas.read_csv(
-            path, sep=separator, header=header, na_values=list(na), decimal=decimal, encoding=encoding
+            path,
+            sep=separator,
+            na_values=list(na),
+            decimal=decimal,
+            encoding=codec,
+            dtype=dict.fromkeys(texts, str),
+            **columns,
         )
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path!r} is not written in {encoding}. Say its encoding, such as latin-1. {error}"
+        ) from error
+    except LookupError as error:
+        raise ValueError(
+            f"encoding should be one that Python knows, such as latin-1. Received: {encoding!r}"
         ) from error
     except pandas.errors.ParserError as error:
         raise ValueError(f"{path!r} is no regular table: {error}") from error
     except pandas.errors.EmptyDataError as error:
         raise ValueError(f"{path!r} is empty.") from error
     frame.columns = [str(column) for column in frame.columns]
-    return frame
+    return frame, header
 
 
-def _all_numbers(values):
+def _are_values(cells, na, decimal):
+    """Whether the cells of a first line are those of a row rather than the names of columns."""
+    cells = [cell.strip().strip('"') for cell in cells]
+    named = cells if cells[0] else cells[1:]
+    if named == [str(number) for number in range(len(named))]:
+        return False  # as pandas writes for an array, with or without its index
+    return 2 * sum(_is_value(cell, na, decimal) for cell in cells) > len(cells)
+
+
+def _is_value(cell, na, decimal):
     try:
-        [float(value) for value in values]
+        return cell in ("", *na) or math.isfinite(float(cell.replace(decimal, ".")))
     except ValueError:
         return False
-    return True
 
 
 def _index_column(frame):
@@ -307,10 +338,10 @@ def _table(path, frame, layout, labels):
         frame = frame[frame[used].notna().all(axis=1)]
     if not len(frame) or not used:
         raise ValueError(f"{os.fspath(path)!r} should have rows and columns of numbers. Received: {frame.shape}")
-    numbers = frame[layout.columns]
+    numbers = frame[layout.columns].astype("float64")
     if layout.medians is not None:
         numbers = numbers.fillna(layout.medians)
-    parts = [numbers.to_numpy("float64")]
+    parts = [numbers.to_numpy()]
     features = list(layout.columns)
     for column, values in layout.categories.items():
         parts.append((frame[column].astype(str).to_numpy()[:, None] == np.array(values, object)).astype("float64"))
@@ -325,14 +356,26 @@ def _table(path, frame, layout, labels):
 
 
 def _read_array(path, key, labels, image_shape):
-    with contextlib.ExitStack() as stack:
-        arrays = _arrays(path, stack)
-        x, key = _choose_array(path, arrays, key, labels)
-        y = None if labels is None else _array(path, arrays, labels)
-    if x.ndim in (3, 4) and image_shape is None:
+    try:
+        with contextlib.ExitStack() as stack:
+            try:
+                arrays = _arrays(path, stack)
+            except ValueError as error:  # of NumPy, which advises to load what may run foreign code
+                raise ValueError(f"{os.fspath(path)!r} should hold numbers, as numpy.save writes them.") from error
+            x, key = _choose_array(path, arrays, key, labels)
+            y = None if labels is None else _array(path, arrays, labels)
+    except (EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{os.fspath(path)!r} is torn or no such file: {error}") from error
+    if x.ndim == 0:
+        raise ValueError(f"{os.fspath(path)!r} should hold an array of rows. Received: the single number {x}")
+    if x.ndim in (3, 4):
+        if image_shape not in (None, x.shape[1:]):
+            raise ValueError(f"{os.fspath(path)!r} should hold images of shape {image_shape}. Received: {x.shape[1:]}")
         image_shape = x.shape[1:]
     elif x.ndim == 1:
         x = x.reshape(-1, 1)
+    if sparse.issparse(x) and image_shape is not None:
+        raise ValueError("Sparse rows cannot be images. Leave out the image shape, or write the array dense.")
     layout = Layout(kind="array", key=key, image_shape=None if image_shape is None else list(image_shape))
     return Rows(x, np.arange(x.shape[0]), None, y, layout)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 
 import numpy as np
 
@@ -26,15 +27,15 @@ def read(path, *, image_size=None, image_shape=None, colour=False):
     Raises:
         ValueError: there is no image, or one that cannot be read.
     """
+    path = pathlib.Path(path)
     names = sorted(
-        os.path.relpath(os.path.join(folder, name), path)
-        for folder, _, found in os.walk(path)
-        for name in found
-        if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+        name.relative_to(path).as_posix()
+        for name in path.rglob("*")
+        if name.name.lower().endswith(EXTENSIONS) and not any(part[0] == "." for part in name.relative_to(path).parts)
     )
     if not names:
         raise ValueError(f"There are no images in {os.fspath(path)!r}, which end in {', '.join(EXTENSIONS)}.")
-    paths = [os.path.join(path, name) for name in names]
+    paths = [os.fspath(path / name) for name in names]
     if image_shape is None:
         side = image_size or _common_size(paths)
         height, width = (side, side) if isinstance(side, int) else side
@@ -60,17 +61,17 @@ def _common_size(paths):
 
 
 def _load(path, image_shape):
-    import keras
+    """The image, cut to the shape around its middle, in 8 bits a channel."""
+    from PIL import Image, ImageOps
 
-    with _readable(path):
-        image = keras.utils.load_img(
-            path,
-            color_mode="rgb" if len(image_shape) == 3 else "grayscale",
-            target_size=tuple(image_shape[:2]),
-            interpolation="lanczos",
-            keep_aspect_ratio=True,
-        )
-        return np.asarray(image)
+    height, width, *channels = image_shape
+    with _readable(path), Image.open(path) as image:
+        if image.mode == "F":
+            raise OSError("its pixels are floating-point numbers, whose range is not known")
+        if image.mode.startswith("I"):  # of 16 bits
+            image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("uint8"))
+        image = image.convert("RGB" if channels else "L")
+        return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ COLOURS = (
 )  # fmt: skip
 
 
-class Figure(matplotlib.figure.Figure):
+class _Figure(matplotlib.figure.Figure):
     """A figure that a notebook shows, also where pyplot is not at work."""
 
     def _repr_png_(self):
@@ -61,7 +61,7 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
             raise ValueError(f"labels should be as many as the rows of {title!r}, {len(z)}. Received: {len(labels)}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:max_points])
     names = np.unique(labels)
-    figure = Figure(figsize=(4 * len(embeddings), 4), layout="constrained")
+    figure = _Figure(figsize=(4 * len(embeddings), 4), layout="constrained")
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
     for axes, (title, z) in zip(panels, embeddings.items(), strict=True):
         points = projection.plane(np.asarray(z)[chosen], method, seed=seed)
@@ -87,7 +87,7 @@ def moments(layouts, labels, titles):
     layouts, labels = _check_moments(layouts, labels, titles)
     columns = min(3, len(layouts))
     rows = -(-len(layouts) // columns)
-    figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
+    figure = _Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[len(layouts) :]:
         axes.set_axis_off()
@@ -110,7 +110,7 @@ def animation(layouts, labels, titles, *, steps=10):
     from matplotlib.animation import FuncAnimation
 
     layouts, labels = _check_moments(layouts, labels, titles)
-    figure = Figure(figsize=(4, 4.2), layout="constrained")
+    figure = _Figure(figsize=(4, 4.2), layout="constrained")
     axes = figure.subplots()
 
     def draw(frame):
@@ -144,7 +144,7 @@ def training_curves(history):
     panels = [("loss", ["loss"]), ("rows that changed cluster (%)", ["changed"]), ("score", ["acc", "nmi", "ari"])]
     panels = [(title, [name for name in names if name in history]) for title, names in panels]
     panels = [(title, names) for title, names in panels if names]
-    figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
+    figure = _Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name, colour, style in zip(names, ("#3f90da", "#e76300", "#832db6"), ("-", "--", ":"), strict=False):
             values = np.asarray(history[name]) * (100 if name == "changed" else 1)
@@ -179,14 +179,14 @@ def confusion_matrix(y_true, y_pred):
     counts = np.array([[np.sum((y_true == name) & (y_pred == cluster)) for cluster in columns] for name in classes])
     shares = counts / counts.sum(axis=1, keepdims=True)
     side = 1.6 + 0.45 * max(counts.shape)
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    figure = _Figure(figsize=(side + 0.6, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7, color=colour)
     axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, parse_math=False)
     axes.set(xlabel="cluster", ylabel="class")
     figure.colorbar(image, ax=axes, label="share of the class", shrink=0.8)
     return figure
@@ -215,7 +215,7 @@ def top_images(x, q, image_shape, *, n_images=10):
             f"x should be an image of shape {tuple(image_shape)} for each of the {len(q)} rows of q. "
             f"Received: x of shape {x.shape}"
         )
-    figure = Figure(figsize=(0.6 * n_images + 0.6, 0.6 * q.shape[1] + 0.1), layout="constrained")
+    figure = _Figure(figsize=(0.6 * n_images + 0.6, 0.6 * q.shape[1] + 0.1), layout="constrained")
     panels = figure.subplots(q.shape[1], n_images, squeeze=False)
     for cluster, (row, surest) in enumerate(zip(panels, surest_rows(q, n_images), strict=True)):
         for axes in row:
@@ -243,7 +243,7 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
     Source: Xie, Girshick and Farhadi, ICML 2016, figure 4.
     """
     q, gradient = np.asarray(q), np.asarray(gradient)
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = _Figure(figsize=(6.4, 4.2), layout="constrained")
     shown = np.argsort(q, kind="stable")[np.linspace(0, len(q) - 1, min(n_images, len(q))).astype(int)]
     if x is None:
         axes = figure.subplots()
@@ -283,7 +283,7 @@ def sensitivity(rows):
     panels = [("all", compared)] * bool(compared) + [(parameter, [(method, parameter)]) for method, parameter in own]
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3 * lines), layout="constrained")
+    figure = _Figure(figsize=(3.6 * columns, 3 * lines), layout="constrained")
     found = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     for axes in found[len(panels) :]:
         axes.set_axis_off()
@@ -325,7 +325,7 @@ def number_of_clusters(rows, chosen=None):
     numbers = sorted({row["n_clusters"] for row in rows})
     titles = {"generalizability": "generalizability", "silhouette": "silhouette of the embedding before", "nmi": "NMI"}
     panels = [name for name in titles if name in rows[0]]
-    figure = Figure(figsize=(3.8 * len(panels), 3.2), layout="constrained")
+    figure = _Figure(figsize=(3.8 * len(panels), 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         groups = [[row for row in rows if row["n_clusters"] == number] for number in numbers]
         means = [np.mean([row[name] for row in group]) for group in groups]
@@ -363,7 +363,9 @@ def _scatter(axes, points, labels, names):
         axes.scatter(*group.T, s=5, color=colour, linewidths=0, rasterized=True)
         if len(group):
             box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "alpha": 0.85}
-            axes.text(*np.median(group, axis=0), str(name), ha="center", va="center", fontsize=9, bbox=box)
+            axes.text(
+                *np.median(group, axis=0), str(name), ha="center", va="center", fontsize=9, bbox=box, parse_math=False
+            )
 
 
 def _frame(axes, layouts, title):

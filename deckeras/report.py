@@ -11,6 +11,7 @@ from deckeras import metrics, plots, projection
 
 _POINTS = 2000  # of the map; more would hide each other, and make the file slow
 _SHOWN = 12  # surest and least certain rows of each cluster
+_SIDE = 56  # pixels at most of the picture of a row
 _COLUMNS = 12  # of a table, in the lists of rows
 _UNSURE = 0.5  # below this q, more of a row lies outside its cluster than inside
 _OVERLAP = 0.25  # from this mean q of another cluster, two clusters are hardly apart
@@ -43,7 +44,7 @@ def make(run, rows, q, z, centroids=None, history=None):
 
     Args:
         run: dict about the run, of which these keys are used where there are any: "title", "facts" (dict from what to
-            how), "command", "versions" (dict), "warnings" (list of str), "scores" (dict of ACC, NMI, ARI).
+            how), "command", "versions" (dict), "warnings" (list of str).
         rows: `deckeras.files.Rows`, what was clustered.
         q: (n, n_clusters) soft assignments.
         z: (n, n_embedding) embedding.
@@ -53,16 +54,16 @@ def make(run, rows, q, z, centroids=None, history=None):
     Returns:
         str, an HTML page with all its pictures in it.
     """
-    labels = q.argmax(axis=1)
+    labels, picture = q.argmax(axis=1), _pictures(rows)
     sections = [
         ("Run", _facts(run)),
         ("Warnings", _warnings(run.get("warnings", []), q, labels)),
         ("Clusters", _clusters(q, labels)),
-        ("Scores", _scores(run.get("scores"), rows.labels, labels)),
+        ("Scores", _scores(rows.labels, labels)),
         ("Training", _training(history)),
-        ("Map of the embedding", _map(rows, q, z, labels)),
-        ("Rows of each cluster", _members(rows, q, labels)),
-        ("Centroids", _centroids(rows, labels, centroids)),
+        ("Map of the embedding", _map(rows, q, z, labels, picture)),
+        ("Rows of each cluster", _members(rows, q, labels, picture)),
+        ("Centroids", _centroids(rows, centroids, picture)),
         ("Overlap between clusters", _overlap(q, labels)),
         ("How to make it again", _again(run)),
     ]
@@ -106,10 +107,10 @@ def _clusters(q, labels):
     return _table(["cluster", "rows", "share", "mean q", f"rows with q below {_UNSURE}"], lines)
 
 
-def _scores(scores, y, labels):
+def _scores(y, labels):
     if y is None:
         return ""
-    scores = scores or metrics.scores(y, labels)
+    scores = metrics.scores(y, labels)
     numbers = [f"{100 * scores[key]:.2f}" for key in ("acc", "nmi", "ari")]
     table = _table(["", "ACC (%)", "NMI (%)", "ARI (%)"], [["against the labels", *numbers]])
     note = '<p class="note">The labels had no part in the training.</p>'
@@ -126,7 +127,7 @@ def _training(history):
     return _svg(plots.training_curves(history))
 
 
-def _map(rows, q, z, labels):
+def _map(rows, q, z, labels, picture):
     """Points as HTML elements, since those of an SVG could not come to the front when the mouse is over them."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:_POINTS])
     if len(chosen) < 4:
@@ -134,7 +135,7 @@ def _map(rows, q, z, labels):
     points = projection.plane(z[chosen])
     low, high = points.min(axis=0), points.max(axis=0)
     points = 2 + 96 * (points - low) / np.maximum(high - low, 1e-9)
-    marks, picture = [], _pictures(rows) if _is_image(rows) else None
+    marks = []
     for row, (x, y) in zip(chosen, points, strict=True):
         card = f"{_text(rows.names[row])}<br>cluster {labels[row]}, q {q[row].max():.2f}"
         if picture:
@@ -150,7 +151,7 @@ def _map(rows, q, z, labels):
     return f'{note}<div class="map">{"".join(marks)}</div>'
 
 
-def _members(rows, q, labels):
+def _members(rows, q, labels, picture):
     parts = []
     surest = metrics.surest_rows(q, _SHOWN)
     for cluster, sure in enumerate(surest):
@@ -159,15 +160,14 @@ def _members(rows, q, labels):
         if not len(members):
             continue
         parts.append(f"<h3>{_name(cluster)}</h3>")
-        parts.append(f"<p class=note>Surest</p>{_list(rows, q, sure, labels)}")
+        parts.append(f"<p class=note>Surest</p>{_list(rows, q, sure, picture)}")
         if len(members) > _SHOWN:
-            parts.append(f"<p class=note>Least certain</p>{_list(rows, q, unsure, labels)}")
+            parts.append(f"<p class=note>Least certain</p>{_list(rows, q, unsure, picture)}")
     return "".join(parts)
 
 
-def _list(rows, q, chosen, labels):
-    if _is_image(rows):
-        picture = _pictures(rows)
+def _list(rows, q, chosen, picture):
+    if picture:
         return "".join(
             f'<figure><img class="row" alt="{_text(rows.names[row])}" title="{_text(rows.names[row])}" '
             f'src="{picture(rows.x[row])}"><br>{q[row].max():.2f}</figure>'
@@ -186,13 +186,12 @@ def _list(rows, q, chosen, labels):
     return f'<div class="wide">{_table(["row", "q", "next cluster", *map(_text, features)], lines)}{note}</div>'
 
 
-def _centroids(rows, labels, centroids):
+def _centroids(rows, centroids, picture):
     if centroids is None:
         return ""
     centroids = np.asarray(centroids)
     note = '<p class="note">Decoded from the embedding back to the space of the rows.</p>'
-    if _is_image(rows):
-        picture = _pictures(rows)
+    if picture:
         return note + "".join(
             f'<figure><img class="row" alt="cluster {cluster}" src="{picture(centroid)}"><br>{cluster}</figure>'
             for cluster, centroid in enumerate(centroids)
@@ -260,12 +259,10 @@ def _name(cluster):
     return f'<span class="dot" style="background:{_colour(cluster)}"></span>{cluster}'
 
 
-def _is_image(rows):
-    return rows.layout.image_shape is not None
-
-
 def _pictures(rows):
-    """Function of a row that gives its picture, as the source of an <img>."""
+    """Function of a row that gives its picture, as the source of an <img>; None where rows are no images."""
+    if rows.layout.image_shape is None:
+        return None
     largest = 255.0 if rows.x.dtype == np.uint8 else max(float(np.max(rows.x)), 1e-9)
     return lambda image: _png(np.asarray(image).reshape(rows.layout.image_shape) / largest * 255)
 
@@ -276,7 +273,9 @@ def _png(image):
     image = np.asarray(np.clip(image, 0, 255), "uint8")
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=True)
+    picture = Image.fromarray(image)
+    picture.thumbnail((_SIDE, _SIDE))
+    picture.save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

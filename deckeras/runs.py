@@ -37,17 +37,17 @@ def begin(folder, run, *, resume=False):
     """
     prepare_directory(folder)
     path = os.path.join(folder, "run.json")
-    if not os.path.exists(path):
-        write_json(path, run)
+    if not os.path.exists(path) or not any(name.endswith((".h5", ".keras")) for name in os.listdir(folder)):
+        write_json(path, run)  # where nothing was trained yet, there is nothing to go on with
         return
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         found = json.load(file)
     if not resume:
         raise ValueError(f"{folder!r} holds a run already. Add --resume to go on with it, or choose another --output.")
     for name in "data", "layout", "settings":
-        if found[name] != json.loads(json.dumps(run[name])):
+        if found.get(name) != json.loads(json.dumps(run[name])):
             raise ValueError(
-                f"{folder!r} holds another run, with {name} {found[name]}. Received: {run[name]}. Choose another "
+                f"{folder!r} holds another run, with {name} {found.get(name)}. Received: {run[name]}. Choose another "
                 "--output."
             )
 
@@ -116,7 +116,7 @@ def load(path):
     record, model = os.path.join(folder, "run.json"), os.path.join(folder, "model.keras")
     if not os.path.exists(record):
         raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
-    with open(record) as file:
+    with open(record, encoding="utf-8") as file:
         run = json.load(file)
     if not run.get("finished"):
         raise FileNotFoundError(f"{folder!r} holds a run that has not finished. To go on: {run['command']} --resume")
@@ -157,8 +157,8 @@ def write_clusters(path, rows, q):
             raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]") from error
 
 
-def write_report(path, run, rows, q, z, centroids=None):
-    """Write the page of `deckeras.report.make`; the centroids are by default those in the folder of `path`."""
+def write_report(path, run, rows, q, z, centroids):
+    """Write the page of `deckeras.report.make`."""
     from deckeras import report
 
     page = report.make(run, rows, q, z, centroids, run["history"])
@@ -168,12 +168,14 @@ def write_report(path, run, rows, q, z, centroids=None):
 
 def centroids(folder):
     """(n_clusters, n_features) array of what is in centroids.csv."""
-    return np.loadtxt(os.path.join(folder, "centroids.csv"), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
+    return np.loadtxt(os.path.join(folder, "centroids.csv"), delimiter=",", skiprows=1, ndmin=2, encoding="utf-8")[
+        :, 1:
+    ]
 
 
 def write_json(path, values):
     """Write JSON, NumPy's numbers and arrays included."""
-    with whole_file(path) as draft, open(draft, "w") as file:
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=2, default=plain)
 
 
@@ -183,7 +185,7 @@ def plain(value):
 
 
 def _write_csv(path, header, lines):
-    with whole_file(path) as draft, open(draft, "w", newline="") as file:
+    with whole_file(path) as draft, open(draft, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(lines)

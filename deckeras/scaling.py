@@ -19,6 +19,7 @@ from deckeras.idec import IDEC
 from deckeras.model import DEC
 
 METHODS = ("standard", "largest", "unit", "none")
+_LARGEST = 1e18  # the square root of what float32 holds, since the model has the squares of standard deviations
 _COARSE = 1e4  # a mean so many standard deviations from 0 leaves three digits of float32 to the feature
 
 
@@ -42,7 +43,9 @@ class Scaling:
 
     def rows(self, x):
         """The rows of x scaled as they are read, a `deckeras.data.View`, so that there is no second copy of them."""
-        return x if self.method == "none" else data.View(x, self)
+        if self.method != "none":
+            return data.View(x, self)
+        return data.View(x) if sparse.issparse(x) else x
 
     def layer(self, row_shape, *, invert=False):
         """The scaling, or the way back from it, as a Keras layer of constants that any Keras loads; None for "none".
@@ -110,9 +113,9 @@ def fit(x, method="auto", *, images=False):
     if method == "auto":
         method = "largest" if images else "unit" if sparse_rows else "standard"
     if method not in METHODS:
-        raise ValueError(f'scaling should be "auto", {", ".join(METHODS)}. Received: scaling={method!r}')
+        raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
     if method == "standard" and sparse_rows:
-        raise ValueError('scaling="standard" would fill up sparse rows. Take scaling="unit", or pass x.toarray().')
+        raise ValueError('"standard" would fill up sparse rows. Take "unit", or pass x.toarray().')
     if method == "none":
         return Scaling("none")
     x = data.check_rows(x)
@@ -170,6 +173,12 @@ def _standard(x):
         indicators &= ((rows == 0) | (rows == 1)).all(axis=0)
     shape = x.shape[1:]
     mean, divisor = scaler.mean_.reshape(shape), np.where(indicators, 1.0, scaler.scale_).reshape(shape)
+    extreme = np.flatnonzero((divisor < 1 / _LARGEST) | (divisor > _LARGEST))
+    if extreme.size:
+        raise ValueError(
+            f"Feature {extreme[0]} should have a standard deviation from {1 / _LARGEST:g} to {_LARGEST:g}. "
+            f"Received: {divisor.flat[extreme[0]]:g}. Give it in another unit."
+        )
     coarse = np.flatnonzero((np.abs(mean) > _COARSE * divisor) & (scaler.var_.reshape(shape) > 0))
     if coarse.size:
         warnings.warn(

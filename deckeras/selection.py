@@ -74,7 +74,7 @@ def choose_n_clusters(
     y = data.check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
     candidates = _check_candidates(candidates, len(inside))
-    x, held_out, y = x[inside], x[outside], None if y is None else y[inside]
+    x, held_out, y = data.take(x, inside), data.take(x, outside), None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
         pretrain(encoder, decoder, x, recipe, seed=seed, verbose=verbose)

@@ -103,6 +103,18 @@ def test_a_second_run_does_not_overwrite_the_first(flowers, capsys):
     run("fit", *flowers, "-k", "3", "--resume", *QUICK)
 
 
+@pytest.mark.parametrize("mistake", [["--seed", "-1"], ["--recipe", "images"]])
+def test_a_mistake_does_not_block_the_corrected_command(flowers, capsys, mistake):
+    fails(capsys, "fit", *flowers, "-k", "3", *mistake, *QUICK)
+    run("fit", *flowers, "-k", "3", *QUICK)
+
+
+def test_labels_are_checked_before_the_training(flowers, capsys):
+    pandas.read_csv("flowers.csv").assign(kind=[None] + ["r"] * 99).to_csv("flowers.csv", index=False)
+    assert "y should have a label for every row" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
+    assert not os.path.exists("flowers-clusters")
+
+
 def test_images_of_a_folder(capsys):
     os.mkdir("photos")
     for number in range(24):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -87,6 +88,8 @@ def test_images_say_their_shape():
     flat = small(n_clusters=2, recipe=recipe, image_shape=(6, 6)).fit(x.reshape(90, -1))
     np.testing.assert_array_equal(flat.labels_, estimator.labels_)
     np.testing.assert_array_equal(estimator.predict(x.reshape(90, -1)), estimator.labels_)
+    with pytest.raises(ValueError, match=r"images of shape \(6, 6\), as those fitted to. Received: \(4, 9\)"):
+        estimator.predict(x.reshape(90, 4, 9))
 
 
 def test_recipe_auto():
@@ -166,10 +169,40 @@ def test_goes_on_from_its_checkpoint(blobs, tmp_path, interrupt_after, monkeypat
         ({"n_clusters": 301}, "at most the number of rows. Received: n_samples=300, n_clusters=301"),
         ({"n_clusters": 0}, "n_clusters should be a whole number of at least 1. Received: n_clusters=0"),
         ({"method": "vade"}, 'method should be "dec" or "idec". Received: method=.vade.'),
-        ({"scale": "robust"}, "scaling should be"),
+        ({"scale": "robust"}, "scale should be"),
         ({"recipe": "video"}, "recipe should be one of paper"),
+        ({"random_state": -1}, "seed should be a whole number"),
     ],
 )
 def test_bad_arguments(blobs, options, message):
+    estimator = small(**options)
     with pytest.raises(ValueError, match=message):
-        small(**options).fit(blobs[0])
+        estimator.fit(blobs[0])
+    with pytest.raises(NotFittedError):
+        estimator.predict(blobs[0])
+
+
+@pytest.mark.parametrize("method", ["dec", "idec"])
+def test_embedded_rows_decode_to_rows_like_them(blobs, method):
+    """Also where the clustering scales the embedding, of which the decoder has to know."""
+    x = 50 + 7 * blobs[0]
+    recipe = recipes.get(LONGER, embedding_scale=3.0)
+    estimator = small(recipe=recipe, method=method).fit(x)
+    errors = np.square(estimator.inverse_transform(estimator.transform(x)) - x).mean()
+    assert errors < x.var(axis=0).mean() / 4
+    middles = estimator.inverse_transform(estimator.cluster_centers_)
+    means = np.stack([x[estimator.labels_ == cluster].mean(axis=0) for cluster in range(3)])
+    assert np.abs(middles - means).max() < 7
+    with pytest.raises(ValueError, match="X should have 4 columns, the embedding"):
+        estimator.inverse_transform(x)
+
+
+def test_sparse_rows_as_they_are(blobs):
+    x = sparse.csr_array(np.where(blobs[0] > 1, blobs[0], 0))
+    assert small(scale="none").fit(x).labels_.shape == (300,)
+
+
+def test_without_a_seed_a_checkpoint_goes_on_too(blobs, tmp_path):
+    first = small(checkpoint_dir=tmp_path, random_state=None).fit(blobs[0])
+    again = small(checkpoint_dir=tmp_path, random_state=None).fit(blobs[0])
+    np.testing.assert_array_equal(first.cluster_centers_, again.cluster_centers_)

@@ -70,6 +70,14 @@ def test_new_rows_are_made_like_the_others():
     ("text", "options", "x"),
     [
         ("1,2\n3,4\n", {}, [[1, 2], [3, 4]]),  # no header
+        ("1,,3\n4,5,6\n", {"missing": "median"}, [[1, 5, 3], [4, 5, 6]]),
+        ("\ufeff1,2\n3,4\n", {}, [[1, 2], [3, 4]]),  # a byte order mark
+        ("1,5;2\n3;4\n", {"decimal": ","}, [[1.5, 2], [3, 4]]),
+        ("1,?,3\n4,5,6\n", {"na": ["?"], "missing": "drop"}, [[4, 5, 6]]),
+        ("0,1\n7,8\n", {}, [[7, 8]]),  # the names that pandas gives
+        (",0,1\n0,7,8\n", {}, [[7, 8]]),
+        ("2019,2020\n7,8\n", {"header": True}, [[7, 8]]),
+        ("a,2\n7,8\n", {"header": False, "drop": ["0"]}, [[2], [8]]),
         ("1,1\n3,4\n", {}, [[1, 1], [3, 4]]),
         ("a,b\n1,2\n3,4\n", {}, [[1, 2], [3, 4]]),
         ("a;b\n1,5;2\n3;4\n", {"decimal": ","}, [[1.5, 2], [3, 4]]),
@@ -82,6 +90,23 @@ def test_text(text, options, x):
     np.testing.assert_array_equal(rows.x, x)
     if text.startswith(",a"):
         assert rows.names.tolist() == [7, 8]
+
+
+def test_class_in_the_first_line_of_a_file_without_header():
+    rows = files.read(write("5.1,3.5,rose\n4.9,3.0,lily\n"), labels="2")
+    assert (rows.labels.tolist(), rows.layout.header, rows.x.shape) == (["rose", "lily"], False, (2, 2))
+    write("5.1,?,x\n", "new.csv")
+    with pytest.raises(ValueError, match="holds text"):
+        files.read_like("new.csv", rows.layout)
+
+
+def test_codes_stay_as_they_are_written():
+    """Also where a column of them lacks a value, which makes floating-point numbers of the others."""
+    rows = files.read(write("code,n\n007,1\n12,2\n"), one_hot=["code"])
+    assert rows.features == ["n", "code=007", "code=12"]
+    write("code,n\n12,1\n,2\n", "new.csv")
+    layout = dataclasses.replace(rows.layout, medians={"n": 0.0})
+    np.testing.assert_array_equal(files.read_like("new.csv", layout).x, [[1, 0, 1], [2, 0, 0]])
 
 
 def test_encoding():
@@ -208,6 +233,22 @@ def test_images_of_several_or_large_sizes_get_one(photos):
     assert files.read(photos).x.shape == (1, 32, 32)
 
 
+def test_images_of_16_bits(photos):
+    pixels = np.arange(96, dtype="uint16").reshape(8, 12) * 600
+    Image.fromarray(pixels).save(photos / "deep.png")
+    rows = files.read(photos)
+    np.testing.assert_array_equal(rows.x[rows.names.tolist().index("deep.png")], pixels >> 8)
+    Image.fromarray(np.zeros((8, 12), "float32")).save(photos / "float.tif")
+    with pytest.raises(ValueError, match="float.tif' is no image that can be read: its pixels are floating-point"):
+        files.read(photos)
+
+
+def test_hidden_folders_are_left_out(photos):
+    (photos / ".thumbnails").mkdir()
+    Image.new("L", (2, 2)).save(photos / ".thumbnails" / "0.png")
+    assert len(files.read(photos).names) == 4
+
+
 def test_broken_image_is_named(photos):
     (photos / "light" / "torn.png").write_bytes(b"\x89PNG torn")
     with pytest.raises(ValueError, match="torn.png' is no image that can be read"):
@@ -223,6 +264,10 @@ def test_broken_image_is_named(photos):
         ("photos", {"labels": "y"}, ValueError, "no column of labels. Take --folder-labels"),
         ("empty.csv", {}, ValueError, "is empty"),
         ("torn.csv", {}, ValueError, "is no regular table"),
+        ("torn.csv", {"encoding": "utf9"}, ValueError, "encoding should be one that Python knows.*utf9"),
+        ("torn.npy", {}, ValueError, "torn or no such file|as numpy.save writes them"),
+        ("torn.npz", {}, ValueError, "torn or no such file|as numpy.save writes them"),
+        ("number.npy", {}, ValueError, "Received: the single number 3"),
     ],
 )
 @pytest.mark.usefixtures("photos")
@@ -230,6 +275,9 @@ def test_bad_files(tmp_path, path, options, error, message):
     write("", "data.xlsx")
     write("", "empty.csv")
     write("a,b\n1,2\n1,2,3,4\n", "torn.csv")
+    write("", "torn.npy")
+    write("PK", "torn.npz")
+    np.save("number.npy", 3)
     (tmp_path / "empty").mkdir()
     with pytest.raises(error, match=message):
         files.read(path, **options)

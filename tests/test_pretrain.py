@@ -196,13 +196,13 @@ def test_a_pair_minimises_half_the_squared_error_of_what_lies_below(blobs, pair)
     x = x[:64]
     below = encoder.layers[0](x)
     expected = decoder.layers[-2](encoder.layers[1](below)) - below
-    expected = keras.ops.convert_to_numpy(keras.ops.mean(keras.ops.sum(expected**2, axis=-1))) / 2
+    expected = keras.ops.convert_to_numpy(keras.ops.mean(expected**2)) / 2
     still = keras.optimizers.SGD(0.0)
     stages = pretrain_layerwise(
         *pair, x, iterations=1, finetune_iterations=1, batch_size=64, optimizer=still, dropout=0.0, verbose=0
     )
     assert stages[1].history["loss"][0] == pytest.approx(float(expected), rel=1e-5)
-    whole = reconstruction_error(encoder, decoder, x) * 8 / 2
+    whole = reconstruction_error(encoder, decoder, x) / 2
     assert stages[3].history["loss"][0] == pytest.approx(whole, rel=1e-5)
 
 
@@ -214,7 +214,7 @@ def test_layerwise_dropout_is_on_both_layers_of_a_pair_and_off_in_fine_tuning():
         model.set_weights([np.eye(8), np.zeros(8)])
     options = {"iterations": 20, "finetune_iterations": 20, "optimizer": keras.optimizers.SGD(0.0), "verbose": 0}
     denoising, fine_tuning = pretrain_layerwise(encoder, decoder, x, dropout=0.2, **options)
-    expected = 8 / 2 * (0.36 + 0.64 * (1 / 0.64 - 1) ** 2)
+    expected = 1 / 2 * (0.36 + 0.64 * (1 / 0.64 - 1) ** 2)
     assert np.mean(denoising.history["loss"]) == pytest.approx(expected, rel=0.03)
     assert np.mean(fine_tuning.history["loss"]) < 1e-10
 

@@ -36,7 +36,11 @@ class Outline(html.parser.HTMLParser):
         ]
 
     def handle_startendtag(self, tag, attrs):
-        pass
+        self.look(attrs)
+
+    def look(self, attrs):
+        links = [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+        self.loads += [link for link in links if not link.startswith(("#", "data:"))]
 
     def handle_endtag(self, tag):
         if tag in self.open:
@@ -67,11 +71,12 @@ def test_table(assignments):
     q, z, y = assignments
     centroids = np.array([[4.0, 90], [5, 100], [6, 111]])
     history = {"loss": [0.3, 0.2], "changed": [0.1, 0.0]}
-    page = report.make(RUN, table(labels=np.array(["a", "b", "c"])[y]), q, z, centroids, history)
+    page = report.make(RUN, table(labels=np.array(["a_$", "$b_$", "c"])[y]), q, z, centroids, history)
     outline = Outline(page)
     assert not outline.open
     assert outline.loads == []  # nothing but what is in it
     assert "<script" not in page
+    assert "url(http" not in page
     assert outline.headings == [
         "cars <1>", "Run", "Warnings", "Clusters", "Scores", "Training", "Map of the embedding", "Rows of each cluster",
         "Centroids", "Overlap between clusters", "How to make it again",

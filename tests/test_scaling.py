@@ -99,8 +99,13 @@ def test_nothing_to_scale():
 @pytest.mark.parametrize(
     ("x", "method", "message"),
     [
-        (X, "robust", 'scaling should be "auto", standard, .* Received: scaling=.robust.'),
-        (sparse.csr_array(X), "standard", "would fill up sparse rows. Take scaling=.unit."),
+        (X, "robust", 'scale should be "auto", standard, .* Received: .robust.'),
+        (sparse.csr_array(X), "standard", "would fill up sparse rows. Take .unit."),
+        (
+            1e30 * X,
+            "auto",
+            "Feature 0 should have a standard deviation from 1e-18 to 1e.18. Received: 2.*unit",
+        ),
         (np.array([[np.nan, 1.0]]), "largest", "finite numbers only. Received: nan in row 0"),
     ],
 )
