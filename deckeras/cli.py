@@ -35,6 +35,7 @@ _READING = {  # options of `files.read` that a command takes as they are
     "key", "names", "labels", "drop", "one_hot", "missing", "na", "decimal", "encoding", "header", "image_size",
     "image_shape", "colour", "folder_labels",
 }  # fmt: skip
+_INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 
 
@@ -52,10 +53,20 @@ def main(arguments=None):
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     if options.json:
         print(json.dumps(found, indent=2, default=runs.plain))
     return 0
+
+
+def run():
+    """Run the command as a process, which ends at once if it was interrupted: TensorFlow's threads may never do."""
+    code = main()
+    if code == _INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # what is kept was written whole already
+    sys.exit(code)
 
 
 def _parser():
