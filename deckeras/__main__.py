@@ -1,5 +1,5 @@
 """`python -m deckeras`, the same as the command `deckeras`."""
 
-from deckeras.cli import run
+from deckeras.cli import entry_point
 
-run()
+entry_point()

@@ -6,7 +6,6 @@ import random
 import keras
 import numpy as np
 
-from deckeras import data
 from deckeras.clustering import HALF_PRECISION
 
 
@@ -195,10 +194,9 @@ def scale_decoder(factor, decoder):
     first.set_weights([kernel / factor, *bias])
 
 
-def embedding_spread(encoder, x):
-    """float, the mean standard deviation of the embedding's features over the rows of x, above 0."""
-    spread = encoder.predict(data.Rows(x), verbose=0).std(axis=0).mean()
-    return max(float(spread), np.finfo(np.float32).tiny)
+def embedding_spread(z):
+    """float above 0, the mean standard deviation of the features of an embedding, (n, n_embedding)."""
+    return max(float(z.std(axis=0).mean()), np.finfo(np.float32).tiny)
 
 
 @keras.saving.register_keras_serializable(package="deckeras")

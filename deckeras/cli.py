@@ -59,7 +59,7 @@ def main(arguments=None):
     return 0
 
 
-def run():
+def entry_point():
     """Run the command as a process, which ends at once if it was interrupted: TensorFlow's threads may never do."""
     code = main()
     if code == _INTERRUPTED:

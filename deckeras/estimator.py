@@ -214,15 +214,14 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         }
         encoder, decoder = self.recipe_.autoencoder(x.shape[1:], seed)
         stages = pretrain(encoder, decoder, x, **common)
-        spread = embedding_spread(encoder, x)
         if self.method == "idec":
             model = IDEC(encoder, decoder, self.n_clusters, self.alpha)
             history = model.fit(x, **common)
         else:
             model = DEC(encoder, self.n_clusters, self.alpha)
+            if self.recipe_.embedding_scale is not None:  # to which `fit` scales the encoder alone
+                scale_decoder(self.recipe_.embedding_scale / embedding_spread(model.embed(x, verbose=0)), decoder)
             history = model.fit(x, **common)
-            if self.recipe_.embedding_scale is not None:
-                scale_decoder(self.recipe_.embedding_scale / spread, decoder)  # as `DEC.fit` has scaled the encoder
             refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
         self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))

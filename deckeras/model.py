@@ -12,7 +12,7 @@ from keras import ops
 from deckeras import data, recipes
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
-from deckeras.autoencoder import check_encoder, scale_embedding
+from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters
 from deckeras.initialization import first_clusters
@@ -249,7 +249,7 @@ class DEC(keras.Model):
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
         if recipe.embedding_scale is not None:
-            factor = recipe.embedding_scale / max(float(z.std(axis=0).mean()), np.finfo(np.float32).tiny)
+            factor = recipe.embedding_scale / embedding_spread(z)
             if scale_embedding(factor, self.encoder, self.decoder):
                 z *= factor
         self.centroids, assignments = first_clusters(z, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed)

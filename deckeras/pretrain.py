@@ -259,6 +259,18 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
 
     Returns:
         `keras.callbacks.History` with the loss of each epoch.
+
+    Raises:
+        TypeError, ValueError, FloatingPointError: as `pretrain_autoencoder`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder
+        >>> from deckeras.pretrain import refit_decoder
+        >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
+        >>> history = refit_decoder(encoder, decoder, np.random.rand(100, 8), iterations=10, verbose=0)
+        >>> encoder.trainable
+        True
     """
     recipe = recipes.get(recipe)
     if iterations is None:

@@ -22,6 +22,13 @@ import deckeras  # noqa: F401 - its classes, for the files of models
 from deckeras import data, metrics
 from deckeras.checkpoint import prepare_directory, whole_file
 
+_FILES = {
+    "model": "model.keras",
+    "centroids": "centroids.csv",
+    "history": "history.csv",
+    "report": "report.html",
+}
+
 
 def begin(folder, run, *, resume=False):
     """Begin a run in the folder, or go on with the same one.
@@ -92,14 +99,6 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
     return written
 
 
-_FILES = {
-    "model": "model.keras",
-    "centroids": "centroids.csv",
-    "history": "history.csv",
-    "report": "report.html",
-}
-
-
 def load(path):
     """Read a finished run.
 
@@ -168,9 +167,8 @@ def write_report(path, run, rows, q, z, centroids):
 
 def centroids(folder):
     """(n_clusters, n_features) array of what is in centroids.csv."""
-    return np.loadtxt(os.path.join(folder, "centroids.csv"), delimiter=",", skiprows=1, ndmin=2, encoding="utf-8")[
-        :, 1:
-    ]
+    path = os.path.join(folder, _FILES["centroids"])
+    return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8")[:, 1:]
 
 
 def write_json(path, values):

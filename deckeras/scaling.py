@@ -72,7 +72,9 @@ class Scaling:
 
     def __str__(self):
         if self.method == "standard":
-            return "each feature minus its mean, divided by its standard deviation"
+            undivided = int(np.sum(self.divisor == 1))
+            but = f"; {undivided} that are constant or of 0 and 1 alone not divided" if undivided else ""
+            return f"each feature minus its mean, divided by its standard deviation{but}"
         if self.method == "none":
             return "features as they are"
         reason = "the largest value" if self.method == "largest" else "so that the mean square is 1"
