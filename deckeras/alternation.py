@@ -1,14 +1,14 @@
 """The alternation: target from every row's assignment, batches towards it, assignment anew."""
 
-import itertools
 import warnings
 import zlib
 
 import numpy as np
 from keras import ops
+from scipy.spatial.distance import pdist
 
-from deckeras import data
-from deckeras.target import target_distribution
+from deckeras import data, distribution
+from deckeras.target import cluster_frequencies, target_distribution
 from deckeras.training import train_batches
 
 
@@ -40,23 +40,24 @@ class Alternation:
     def epoch(self, start, steps, seed, callbacks):
         first = self.begin(seed) if start == 0 and not self.model.centroids.any() else None
         q = self.assign() if first is None else first
-        labels, p = q.argmax(axis=1), target_distribution(q)
-        batches = data.shuffled_batches(len(self.x), self.batch_size, seed, start)
-        rows = ((self.augmenter(data.as_batch(self.x[batch])), p[batch]) for batch in batches)
-        pairs = ((row, self.model._targets(row, target)) for row, target in rows)
-        logs = train_batches(self.model, itertools.islice(pairs, steps), callbacks)
+        labels = q.argmax(axis=1)
+        p = target_distribution(q, distribution.total(cluster_frequencies(q)))
+        batches = data.training_batches(self.x, self.batch_size, distribution.own_seed(seed), start, steps)
+        rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
+        logs = train_batches(self.model, ((row, self.model._targets(row, target)) for row, target in rows), callbacks)
         new_labels = self.assign().argmax(axis=1)
-        logs["changed"] = float(np.mean(new_labels != labels))
+        changed, n = distribution.total(np.array([np.sum(new_labels != labels), len(labels)]))
+        logs["changed"] = float(changed / n)
         if self.y is not None:
             from deckeras.metrics import scores  # slow to import, and needed only where there are labels
 
-            logs.update(scores(self.y, new_labels))
+            logs.update(scores(*(np.concatenate(distribution.gather(each)) for each in (self.y, new_labels))))
         return logs
 
 
-def warn_of_lost_clusters(labels, centroids, scale):
+def warn_of_lost_clusters(sizes, centroids, scale):
     """Name the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0).tolist()
+    empty = np.flatnonzero(sizes == 0).tolist()
     if empty:
         warnings.warn(
             f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} clusters came out instead of "
@@ -65,8 +66,7 @@ def warn_of_lost_clusters(labels, centroids, scale):
             stacklevel=3,
         )
     pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
-    distances = np.linalg.norm(centroids[pairs[:, 0]] - centroids[pairs[:, 1]], axis=1)
-    close = pairs[distances <= 1e-3 * scale].tolist()
+    close = pairs[pdist(centroids) <= 1e-3 * scale].tolist()
     if close:
         warnings.warn(
             f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "

@@ -1,9 +1,11 @@
 """Augmentation: random changes of the rows in a batch that leave alone what cluster they belong to."""
 
+import functools
+
 import keras
 import numpy as np
 
-from deckeras import data
+from deckeras import data, distribution
 from deckeras.autoencoder import check_row_shape
 from deckeras.checkpoint import settings
 
@@ -67,8 +69,11 @@ class Augmenter:
         if augment is None:
             self._augment = lambda rows: rows
         elif isinstance(augment, keras.Layer):
-            model = _InTraining(keras.Sequential([keras.Input(row_shape), augment]))
-            self._augment = model.predict_on_batch  # compiled, unlike a plain call
+            model = keras.Sequential([keras.Input(row_shape), augment])
+            if distribution.active():
+                self._augment = functools.partial(distribution.augmented, model)
+            else:
+                self._augment = _InTraining(model).predict_on_batch  # compiled, unlike a plain call
             self.variables = augment.variables
             self.settings = [_without_seed(settings(layer)) for layer in getattr(augment, "layers", [augment])]
         elif callable(augment):

@@ -16,8 +16,11 @@ import warnings
 
 import h5py
 import keras
+import numpy as np
 
-VERSION = 2
+from deckeras import distribution
+
+VERSION = 3
 
 
 def prepare_directory(path):
@@ -93,15 +96,29 @@ class Checkpoint:
         self.optimizer = optimizer or settings(model.optimizer)
 
     def exists(self):
-        """Whether there is a file to go on from."""
-        return os.path.exists(self.path)
+        """Whether there is a file to go on from.
+
+        Raises:
+            ValueError: only some of the processes of a distributed training see it.
+        """
+        seen = distribution.gather(os.path.exists(self.path))
+        if not np.all(seen) and np.any(seen):
+            raise ValueError(
+                f"All processes of a training should see the same checkpoint directory. Received: {self.path!r}, which "
+                f"only the processes {np.flatnonzero(seen).tolist()} see. Pass a directory that they share."
+            )
+        return bool(seen[0])
 
     def save(self, state):
         """Write weights, optimizer and state (a dict of what JSON and `float` can take), atomically.
 
+        Of several processes the first does it for all.
+
         Raises:
             OSError: the file cannot be written; an older one stays as it was.
         """
+        if distribution.process_index():
+            return
         with whole_file(self.path) as draft, h5py.File(draft, "w") as file:
             file.attrs["deckeras_checkpoint"] = VERSION
             for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):

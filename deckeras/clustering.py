@@ -1,5 +1,6 @@
 """The clustering layer: embedded points z in, soft assignments q out."""
 
+import math
 import numbers
 
 import keras
@@ -7,6 +8,9 @@ from keras import ops
 
 HALF_PRECISION = ("float16", "bfloat16")
 LOWEST = -3e38  # just inside the range of float32
+MOST_DIFFERENCES = 1024  # of a row to the centroids; 4,096 rows of them fill 16 MiB
+NEAREST = 2  # two centroids may be close to each other and to a row; more are not worth their time
+FARTHEST = 1e15  # whose square float32 can compute with
 LARGEST_ALPHA = 1e30  # a Gaussian long before, and a number that float32 can compute with
 
 
@@ -67,8 +71,7 @@ class ClusteringLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs):
-        differences = ops.expand_dims(inputs, 1) - self.clusters
-        distances = ops.sum(ops.square(differences), axis=-1)
+        distances = squared_distances(inputs, self.clusters)
         log_kernel = -(self.alpha + 1) / 2 * ops.log1p(distances / self.alpha)
         if self.n_clusters == 1:
             return ops.exp(log_kernel - log_kernel)  # of 1; Keras takes a softmax over one number for a mistake
@@ -89,6 +92,37 @@ class ClusteringLayer(keras.layers.Layer):
 
 # Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
 keras.saving.get_custom_objects()["ClusteringLayer"] = ClusteringLayer
+
+
+def squared_distances(z, centroids):
+    r"""Squared Euclidean distances $\lVert z_i - \mu_j \rVert^2$, in memory for (batch, n_clusters) numbers.
+
+    The differences themselves are formed where they take no more than that, for small numbers of clusters. For others
+    $\lVert z \rVert^2 + \lVert \mu \rVert^2 - 2 z \mu^T$ is a matrix product, fast and small, but loses the digits of a
+    distance that is short against z and mu. So the origin is moved amid the centroids, and the distances to the nearest
+    of them, which decide about q, are computed from the differences all the same.
+
+    Args:
+        z: (batch, n_features) tensor.
+        centroids: (n_clusters, n_features) tensor.
+
+    Returns:
+        (batch, n_clusters) tensor, at least 0.
+    """
+    n_clusters, n_features = centroids.shape
+    if n_clusters * n_features <= MOST_DIFFERENCES:
+        return ops.sum(ops.square(ops.expand_dims(z, 1) - centroids), axis=-1)
+    origin = ops.stop_gradient(ops.mean(centroids, axis=0))  # distances do not depend on it
+    z, centroids = ops.clip(z - origin, -FARTHEST, FARTHEST), centroids - origin
+    squares = ops.sum(ops.square(z), axis=1, keepdims=True) + ops.sum(ops.square(centroids), axis=1)
+    distances = ops.maximum(squares - 2 * ops.matmul(z, ops.transpose(centroids)), 0)
+    others = distances
+    for _ in range(NEAREST):
+        nearest = ops.argmin(others, axis=1)
+        here = ops.arange(n_clusters) == ops.expand_dims(nearest, 1)
+        exact = ops.sum(ops.square(z - ops.take(centroids, nearest, axis=0)), axis=1, keepdims=True)
+        distances, others = ops.where(here, exact, distances), ops.where(here, math.inf, others)
+    return distances
 
 
 def check_n_clusters(n_clusters):

@@ -1,13 +1,19 @@
 """Rows of data: checked before the work starts, then handed out in batches without copying the whole."""
 
+import contextlib
+import itertools
 import math
-import zlib
+import queue
+import threading
 
 import keras
 import numpy as np
 from scipy import sparse
 
+from deckeras import sources
+
 _BATCH_VALUES = 2**22
+_ODD = np.uint64(0xBF58476D1CE4E5B9)
 
 
 def check_rows(x, row_shape=None, n_min=1):
@@ -16,16 +22,17 @@ def check_rows(x, row_shape=None, n_min=1):
     Args:
         x: array of shape (n, ...) and any real dtype, or what `numpy.asarray` makes one of (a list of lists, a
             pandas DataFrame). An array is returned as it is, not copied. A SciPy sparse matrix or array is returned as
-            a `View` of it, and a `View` as it is.
+            a `View` of it, and a `View` as it is. Rows that do not lie in memory (see `deckeras.sources`) are returned
+            as `sources.Blocks`.
         row_shape: tuple, default None (any). The shape that one row must have; None in it means any size.
         n_min: int, default 1. The least number of rows.
 
     Raises:
         TypeError: the values are not real numbers (objects, strings, complex numbers).
         ValueError: fewer than two dimensions, too few rows, rows of another shape, or NaN or infinity in a row (the
-            first such row is named).
+            first such row is named); or as `sources.of`.
     """
-    x = x if isinstance(x, View) or sparse.issparse(x) else np.asarray(x)
+    x = x if isinstance(x, View) or sparse.issparse(x) else _array(x)
     if x.dtype.kind not in "fiub":
         raise TypeError(
             f"x should hold real numbers. Received: dtype {x.dtype}. "
@@ -50,12 +57,17 @@ def check_rows(x, row_shape=None, n_min=1):
     return x
 
 
+def _array(x):
+    source = sources.of(x)
+    return np.asarray(x) if source is None else source
+
+
 def _fits(shape, expected):
     return len(shape) == len(expected) and all(want in (None, size) for size, want in zip(shape, expected, strict=True))
 
 
 def _check_finite(x):
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or getattr(x, "checked", False):
         return
     # float64 beyond the range of the computation would turn into infinity there, unseen.
     largest = np.finfo(keras.config.floatx()).max
@@ -68,11 +80,15 @@ def _check_finite(x):
                 f"x should hold finite numbers only. Received: {value} in row {start + row}. "
                 "Drop such rows or fill them in, for example with sklearn.impute.SimpleImputer."
             )
+    if isinstance(x, sources.Blocks):
+        x.checked = True  # another reading would be dear
 
 
-def is_array(x):
-    """Whether `check_rows` may take x for the rows of an array, rather than for a source that Keras reads."""
-    return isinstance(x, list | tuple) or hasattr(x, "__array__") or sparse.issparse(x)
+def reads_itself(x):
+    """Whether Keras predicts from x in batches of x's own: a PyDataset, `tf.data.Dataset` or torch DataLoader."""
+    if hasattr(x, "__array__"):
+        return False
+    return isinstance(x, keras.utils.PyDataset) or type(x).__module__.partition(".")[0] in ("tensorflow", "torch")
 
 
 def take(x, rows):
@@ -119,11 +135,19 @@ def as_batch(rows):
 
 
 def fingerprint(x):
-    """A few numbers that tell one data set from another: its shape and a checksum of its values in Keras's floats."""
+    """A few numbers that tell one data set from another: its shape and a checksum of its values in Keras's floats.
+
+    The checksum is a sum over the rows, so that it is the same in whichever order and pieces they come.
+    """
+    width = math.prod(x.shape[1:])
+    factors = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64) * 2 + 1
     checksum = 0
     for _, block in blocks(x):
-        checksum = zlib.crc32(np.ascontiguousarray(as_batch(block)), checksum)
-    return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": checksum}
+        bits = np.ascontiguousarray(as_batch(block)).reshape(len(block), width)
+        hashes = (bits.view(f"u{bits.itemsize}") * factors).sum(axis=1)
+        hashes = (hashes ^ (hashes >> 29)) * _ODD  # else values could change places between rows
+        checksum += int(hashes.sum())
+    return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": checksum % 2**64}
 
 
 def predict_batch_size(n_values):
@@ -145,15 +169,15 @@ class View:
     numbers as an index, which give a dense array.
 
     Args:
-        x: (n, ...) array or SciPy sparse matrix; neither is copied.
+        x: (n, ...) array, SciPy sparse matrix or rows that do not lie in memory; none is copied.
         change: function of a dense batch of rows that returns a batch, default None (the rows as they are). It must
             keep their shape.
     """
 
     def __init__(self, x, change=None):
-        self.x = x.tocsr() if sparse.issparse(x) else x
+        self.x = x.tocsr() if sparse.issparse(x) else _array(x)
         self.change = change
-        self.shape, self.ndim, self.dtype = x.shape, x.ndim, np.dtype(keras.config.floatx())
+        self.shape, self.ndim, self.dtype = self.x.shape, self.x.ndim, np.dtype(keras.config.floatx())
 
     def __len__(self):
         return self.shape[0]
@@ -192,14 +216,25 @@ class Rows(keras.utils.PyDataset):
         return (as_batch(self.x[start : start + self.batch_size]),)
 
 
-def shuffled_batches(n, batch_size, seed, start=0):
-    """Yield index arrays of `batch_size` rows for ever, each pass over the n rows in a new random order.
+def training_batches(x, batch_size, seed, start, steps):
+    """Yield (row numbers, rows) of the batches from number `start` to `start + steps` of `shuffled_batches`.
 
-    Batch t is a function of `n`, `batch_size`, `seed` and t alone, so a resumed run needs to remember only t. Batches
-    run on across the end of a pass: every one is full, whatever n is.
+    Rows that do not lie in memory are read in a thread of its own, ahead of the computation.
+    """
+    numbers = itertools.islice(shuffled_batches(x, batch_size, seed, start), steps)
+    batches = ((batch, as_batch(x[batch])) for batch in numbers)
+    return batches if _blocks_of(x) is None else _ahead(batches)
+
+
+def shuffled_batches(x, batch_size, seed, start=0):
+    """Yield index arrays of `batch_size` rows for ever, each pass over the rows in a new random order.
+
+    Batch t is a function of the number of rows, `batch_size`, `seed` and t alone, so a resumed run needs to remember
+    only t. Batches run on across the end of a pass: every one is full, whatever n is. Rows that are read in blocks are
+    shuffled by these, see `deckeras.sources`.
 
     Args:
-        n: int, the number of rows.
+        x: the n rows, or anything of their length.
         batch_size: int, at most n.
         seed: int, or sequence of ints.
         start: int, default 0. The first t.
@@ -207,11 +242,13 @@ def shuffled_batches(n, batch_size, seed, start=0):
     Yields:
         (batch_size,) int array of row numbers.
     """
+    source = _blocks_of(x)
 
     def order(epoch):
-        return np.random.default_rng([*np.atleast_1d(seed), epoch]).permutation(n)
+        random = np.random.default_rng([*np.atleast_1d(seed), epoch])
+        return random.permutation(len(x)) if source is None else source.order(random)
 
-    epoch, offset = divmod(start * batch_size, n)
+    epoch, offset = divmod(start * batch_size, len(x))
     rows = order(epoch)[offset:]
     while True:
         while len(rows) < batch_size:
@@ -219,3 +256,43 @@ def shuffled_batches(n, batch_size, seed, start=0):
             rows = np.concatenate([rows, order(epoch)])
         yield rows[:batch_size]
         rows = rows[batch_size:]
+
+
+def _blocks_of(x):
+    """The `sources.Blocks` that rows are read from, or None where they lie in memory."""
+    while isinstance(x, View):
+        x = x.x
+    return x if isinstance(x, sources.Blocks) else None
+
+
+def _ahead(batches, size=4):
+    """Yield what `batches` yields, which a thread computes up to `size` elements ahead."""
+    ready, ended = queue.Queue(size), threading.Event()
+
+    def put(*item):
+        while not ended.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                break
+
+    def read():
+        try:
+            for batch in itertools.takewhile(lambda _: not ended.is_set(), batches):
+                put(batch, None)
+            put(None, None)
+        except BaseException as error:  # to be raised where the batch is asked for
+            put(None, error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        ended.set()
+        thread.join()

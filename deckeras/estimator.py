@@ -8,10 +8,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import recipes, scaling
+from deckeras import data, recipes, scaling, sources
 from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
-from deckeras.data import fixed_seed
 from deckeras.idec import IDEC
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, refit_decoder
@@ -103,12 +102,15 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         Args:
             X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; or (n, height, width[, channels])
-                images.
+                images. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
+                read as it is needed.
             y: ignored, as scikit-learn's clusterers do.
 
         Returns:
             The estimator itself.
         """
+        source = sources.of(X)
+        X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
         model = self._train(x, _seed(self.random_state))
         self.model_ = scaling.into_model(model, self.scaling_)
@@ -182,15 +184,22 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _rows(self, X, *, reset=False):
         """(flat rows of X, shape of the image in one or None): validated as scikit-learn does."""
         image_shape = self.image_shape
-        if getattr(X, "ndim", 2) in (3, 4):
-            X = np.asarray(X)
-            X, image_shape = X.reshape(len(X), -1), X.shape[1:]
+        least = 2 if reset else 1
+        source = sources.of(X)
+        if getattr(X if source is None else source, "ndim", 2) in (3, 4):
+            X = np.asarray(X) if source is None else source
+            image_shape = X.shape[1:]
+            X = X.reshape(len(X), -1) if source is None else source.flat()
             if not reset and image_shape != self.recipe_.image_shape:
                 raise ValueError(
                     f"X should hold images of shape {self.recipe_.image_shape}, as those fitted to. Received: "
                     f"{image_shape}"
                 )
-        X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=2 if reset else 1)
+        if source is None:
+            X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
+        else:
+            X = data.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
+            self.n_features_in_ = X.shape[1]
         return X, image_shape
 
     def _recipe(self, image_shape):
@@ -235,5 +244,5 @@ def _seed(random_state):
     if random_state is None:
         return None  # and not one that is drawn here, with which a checkpoint could not be gone on from
     if isinstance(random_state, numbers.Integral):
-        return fixed_seed(random_state)
+        return data.fixed_seed(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

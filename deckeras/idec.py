@@ -5,6 +5,7 @@ import numbers
 
 import keras
 
+from deckeras import distribution
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import architecture
 from deckeras.model import DEC
@@ -77,6 +78,8 @@ class IDEC(DEC):
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Soft assignments q alone, as `DEC.predict`; call the model itself for the reconstruction, too."""
+        if distribution.active():
+            return self._local_outputs(self.assignment, x, batch_size)
         return self.assignment.predict(self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks)
 
     def get_config(self):

@@ -9,12 +9,17 @@ import math
 
 import numpy as np
 
+from deckeras import data
+
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a share of the embedding's: no cluster of one row
 _JOLT = 0.1  # the standard deviation of the noise that clusters are to stand, as a share of the embedding's
 _VIEWS = 4  # jolted copies, of which each pair is compared
 _VIEW_ROWS = 10_000
 _SHARE, _WARD_SHARE = 0.8, 0.5  # of few rows, so that each mixture is fitted to and starts from other ones
 _WARD_ROWS = 3000
+_START_ROWS, _ROWS_A_CLUSTER = 100_000, 50  # the means of so many rows hardly gain from others
+_MOST_DISTANCES = 2e7
+_MINI_BATCH = 4096
 
 
 def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
@@ -25,6 +30,9 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
         n_clusters: int, at most n.
         n_init: int, default 20 as in the paper. Restarts, of which the one with the least inertia is kept.
         seed: int, default 0; None draws a fresh start each time.
+
+    Past 20 million distances an iteration (100,000 rows to 200 clusters) this is `sklearn.cluster.MiniBatchKMeans`,
+    where `n_init` counts the starts that it chooses from.
 
     Returns:
         (n_clusters, n_features) array of z's dtype.
@@ -41,10 +49,15 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
 
     Source: Xie, Girshick and Farhadi, ICML 2016, section 3.1.3.
     """
-    from sklearn.cluster import KMeans  # slow to import, and needed only where training starts
+    from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import, and needed only where training starts
 
     _check_finite(z)
-    return KMeans(n_clusters, n_init=n_init, random_state=seed).fit(z).cluster_centers_
+    if len(z) * n_clusters <= _MOST_DISTANCES:
+        kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
+    else:
+        batch_size = max(_MINI_BATCH, 4 * n_clusters)
+        kmeans = MiniBatchKMeans(n_clusters, n_init=n_init, batch_size=batch_size, random_state=seed)
+    return kmeans.fit(z).cluster_centers_
 
 
 def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
@@ -108,9 +121,18 @@ def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0)
     Source: Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", 1977, by
     `sklearn.mixture.GaussianMixture`.
     """
-    found = mixtures(z, n_clusters, n_init=n_init, sample_size=sample_size, seed=seed)
-    mixture, _ = max(found, key=lambda pair: pair[1])
-    return mixture.predict_proba(np.asarray(z, np.float64)).astype("float32")
+    return responsibilities(steadiest_mixture(z, n_clusters, n_init=n_init, sample_size=sample_size, seed=seed), z)
+
+
+def steadiest_mixture(z, n_clusters, **kwargs):
+    """The `sklearn.mixture.GaussianMixture` of `mixtures`, whose arguments it takes, with the highest consistency."""
+    return max(mixtures(z, n_clusters, **kwargs), key=lambda pair: pair[1])[0]
+
+
+def responsibilities(mixture, z):
+    """The shares of a mixture's Gaussians in embedded rows: (n, n_clusters) float32 array, each row sums to 1."""
+    blocks = (mixture.predict_proba(np.asarray(block, np.float64)) for _, block in data.blocks(z))
+    return np.concatenate([block.astype("float32") for block in blocks])
 
 
 def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
@@ -127,15 +149,15 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     from threadpoolctl import threadpool_limits
 
     _check_finite(z)
-    z = np.asarray(z, np.float64)
     random = np.random.default_rng(seed)
-    rows = _sample(z, _VIEW_ROWS, random)
-    views = [rows + random.normal(scale=_JOLT * z.std(axis=0), size=rows.shape) for _ in range(_VIEWS)]
+    rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
+    deviation, variance = z.std(axis=0, dtype=np.float64), float(z.var(dtype=np.float64))
+    views = [rows + random.normal(scale=_JOLT * deviation, size=rows.shape) for _ in range(_VIEWS)]
     sample_size = min(sample_size, math.ceil(_SHARE * len(z)))
     ward_size = min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size)))
-    least_variance = max(_LEAST_VARIANCE * float(z.var()), np.finfo(np.float32).tiny)
+    least_variance = max(_LEAST_VARIANCE * variance, np.finfo(np.float32).tiny)
     for _ in range(n_init):
-        sample = _sample(z, sample_size, random)
+        sample = np.asarray(_sample(z, sample_size, random), np.float64)
         with threadpool_limits(1):  # on products this small, threads spend their time waiting for each other
             start = _gaussians(sample[:ward_size], n_clusters, least_variance)
             mixture = GaussianMixture(n_clusters, reg_covar=least_variance, random_state=0, **start).fit(sample)
@@ -162,40 +184,62 @@ def _ward(z, n_clusters):
     return AgglomerativeClustering(n_clusters).fit_predict(z)
 
 
-def first_clusters(z, n_clusters, init="kmeans", *, n_init=20, seed=0):
+def start_rows(z, n_clusters, n=None, seed=0):
+    """The embedded rows that a first clusterer sees: all, or so many of them at random as suffice.
+
+    Args:
+        z: (n_own, n_features) array.
+        n_clusters: int.
+        n: int, default n_own. The number of all rows, of which z may be a part.
+        seed: int, default 0.
+
+    Returns:
+        (n_rows, n_features) array: z itself up to 100,000 rows or 50 a cluster, if that is more, else a share of z that
+        makes so many of all n.
+    """
+    n = len(z) if n is None else n
+    most = max(_START_ROWS, _ROWS_A_CLUSTER * n_clusters)
+    return z if n <= most else _sample(z, math.ceil(most * len(z) / n), np.random.default_rng(seed))
+
+
+def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None):
     """Centroids and, where the clusterer gives more than these say, the assignments of the rows.
 
     Args:
-        z, n_clusters: as for `kmeans_centroids`.
+        rows: (n_rows, n_features) array of embedded rows, which the clusterer sees.
+        n_clusters: int.
         init: "kmeans" (default, as in the paper), "ward", "mixture", or a function of (z, n_clusters) that returns an
             (n_clusters, n_features) array of centroids or an (n, n_clusters) one of assignments.
         n_init: int, restarts of k-means or of the mixture.
         seed: int, default 0.
+        z: (n, n_features) array of the embedded rows to assign, default None: `rows`.
 
     Returns:
-        (centroids, assignments): (n_clusters, n_features), and (n, n_clusters) or None.
+        (centroids, assignments): (n_clusters, n_features), and (n, n_clusters) or None: of z.
 
     Raises:
         ValueError: no such clusterer, or a function that returns neither.
         TypeError: `init` is neither a name nor a function.
     """
+    z = rows if z is None else z
     if callable(init):
-        found = np.asarray(init(z, n_clusters))
+        found = np.asarray(init(rows, n_clusters))
     elif init == "kmeans":
-        found = kmeans_centroids(z, n_clusters, n_init=n_init, seed=seed)
+        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed)
     elif init == "ward":
-        found = ward_centroids(z, n_clusters, seed=seed)
+        found = ward_centroids(rows, n_clusters, seed=seed)
     elif init == "mixture":
-        found = mixture_assignments(z, n_clusters, n_init=n_init, seed=seed)
+        mixture = steadiest_mixture(rows, n_clusters, n_init=n_init, seed=seed)
+        return cluster_means(rows, responsibilities(mixture, rows)), responsibilities(mixture, z)
     else:
         raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={init!r}')
-    if found.shape == (n_clusters, z.shape[1]):
+    if found.shape == (n_clusters, rows.shape[1]):
         return found, None
-    if found.shape == (len(z), n_clusters):
-        return cluster_means(z, found), found
+    if found.shape == (len(rows), n_clusters):
+        return cluster_means(rows, found), found if len(rows) == len(z) else None
     raise ValueError(
-        f"init should return centroids of shape {(n_clusters, z.shape[1])} or assignments of shape "
-        f"{(len(z), n_clusters)}. Received: shape {found.shape}"
+        f"init should return centroids of shape {(n_clusters, rows.shape[1])} or assignments of shape "
+        f"{(len(rows), n_clusters)}. Received: shape {found.shape}"
     )
 
 

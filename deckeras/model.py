@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from deckeras import data, recipes
+from deckeras import data, distribution, recipes
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters
-from deckeras.initialization import first_clusters
+from deckeras.initialization import first_clusters, start_rows
 from deckeras.training import train
 
 
@@ -150,8 +150,9 @@ class DEC(keras.Model):
         model's. It may go on with another batch size, interval, `tol` or optimizer.
 
         Args:
-            x: (n, ...) array of any real dtype or SciPy sparse matrix, with rows that fit the encoder and at least
-                `n_clusters` of them.
+            x: at least `n_clusters` rows that fit the encoder: an array of any real dtype, a SciPy sparse matrix, an
+                `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset`. The last four are read as
+                they are needed; see `deckeras.sources`.
             y: (n,) labels, default None. For reporting only: they never change the training.
             batch_size: int. At most n rows are taken. This and each further argument whose default is None is by
                 default what the recipe says.
@@ -190,8 +191,11 @@ class DEC(keras.Model):
             UserWarning: a cluster ended empty, or two centroids coincide.
         """
         started = time.perf_counter()
-        x = data.check_rows(x, self.encoder.input_shape[1:], n_min=self.n_clusters)
+        x = data.check_rows(x, self.encoder.input_shape[1:])
         y = data.check_labels(y, len(x))
+        n = distribution.total(len(x))
+        if n < self.n_clusters:
+            raise ValueError(f"x should have at least {self.n_clusters} rows, one a cluster. Received: {n}")
         checkpoint_every = data.check_count("checkpoint_every", checkpoint_every)
         seed = None if seed is None else data.fixed_seed(seed)
         recipe = recipes.get(
@@ -205,7 +209,7 @@ class DEC(keras.Model):
         )
         if max_iterations is not None:
             recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
-        batch_size, update_interval, iterations = recipe.intervals(len(x))
+        batch_size, update_interval, iterations = recipe.intervals(n)
         if not self.compiled:
             self.compile(self._optimizer_of(recipe, iterations))
         if augment is None:
@@ -218,13 +222,13 @@ class DEC(keras.Model):
         def begin(seed):
             return self.initialize_centroids(x, recipe=recipe, seed=seed)
 
-        alternation = Alternation(self, x, y, batch_size, augmenter, begin)
+        alternation = Alternation(self, x, y, distribution.local_batch_size(batch_size), augmenter, begin)
         history = train(
             self,
             alternation.epoch,
             iterations=iterations,
             steps_per_epoch=update_interval,
-            seed=data.fixed_seed(seed),
+            seed=distribution.agreed(data.fixed_seed(seed)),
             converged=lambda logs: logs["changed"] < recipe.tol,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
@@ -233,7 +237,8 @@ class DEC(keras.Model):
             started=started,
         )
         scale = self.embed(x[:: math.ceil(len(x) / 1000)], verbose=0).std(axis=0).max()
-        warn_of_lost_clusters(alternation.assign().argmax(axis=1), self.centroids, scale)
+        sizes = np.bincount(alternation.assign().argmax(axis=1), minlength=self.n_clusters)
+        warn_of_lost_clusters(distribution.total(sizes), self.centroids, scale)
         return history
 
     def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0):
@@ -248,11 +253,16 @@ class DEC(keras.Model):
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
+        rows = np.concatenate(distribution.gather(start_rows(z, self.n_clusters, distribution.total(len(z)), seed)))
         if recipe.embedding_scale is not None:
-            factor = recipe.embedding_scale / embedding_spread(z)
+            factor = recipe.embedding_scale / embedding_spread(rows)
             if scale_embedding(factor, self.encoder, self.decoder):
                 z *= factor
-        self.centroids, assignments = first_clusters(z, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed)
+                rows *= factor
+        centroids, assignments = first_clusters(
+            rows, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed, z=z
+        )
+        self.centroids = distribution.agreed(centroids)
         return assignments
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
@@ -260,13 +270,15 @@ class DEC(keras.Model):
 
         Args:
             x: (n, ...) array, or any other source that Keras takes.
-            batch_size: int, default None: as many rows as fill 16 MiB with their values or with their differences to
-                the centroids, from 32 to 4,096.
+            batch_size: int, default None: as many rows as fill 16 MiB with their values or their assignments, from 32
+                to 4,096.
             verbose, steps, callbacks: as in Keras.
 
         Returns:
             (n, n_clusters) float array; each row sums to 1.
         """
+        if distribution.active():
+            return self._local_outputs(self, x, batch_size)
         return super().predict(self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks)
 
     def predict_clusters(self, x, batch_size=None, verbose="auto"):
@@ -294,6 +306,8 @@ class DEC(keras.Model):
         Returns:
             (n, n_embedding) float array.
         """
+        if distribution.active():
+            return self._local_outputs(self.encoder, x, batch_size)
         return self.encoder.predict(self._rows(x, batch_size), verbose=verbose)
 
     def get_config(self):
@@ -318,12 +332,16 @@ class DEC(keras.Model):
         return model
 
     def _rows(self, x, batch_size=None):
-        """x in large batches if it is an array; other sources as they are."""
-        if data.is_array(x):
-            x = data.check_rows(x, self.encoder.input_shape[1:])
-            largest = max(math.prod(x.shape[1:]), self.centroids.size)
-            return data.Rows(x, batch_size or data.predict_batch_size(largest))
-        return x
+        """x in large batches, unless Keras reads it in batches of its own."""
+        if data.reads_itself(x):
+            return x
+        x = data.check_rows(x, self.encoder.input_shape[1:])
+        largest = max(math.prod(x.shape[1:]), self.n_clusters)
+        return data.Rows(x, batch_size or data.predict_batch_size(largest))
+
+    def _local_outputs(self, model, x, batch_size):
+        rows = self._rows(data.check_rows(x), batch_size)
+        return distribution.outputs(model, (rows[number][0] for number in range(len(rows))))
 
     def _optimizer_of(self, recipe, iterations):
         return recipe.optimizer(iterations)
@@ -347,7 +365,7 @@ class DEC(keras.Model):
         prepare_directory(directory)
         identity = {
             **self._identity(),
-            "data": data.fingerprint(x),
+            "data": distribution.fingerprint(x),
             "augment": augmenter.settings,
             "seed": seed,
         }

@@ -1,14 +1,13 @@
 """Pretraining of an autoencoder: end to end, or greedily layer by layer as in the paper."""
 
 import contextlib
-import itertools
 import math
 import os
 
 import keras
 import numpy as np
 
-from deckeras import data, recipes
+from deckeras import data, distribution, recipes
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
@@ -20,7 +19,7 @@ def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None
 
     Args:
         encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
-        x: (n, ...) array of any real dtype or SciPy sparse matrix; scaled so that its values are about 1 (see
+        x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
@@ -71,7 +70,7 @@ def pretrain_autoencoder(
     Args:
         encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
         decoder: model that maps the embedding back to the shape of x. Trained in place.
-        x: (n, ...) array of any real dtype or SciPy sparse matrix; scaled so that its values are about 1 (see
+        x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It says what the arguments do not whose default is
             None.
@@ -110,7 +109,7 @@ def pretrain_autoencoder(
     check_decoder(encoder, decoder)
     x = data.check_rows(x, encoder.input_shape[1:])
     recipe = recipes.get(recipe, dropout=dropout, pretraining_loss=loss)
-    batch_size, iterations = _batches(recipe, len(x), batch_size, epochs, iterations)
+    batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
     dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
     noisy = keras.layers.Dropout(dropout, seed=data.fixed_seed(seed))(inputs) if dropout else inputs
@@ -196,7 +195,9 @@ def pretrain_layerwise(
     if iterations is not None:
         iterations = data.check_count("iterations", iterations)
     recipe = recipes.get(recipe, layer_iterations=iterations, dropout=dropout, layerwise=True)
-    batch_size, finetune_iterations = _batches(recipe, len(x), batch_size, None, finetune_iterations)
+    batch_size, finetune_iterations = _batches(
+        recipe, distribution.total(len(x)), batch_size, None, finetune_iterations
+    )
     augment = recipe.augmentation(x.shape[1:], seed) if augment is None else augment
     pairs = _mirrored_layers(encoder, decoder)
     pattern = None if optimizer is None else keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
@@ -274,7 +275,7 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
     """
     recipe = recipes.get(recipe)
     if iterations is None:
-        iterations = max(1, recipe.batches(len(x))[1] // 10)
+        iterations = max(1, recipe.batches(distribution.total(len(x)))[1] // 10)
     with _frozen(encoder.layers):
         return pretrain_autoencoder(
             encoder, decoder, x, recipe=recipe, iterations=iterations, dropout=0.0, seed=seed, verbose=verbose
@@ -284,12 +285,13 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
 def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
     """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
     augmenter = Augmenter(augment, x.shape[1:])
+    own_batch_size = distribution.local_batch_size(batch_size)
     checkpoint = path and Checkpoint(
         path,
         model,
         {
             "kind": "pretraining",
-            "data": data.fingerprint(x),
+            "data": distribution.fingerprint(x),
             "layers": architecture(model),
             "iterations": iterations,
             "batch_size": batch_size,
@@ -303,16 +305,16 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
     )
 
     def epoch(start, steps, seed, callbacks):
-        batches = data.shuffled_batches(len(x), batch_size, seed, start)
-        rows = (augmenter(data.as_batch(x[batch])) for batch in batches)
-        return train_batches(model, ((row, target(row)) for row in itertools.islice(rows, steps)), callbacks)
+        batches = data.training_batches(x, own_batch_size, distribution.own_seed(seed), start, steps)
+        rows = (augmenter(batch) for _, batch in batches)
+        return train_batches(model, ((row, target(row)) for row in rows), callbacks)
 
     return train(
         model,
         epoch,
         iterations=iterations,
-        steps_per_epoch=math.ceil(len(x) / batch_size),
-        seed=data.fixed_seed(seed),
+        steps_per_epoch=math.ceil(distribution.total(len(x)) / batch_size),
+        seed=distribution.agreed(data.fixed_seed(seed)),
         checkpoint=checkpoint,
         callbacks=callbacks,
         verbose=verbose,

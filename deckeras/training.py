@@ -6,6 +6,8 @@ import time
 import keras
 import numpy as np
 
+from deckeras import distribution
+
 
 def train(
     model,
@@ -47,6 +49,7 @@ def train(
     Raises:
         FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is kept and restored.
     """
+    distribution.check(model)
     started = time.perf_counter() if started is None else started
     history = keras.callbacks.History()
     verbose = 1 if verbose == "auto" else verbose
@@ -78,7 +81,8 @@ def train(
     while not ended():
         start, steps = state["iteration"], min(steps_per_epoch, iterations - state["iteration"])
         callbacks.on_epoch_begin(count)
-        logs = epoch(start, steps, state["seed"], callbacks)
+        with distribution.failing_together():
+            logs = epoch(start, steps, state["seed"], callbacks)
         if _diverged(model, logs):
             raise FloatingPointError(_divergence_message(model, start, steps, checkpoint))
         known = set(history.history)

@@ -1,5 +1,8 @@
 """ClusteringLayer against a float64 NumPy version of the paper's equations."""
 
+import sys
+import textwrap
+
 import keras
 import numpy as np
 import pytest
@@ -33,6 +36,16 @@ def points():
     return random.normal(size=(20, 5)).astype("float32"), random.normal(size=(4, 5)).astype("float32")
 
 
+@pytest.fixture
+def crowd():
+    """(z, mu): 40 points and 2,000 centroids, of which some are pairs, with a point next to each."""
+    random = np.random.default_rng(2)
+    mu = random.normal(scale=3, size=(2000, 64))
+    mu[:20] = mu[20:40] + random.normal(scale=0.05, size=(20, 64))
+    z = mu[:40] + random.normal(scale=0.1, size=(40, 64))
+    return z.astype("float32"), mu.astype("float32")
+
+
 def test_one_point_between_two_centroids_by_hand():
     # Distances 1 and 2, so kernels 1/2 and 1/5: q = (5/7, 2/7).
     q = layer_at(np.array([[0.0], [3.0]]))(np.array([[1.0]]))
@@ -45,6 +58,38 @@ def test_is_equation_1(points, alpha):
     q = ops.convert_to_numpy(layer_at(mu, alpha)(z))
     np.testing.assert_allclose(q, soft_assignment(z, mu, alpha), rtol=2e-5)
     np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0, 100])
+@pytest.mark.parametrize("alpha", [1.0, 20.0])
+def test_is_equation_1_for_many_clusters(crowd, alpha, shift):
+    z, mu = (points + np.float32(shift) for points in crowd)
+    q = ops.convert_to_numpy(layer_at(mu, alpha)(z))
+    np.testing.assert_allclose(q, soft_assignment(z, mu, alpha), atol=1e-5)
+    np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_many_clusters_take_little_memory(run_python):
+    if sys.platform == "win32":
+        pytest.skip("there is no resource module")
+    grown = run_python(
+        textwrap.dedent("""
+        import resource
+
+        import keras
+        import numpy as np
+        from deckeras import ClusteringLayer
+
+        model = keras.Sequential([keras.Input((64,)), ClusteringLayer(2000)])
+        model.compile("sgd", "kl_divergence")
+        z, p = np.zeros((1024, 64)), np.full((1024, 2000), 1 / 2000)
+        model.train_on_batch(z[:16], p[:16])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        model.train_on_batch(z, p)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """)
+    )
+    assert int(grown) / 1024 < 256  # MiB; the differences would be 500, their gradients as much again
 
 
 def test_permuting_the_centroids_permutes_q(points):
@@ -98,13 +143,18 @@ def test_gradients_are_equations_4_and_5(points, alpha):
     np.testing.assert_allclose(by_mu, -np.einsum("ij,ijd->jd", weights, differences), rtol=1e-3, atol=1e-5)
 
 
+def test_gradients_for_many_clusters(crowd):
+    test_gradients_are_equations_4_and_5(crowd, 1.0)
+
+
 @pytest.mark.parametrize("distance", [1e4, 1e15, 1e25])
-def test_far_points_stay_finite(points, distance):
-    z, mu = points
+@pytest.mark.parametrize("shape", ["points", "crowd"])
+def test_far_points_stay_finite(shape, distance, request):
+    z, mu = request.getfixturevalue(shape)
     q = ops.convert_to_numpy(layer_at(mu)(z + np.float32(distance)))
     assert np.isfinite(q).all()
     np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-5)
-    p = np.full(q.shape, 0.25, "float32")
+    p = np.full(q.shape, 1 / len(mu), "float32")
     assert all(np.isfinite(g).all() for g in loss_gradients(z + np.float32(distance), mu, p, 1.0))
 
 

@@ -11,9 +11,9 @@ import deckeras
 from deckeras import data
 
 
-def take(n, *args, **kwargs):
-    batches = data.shuffled_batches(*args, **kwargs)
-    return [next(batches) for _ in range(n)]
+def take(count, n, *args, **kwargs):
+    batches = data.shuffled_batches(range(n), *args, **kwargs)
+    return [next(batches) for _ in range(count)]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "uint8", "int64", "bool"])

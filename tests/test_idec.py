@@ -45,7 +45,7 @@ def test_one_interval_by_hand(make, blobs):
     fit(model, x, batch_size=64, centroids=CENTROIDS, seed=3)
     hand.centroids = CENTROIDS
     hand.compile()
-    batches = data.shuffled_batches(300, 64, 3)
+    batches = data.shuffled_batches(range(300), 64, 3)
     for _ in range(2):
         p = target_distribution(hand.predict(x, verbose=0))
         for batch in (next(batches) for _ in range(4)):

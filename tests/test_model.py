@@ -156,7 +156,7 @@ def test_one_interval_by_hand(make, blobs):
     fit(model, x, batch_size=64, update_interval=4, max_iterations=8, centroids=CENTROIDS, seed=3)
     hand.centroids = CENTROIDS
     hand.compile()
-    batches = data.shuffled_batches(len(x), 64, 3)
+    batches = data.shuffled_batches(x, 64, 3)
     for interval in range(2):
         p = target_distribution(hand.predict(x, verbose=0))
         losses = []
@@ -181,7 +181,7 @@ def test_one_step_of_the_centroids_is_equation_5(make, blobs):
     q = kernel / kernel.sum(axis=1, keepdims=True)
     weights = q**2 / q.sum(axis=0)
     p = weights / weights.sum(axis=1, keepdims=True)
-    batch = next(data.shuffled_batches(300, 32, 5))
+    batch = next(data.shuffled_batches(range(300), 32, 5))
     by_mu = -2 * np.einsum("ij,ijd->jd", (kernel * (p - q))[batch], z[batch][:, None] - CENTROIDS)
     np.testing.assert_allclose(model.centroids, CENTROIDS - 0.5 * by_mu / 32, atol=1e-5)
 
@@ -359,7 +359,7 @@ def test_assignments_of_the_first_clusterer_are_the_first_target(make, blobs):
     z = hand.embed(x, verbose=0)
     hand.centroids = assigned.T @ z / assigned.sum(axis=0)[:, None]
     hand.compile()
-    batches = data.shuffled_batches(300, 64, 3)
+    batches = data.shuffled_batches(range(300), 64, 3)
     for q in assigned, None:
         p = target_distribution(hand.predict(x, verbose=0) if q is None else q)
         for batch in (next(batches) for _ in range(4)):

@@ -1,0 +1,259 @@
+"""Training over several processes, each with rows of its own, by `keras.distribution` on the JAX backend.
+
+JAX adds up the gradients. What else the processes must share goes through `gather`: the cluster frequencies, the number
+of rows that changed cluster, and the rows that the first clusterer sees. All else, above all assigning and embedding
+rows, is done by each process for its own rows, without waiting for the others.
+
+With one process all functions here do what their names say for that one alone, on any backend.
+"""
+
+import contextlib
+import io
+import math
+import os
+import sys
+import traceback
+import weakref
+
+import keras
+import numpy as np
+
+from deckeras import data
+
+_HEARTBEAT = 20  # seconds; JAX's 100 leave the others waiting that long for one that is gone
+_SHUTDOWN = 10
+_CHUNK = 2**20  # bytes a collective: one compiled program serves all that is longer
+_compiled = weakref.WeakKeyDictionary()
+
+
+def start(address=None, n_processes=None, process=None):
+    """Join the processes of a distributed training. To be called first of all, in each of them.
+
+    Sets Keras's distribution to `DataParallel` over all devices of all processes, and all random seeds to one number,
+    drawn afresh. An exception that nobody catches then ends the process at once, so that the others end too instead of
+    waiting for it.
+
+    Args:
+        address: str, "host:port" of the first process, default None: the environment variable
+            `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
+        n_processes: int, default None: `KERAS_DISTRIBUTION_NUM_PROCESSES`.
+        process: int, the number of this one from 0, default None: `KERAS_DISTRIBUTION_PROCESS_ID`. Where neither
+            arguments nor variables say anything, JAX finds out by itself under SLURM, Open MPI and Kubernetes, and one
+            process that is alone shares its work among its own devices.
+
+    Raises:
+        RuntimeError: the backend is not JAX, or it has begun to compute before.
+        ValueError: only some of the three are given.
+
+    Example:
+        >>> from deckeras import distribution
+        >>> distribution.start()                        # doctest: +SKIP
+        >>> model.fit(my_rows)                          # doctest: +SKIP
+    """
+    if keras.config.backend() != "jax":
+        raise RuntimeError(
+            "Distributed training needs the JAX backend. "
+            f"Received: {keras.config.backend()!r}. Set the environment variable KERAS_BACKEND=jax."
+        )
+    import jax
+
+    variables = ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
+    known = [os.environ.get(f"KERAS_DISTRIBUTION_{name}") for name in variables]
+    address, n_processes, process = (
+        found if given is None else given for given, found in zip((address, n_processes, process), known, strict=True)
+    )
+    given = [value is not None for value in (address, n_processes, process)]
+    if any(given) and not all(given):
+        raise ValueError(
+            "address, n_processes and process should be given together, or the environment variables "
+            f"{', '.join(f'KERAS_DISTRIBUTION_{name}' for name in variables)}. Received: address={address!r}, "
+            f"n_processes={n_processes!r}, process={process!r}"
+        )
+    if all(given):
+        jax.distributed.initialize(
+            address.partition(",")[0],
+            int(n_processes),
+            int(process),
+            heartbeat_timeout_seconds=_HEARTBEAT,
+            shutdown_timeout_seconds=_SHUTDOWN,
+        )
+    elif _in_a_cluster():
+        jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_SHUTDOWN)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    if process_count() > 1:
+        # Layers draw the seeds that they are not given, and those must agree.
+        keras.utils.set_random_seed(agreed(data.fixed_seed(None)))
+        sys.excepthook = _end_at_once
+
+
+def process_count():
+    """int, the number of processes that train together."""
+    return _jax().process_count() if active() else 1
+
+
+def process_index():
+    """int, the number of this process, from 0."""
+    return _jax().process_index() if active() else 0
+
+
+def active():
+    """Whether a distribution is set: over processes, or over the devices of this one."""
+    return keras.config.backend() == "jax" and keras.distribution.distribution() is not None
+
+
+def check(model):
+    """Raise ValueError where a model was made for a kind of distribution in which it would be trained wrongly."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if getattr(strategy, "num_replicas_in_sync", 1) > 1:
+        raise ValueError(
+            f"deckeras does not train under tf.distribute. Received: a model made under a {type(strategy).__name__}. "
+            "Keras would give the whole of each batch to each replica. Use KERAS_BACKEND=jax and "
+            "deckeras.distribution.start()."
+        )
+
+
+def gather(array):
+    """The arrays of all processes, in their order. They may differ in shape and type, and hold no objects."""
+    array = np.asarray(array)
+    if process_count() == 1:
+        return [array]
+    from jax.experimental.multihost_utils import process_allgather
+
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    own = np.frombuffer(buffer.getvalue(), np.uint8)
+    lengths = process_allgather(np.array(divmod(len(own), _CHUNK), np.int32)) @ [_CHUNK, 1]
+    parts = [bytearray() for _ in lengths]
+    for begin in range(0, max(lengths), _CHUNK):
+        # Padded to a power of two where it is short, so that few programs are compiled.
+        size = min(_CHUNK, 2 ** math.ceil(math.log2(max(lengths) - begin)))
+        piece = own[begin : begin + size]
+        padded = np.zeros(size, np.uint8)
+        padded[: len(piece)] = piece
+        for part, row in zip(parts, process_allgather(padded), strict=True):
+            part += row.tobytes()
+    files = (io.BytesIO(part[:length]) for part, length in zip(parts, lengths, strict=True))
+    return [np.lib.format.read_array(file, allow_pickle=False) for file in files]
+
+
+def total(value):
+    """The sum over the processes of a number or an array."""
+    return _plain(sum(gather(value)))
+
+
+def agreed(value):
+    """The number or the array that the first process has, in all of them."""
+    return _plain(gather(value)[0])
+
+
+def local_batch_size(batch_size):
+    """This process's share of a batch, which is made as much smaller as the number of devices asks for.
+
+    Args:
+        batch_size: int, of all processes together.
+
+    Returns:
+        int, at least one row for each device.
+    """
+    if not active():
+        return batch_size
+    devices = keras.distribution.distribution().device_mesh.devices.size
+    return max(1, batch_size // devices) * devices // process_count()
+
+
+def own_seed(seed):
+    """The seed of the order of this process's rows."""
+    return seed if process_count() == 1 else [seed, process_index()]
+
+
+def fingerprint(x):
+    """`deckeras.data.fingerprint` of the rows of all processes."""
+    own = data.fingerprint(x)
+    parts = gather(np.array([own["n_samples"], own["checksum"]], np.uint64))
+    n_samples, checksum = (sum(int(part[place]) for part in parts) for place in range(2))
+    return {**own, "n_samples": n_samples, "checksum": checksum % 2**64}
+
+
+def outputs(model, batches):
+    """What a model gives for this process's batches, computed from its own copy of the weights.
+
+    Under a distribution `Model.predict` would compute the batches of all processes together, of which there may be more
+    in one than in another.
+
+    Args:
+        model: `keras.Model`.
+        batches: iterable of arrays.
+
+    Returns:
+        array of all batches.
+    """
+    return np.concatenate([np.asarray(_call(model, batch)[0]) for batch in batches])
+
+
+def augmented(model, rows):
+    """What a model gives in training for this process's batch; the state of its randomness moves on."""
+    found, state = _call(model, rows, training=True)
+    for variable, value in zip(model.non_trainable_variables, state, strict=True):
+        value = np.asarray(value)
+        # `assign` would compare the values of all processes, each time.
+        everywhere = _jax().make_array_from_callback(value.shape, variable.value.sharding, value.__getitem__)
+        variable.assign(everywhere)
+    return np.asarray(found)
+
+
+def _call(model, rows, training=False):
+    """(outputs, non-trainable variables) of a model in this process alone."""
+    if model not in _compiled:
+        reference = weakref.ref(model)  # else the value would keep its key alive
+        _compiled[model] = _jax().jit(
+            lambda *arguments, training: reference().stateless_call(*arguments, training=training),
+            static_argnames="training",
+        )
+    weights = [
+        [variable.value.addressable_data(0) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    return _compiled[model](*weights, rows, training=training)
+
+
+@contextlib.contextmanager
+def failing_together():
+    """Say so where a computation failed since another process is gone.
+
+    Raises:
+        RuntimeError: that, with the way out.
+    """
+    try:
+        yield
+    except Exception as error:
+        lost = any(word in str(error) for word in ("Gloo", "NCCL", "oordination service"))
+        if process_count() == 1 or not lost:
+            raise
+        raise RuntimeError(
+            "Another process of this training has ended or cannot be reached; its own output says why. Start them all "
+            "again, or fewer of them: with checkpoint_dir, the training goes on from its last checkpoint."
+        ) from error
+
+
+def _plain(value):
+    """An array of no dimension as a Python number."""
+    return value if np.ndim(value) else value.item()
+
+
+def _jax():
+    import jax
+
+    return jax
+
+
+def _in_a_cluster():
+    """Whether JAX can find out about the other processes by itself."""
+    return any(name in os.environ for name in ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri", "JOB_COMPLETION_INDEX"))
+
+
+def _end_at_once(kind, error, trace):
+    """Print the exception and end without waiting for the other processes, which may be waiting for this one."""
+    traceback.print_exception(kind, error, trace)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

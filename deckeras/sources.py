@@ -1,0 +1,285 @@
+"""Rows that do not lie in memory: mapped files, HDF5 data sets, and batches of a PyDataset, a tf.data.Dataset or alike.
+
+Single rows in random order would be dear to read, so these are read in blocks of neighbours, each once a pass: a pass
+in random order takes the blocks in random order, a window of some 64 MiB at a time, and mixes the rows of a window.
+What was read last is kept, up to two windows of it, since a batch can reach over the edge between two.
+"""
+
+import collections
+import itertools
+import math
+import mmap
+import threading
+import zlib
+
+import h5py
+import keras
+import numpy as np
+from scipy import sparse
+
+_BLOCK_BYTES = 2**22
+_WINDOW_BYTES = 2**26
+
+
+def of(x):
+    """Rows that are read in blocks, for what does not lie in memory; None for all else.
+
+    Args:
+        x: anything.
+
+    Returns:
+        `Blocks`, if x is one, an `np.memmap` of a file, an `h5py.Dataset`, a `keras.utils.PyDataset`, or anything that
+        gives batches of rows each time it is iterated over: a `tf.data.Dataset`, a `torch.utils.data.DataLoader`. Of
+        the last two kinds' batches that are tuples, such as (x, y), the first element is taken.
+
+    Raises:
+        ValueError: batches without an end, of different row shapes, or with other rows each time they are read.
+        TypeError: batches that are no arrays of rows.
+    """
+    if isinstance(x, Blocks):
+        return x
+    if isinstance(x, np.memmap):
+        position = _position(x)
+        return None if position is None else _File(x, position)
+    if isinstance(x, h5py.Dataset):
+        return _Dataset(x) if x.ndim > 1 and x.size else None
+    if isinstance(x, keras.utils.PyDataset):
+        return _PyDataset(x)
+    if hasattr(x, "__iter__") and not hasattr(x, "__array__") and not isinstance(x, list | tuple | str | bytes | dict):
+        return None if sparse.issparse(x) else _Stream(x)
+    return None
+
+
+class Blocks:
+    """Rows in blocks: as much of an array as training and prediction use, of which little is in memory at a time.
+
+    Subclasses have `_read`. Several threads may read.
+
+    Args:
+        sizes: sequence of ints, the number of rows in each block.
+        row_shape: tuple, the shape of a row.
+        dtype: NumPy dtype.
+
+    Attributes:
+        shape, ndim, dtype: as of an array.
+        checked: bool, whether `deckeras.data.check_rows` has found all values finite.
+    """
+
+    in_order = False  # whether blocks come one after the other, and another order means to begin anew
+
+    def __init__(self, sizes, row_shape, dtype):
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self.shape = (int(self._starts[-1]), *row_shape)
+        self.dtype = np.dtype(dtype)
+        self.checked = False
+        self._kept, self._kept_bytes = collections.OrderedDict(), 0
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return self.shape[0]
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    def __getitem__(self, index):
+        rows = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
+        where = np.searchsorted(self._starts, rows, side="right") - 1
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        with self._lock:
+            for block in np.unique(where):
+                here = where == block
+                found[here] = self._block(block)[rows[here] - self._starts[block]]
+        return found
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype=dtype)
+
+    def flat(self):
+        """The same rows, each as a vector."""
+        return _Flat(self)
+
+    def order(self, random):
+        """The numbers of all rows in a random order in which each block need be read only once.
+
+        Args:
+            random: `numpy.random.Generator`.
+        """
+        row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        if len(self) * row_bytes <= _WINDOW_BYTES:
+            return random.permutation(len(self))
+        blocks = np.arange(len(self._starts) - 1)
+        if not self.in_order:
+            blocks = random.permutation(blocks)
+        sizes = np.diff(self._starts)[blocks]
+        window = (np.cumsum(sizes) - sizes) * row_bytes // _WINDOW_BYTES
+        rows = [np.arange(self._starts[block], self._starts[block + 1]) for block in blocks]
+        return np.concatenate(
+            [
+                random.permutation(np.concatenate(rows[first:last]))
+                for first, last in itertools.pairwise([*np.unique(window, return_index=True)[1], len(blocks)])
+            ]
+        )
+
+    def _block(self, number):
+        if number not in self._kept:
+            for found, rows in self._read(number):
+                self._kept[found] = rows
+                self._kept_bytes += rows.nbytes
+                while self._kept_bytes > 2 * _WINDOW_BYTES and len(self._kept) > 1:
+                    self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+        self._kept.move_to_end(number)
+        return self._kept[number]
+
+    def _read(self, number):
+        """Yield (number, rows) of blocks, the one that is asked for last."""
+        raise NotImplementedError
+
+
+class _Flat(Blocks):
+    def __init__(self, x):
+        self._x, self.in_order = x, x.in_order
+        super().__init__(np.diff(x._starts), (math.prod(x.shape[1:]),), x.dtype)
+
+    def _read(self, number):
+        yield number, self._x._block(number).reshape(-1, self.shape[1])
+
+
+class _File(Blocks):
+    """The rows of a mapped file, read instead of mapped: pages of a map count as the process's memory."""
+
+    def __init__(self, x, position):
+        self._path, self._position = x.filename, position
+        self._row_bytes = x[:1].nbytes
+        super().__init__(_even_sizes(len(x), _BLOCK_BYTES // self._row_bytes), x.shape[1:], x.dtype)
+
+    def _read(self, number):
+        first, last = self._starts[number], self._starts[number + 1]
+        shape = (int(last - first), *self.shape[1:])
+        rows = np.fromfile(
+            self._path, self.dtype, math.prod(shape), offset=int(self._position + first * self._row_bytes)
+        )
+        yield number, rows.reshape(shape)
+
+
+class _Dataset(Blocks):
+    """The rows of an HDF5 data set, in blocks of whole chunks."""
+
+    def __init__(self, x):
+        self._x = x
+        row_bytes = math.prod(x.shape[1:]) * x.dtype.itemsize
+        chunk = x.chunks[0] if x.chunks else 1
+        super().__init__(_even_sizes(len(x), _BLOCK_BYTES // row_bytes // chunk * chunk or chunk), x.shape[1:], x.dtype)
+
+    def _read(self, number):
+        yield number, self._x[self._starts[number] : self._starts[number + 1]]
+
+
+class _Batches(Blocks):
+    """The rows of what gives them in batches; each batch is a block."""
+
+    def __init__(self, x):
+        self._x = x
+        sizes, first = [], None
+        for batch in self._iterate(0):
+            first = batch if first is None else first
+            if batch.shape[1:] != first.shape[1:]:
+                raise ValueError(
+                    f"All rows of x should be of one shape. Received: rows of shape {batch.shape[1:]} in batch "
+                    f"{len(sizes)} and {first.shape[1:]} in batch 0"
+                )
+            sizes.append(len(batch))
+        if not sum(sizes):
+            raise ValueError(f"x should not be empty. Received: a {type(x).__name__} without rows")
+        again = next(iter(self._iterate(0)))
+        if again.shape != first.shape or zlib.crc32(again.tobytes()) != zlib.crc32(first.tobytes()):
+            raise ValueError(
+                f"x should give the same rows in the same order each time. Received: a {type(x).__name__} whose first "
+                "batch changed from one reading to the next. Leave out its shuffling (deckeras shuffles) and its "
+                "augmentation (pass augment=)."
+            )
+        super().__init__(sizes, first.shape[1:], first.dtype)
+
+    def _iterate(self, first):
+        """Yield the batches from number `first` on."""
+        raise NotImplementedError
+
+    def _rows(self, batch):
+        rows = batch[0] if isinstance(batch, list | tuple) else batch
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        if not hasattr(rows, "__array__"):
+            raise TypeError(
+                f"x should give arrays of rows, or tuples of them. Received: {type(rows).__name__} from a "
+                f"{type(self._x).__name__}"
+            )
+        rows = np.asarray(rows)
+        if rows.ndim < 2:
+            raise ValueError(
+                f"x should give batches of rows, of shape (n_rows, ...). Received: shape {rows.shape} from a "
+                f"{type(self._x).__name__}. Batch it first."
+            )
+        return rows
+
+
+class _PyDataset(_Batches):
+    def _iterate(self, first):
+        if self._x.num_batches is None:
+            raise ValueError("x should have an end. Received: a PyDataset whose num_batches is None")
+        return (self._rows(self._x[number]) for number in range(first, self._x.num_batches))
+
+    def _read(self, number):
+        yield number, self._rows(self._x[number])
+
+
+class _Stream(_Batches):
+    """The rows of what can only be read from its beginning."""
+
+    in_order = True
+
+    def __init__(self, x):
+        if getattr(x, "cardinality", lambda: 0)() == -1:
+            raise ValueError(f"x should have an end. Received: an infinite {type(x).__name__}. Leave out its repeat().")
+        if iter(x) is x:
+            raise TypeError(
+                f"x should be readable more than once. Received: {type(x).__name__}, which ends after one reading. "
+                "Make a keras.utils.PyDataset or a tf.data.Dataset of it."
+            )
+        self._next, self._batches = 0, iter(())
+        super().__init__(x)
+
+    def _iterate(self, first):
+        return map(self._rows, itertools.islice(iter(self._x), first, None))
+
+    def _read(self, number):
+        if number < self._next:
+            self._next = 0
+        if self._next == 0:
+            self._batches = self._iterate(0)
+        # What lies between is kept too: the rows of a window are asked for in any order.
+        while self._next <= number:
+            found = self._next
+            self._next += 1
+            yield found, next(self._batches)
+
+
+def _even_sizes(n, size):
+    size = max(1, size)
+    return [min(size, n - start) for start in range(0, n, size)]
+
+
+def _position(x):
+    """Where in its file the first row of a mapped array lies; None if it has no file or does not lie there in order."""
+    root = x
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    # A copy-on-write map may differ from its file.
+    if (
+        not isinstance(root.base, mmap.mmap)
+        or x.mode == "c"
+        or not x.flags.c_contiguous
+        or not x.ndim > 1
+        or not x.size
+    ):
+        return None
+    mapped_from = root.offset - root.offset % mmap.ALLOCATIONGRANULARITY
+    return mapped_from + x.ctypes.data - np.frombuffer(root.base, np.uint8).ctypes.data
