@@ -3,7 +3,7 @@
 import importlib
 import importlib.metadata
 
-from deckeras import recipes
+from deckeras import distribution, recipes, sources
 from deckeras.augmentation import image_augmentation
 from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder
 from deckeras.clustering import ClusteringLayer
@@ -26,6 +26,7 @@ __all__ = [
     "datasets",
     "default_update_interval",
     "dense_autoencoder",
+    "distribution",
     "experiments",
     "files",
     "image_augmentation",
@@ -43,6 +44,7 @@ __all__ = [
     "runs",
     "scaling",
     "selection",
+    "sources",
     "spectral",
     "target_distribution",
     "ward_centroids",

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 from scipy.spatial.distance import pdist
 
-from deckeras import data, distribution
+from deckeras import data, distribution, execution
 from deckeras.target import cluster_frequencies, target_distribution
 from deckeras.training import train_batches
 
@@ -27,6 +27,7 @@ class Alternation:
     def __init__(self, model, x, y, batch_size, augmenter, begin):
         self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
         self.begin = begin
+        self.near = x if augmenter.changes else execution.near(x)
         self.rows = model._rows(x)
         self.q = self.weights = None
 
@@ -42,7 +43,7 @@ class Alternation:
         q = self.assign() if first is None else first
         labels = q.argmax(axis=1)
         p = target_distribution(q, distribution.total(cluster_frequencies(q)))
-        batches = data.training_batches(self.x, self.batch_size, distribution.own_seed(seed), start, steps)
+        batches = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
         rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
         logs = train_batches(self.model, ((row, self.model._targets(row, target)) for row, target in rows), callbacks)
         new_labels = self.assign().argmax(axis=1)

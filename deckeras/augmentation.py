@@ -65,9 +65,9 @@ class Augmenter:
     """
 
     def __init__(self, augment, row_shape):
-        self.variables, self.settings = [], None
+        self.variables, self.settings, self.changes = [], None, augment is not None
         if augment is None:
-            self._augment = lambda rows: rows
+            self._augment = None
         elif isinstance(augment, keras.Layer):
             model = keras.Sequential([keras.Input(row_shape), augment])
             if distribution.active():
@@ -85,6 +85,8 @@ class Augmenter:
             )
 
     def __call__(self, rows):
+        if not self.changes:
+            return rows
         augmented = data.as_batch(self._augment(rows))
         if augmented.shape != rows.shape:
             raise ValueError(

@@ -131,7 +131,7 @@ def fixed_seed(seed):
 
 def as_batch(rows):
     """`rows` in the float type that Keras computes in: the only copy of the data that training makes."""
-    return np.asarray(rows, dtype=keras.config.floatx())
+    return rows if keras.ops.is_tensor(rows) else np.asarray(rows, dtype=keras.config.floatx())
 
 
 def fingerprint(x):

@@ -21,7 +21,6 @@ import numpy as np
 from deckeras import data
 
 _HEARTBEAT = 20  # seconds; JAX's 100 leave the others waiting that long for one that is gone
-_SHUTDOWN = 10
 _CHUNK = 2**20  # bytes a collective: one compiled program serves all that is longer
 _compiled = weakref.WeakKeyDictionary()
 
@@ -57,6 +56,7 @@ def start(address=None, n_processes=None, process=None):
         )
     import jax
 
+    jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     variables = ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
     known = [os.environ.get(f"KERAS_DISTRIBUTION_{name}") for name in variables]
     address, n_processes, process = (
@@ -75,10 +75,9 @@ def start(address=None, n_processes=None, process=None):
             int(n_processes),
             int(process),
             heartbeat_timeout_seconds=_HEARTBEAT,
-            shutdown_timeout_seconds=_SHUTDOWN,
         )
     elif _in_a_cluster():
-        jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_SHUTDOWN)
+        jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT)
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     if process_count() > 1:
         # Layers draw the seeds that they are not given, and those must agree.
@@ -144,6 +143,12 @@ def total(value):
 def agreed(value):
     """The number or the array that the first process has, in all of them."""
     return _plain(gather(value)[0])
+
+
+def own_rows(n):
+    """This process's part of n rows that all of them can read, as a slice: `x[own_rows(len(x))]`."""
+    process, processes = process_index(), process_count()
+    return slice(n * process // processes, n * (process + 1) // processes)
 
 
 def local_batch_size(batch_size):

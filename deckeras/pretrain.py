@@ -7,7 +7,7 @@ import os
 import keras
 import numpy as np
 
-from deckeras import data, distribution, recipes
+from deckeras import data, distribution, execution, recipes
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
@@ -223,7 +223,7 @@ def pretrain_layerwise(
             history = _fit(
                 model,
                 x,
-                lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), rows.dtype),
+                lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), keras.config.floatx()),
                 augment,
                 iterations=recipe.layer_iterations,
                 batch_size=batch_size,
@@ -285,6 +285,7 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
 def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
     """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
     augmenter = Augmenter(augment, x.shape[1:])
+    rows_near = x if augmenter.changes else execution.near(x)
     own_batch_size = distribution.local_batch_size(batch_size)
     checkpoint = path and Checkpoint(
         path,
@@ -305,7 +306,7 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
     )
 
     def epoch(start, steps, seed, callbacks):
-        batches = data.training_batches(x, own_batch_size, distribution.own_seed(seed), start, steps)
+        batches = data.training_batches(rows_near, own_batch_size, distribution.own_seed(seed), start, steps)
         rows = (augmenter(batch) for _, batch in batches)
         return train_batches(model, ((row, target(row)) for row in rows), callbacks)
 

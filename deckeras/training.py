@@ -1,12 +1,13 @@
 """The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption."""
 
+import itertools
 import math
 import time
 
 import keras
 import numpy as np
 
-from deckeras import distribution
+from deckeras import distribution, execution
 
 
 def train(
@@ -109,7 +110,7 @@ def train(
 
 
 def train_batches(model, batches, callbacks):
-    """Train a compiled model on a few batches, telling the callbacks about each.
+    """Train a compiled model on a few batches, telling the callbacks about each, or each few that go together.
 
     Args:
         model: compiled `keras.Model`.
@@ -119,13 +120,22 @@ def train_batches(model, batches, callbacks):
     Returns:
         dict from name to float: the mean over the batches of the loss and of each compiled metric.
     """
-    history = []
-    for step, (x, y) in enumerate(batches):
-        callbacks.on_train_batch_begin(step)
-        model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
-        history.append(model.train_on_batch(x, y, return_dict=True))
-        callbacks.on_train_batch_end(step, history[-1])
-    return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
+    batches = iter(batches)
+    history, sizes, first = [], [], next(batches)
+    together = execution.steps_together(model, first, callbacks.callbacks)
+    batches = itertools.chain([first], batches)
+    # The first step of all makes what the others need.
+    while group := list(itertools.islice(batches, 1 if model.train_function is None else together)):
+        callbacks.on_train_batch_begin(sum(sizes))
+        if len(group) == 1:
+            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
+            logs = model.train_on_batch(*group[0], return_dict=True)
+        else:
+            logs = execution.train_together(model, group)
+        history.append(logs)
+        sizes.append(len(group))
+        callbacks.on_train_batch_end(sum(sizes) - 1, logs)
+    return {name: float(np.average([logs[name] for logs in history], weights=sizes)) for name in history[0]}
 
 
 def _last(times):

@@ -164,3 +164,23 @@ def test_unknown_changes_are_refused(settings, capsys):
     with pytest.raises(SystemExit):
         settings.main(["table", "--datasets", "iris", "--changes", "more layers"])
     assert "Received: ['more layers']" in capsys.readouterr().err
+
+
+def test_scale_measures_each_case_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    scale = load(BENCHMARKS / "scale.py")
+    arguments = ["--cases", "300,12,3", "--units", "8,2", "--output", str(tmp_path)]
+    scale.main(arguments)
+    printed = capsys.readouterr().out
+    assert "| rows | features | clusters | pretraining, a pass (s) |" in printed
+    cells = [cell.strip() for cell in printed.splitlines()[-1].strip("|").split("|")]
+    assert cells[:3] == ["300", "12", "3"]
+    found = json.loads((tmp_path / "300-12-3.json").read_text())
+    assert found["pretraining"] > 0
+    assert set(scale.STAGES) < set(found)
+    assert found["peak"] >= found["libraries"] > 50
+    assert [path.name for path in tmp_path.iterdir()] == ["300-12-3.json"]
+
+    monkeypatch.setattr(scale, "run", None)
+    scale.main(arguments)
+    assert capsys.readouterr().out == printed

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from deckeras import data, distribution
 
 pytest.importorskip("jax")
 
+EXAMPLE = pathlib.Path(__file__).parent.parent / "examples" / "distributed.py"
 SIZES = 170, 130  # rows of each process
 PRETRAINING = {"iterations": 12, "batch_size": 32, "seed": 1, "verbose": 0}
 CLUSTERING = {"max_iterations": 24, "update_interval": 6, "tol": 0, "batch_size": 32, "seed": 2, "verbose": 0}
@@ -212,6 +214,19 @@ def test_a_process_that_dies_stops_the_others_and_one_alone_goes_on(rows, run_to
     history = model.fit(rows[0], checkpoint_dir=tmp_path / "lost", verbose=0, **settings)
     assert len(history.history["loss"]) == 10
     assert 0 < history.times[2] < history.times[-1]
+
+
+def test_example_shares_the_rows_of_a_file(blobs, run_together, tmp_path):
+    np.save(tmp_path / "rows.npy", blobs[0][:201])
+    arguments = ["rows.npy", "-k", "3", "--output", "clusters", "--epochs", "1", "--max-iterations", "4"]
+    ends = run_together(f"import runpy; runpy.run_path({str(EXAMPLE)!r}, run_name='__main__')", *arguments)
+    assert [code for code, _ in ends] == [0, 0], "\n".join(output[-2000:] for _, output in ends)
+    assert "201 rows in clusters of " in ends[0][1]
+    assert "rows in clusters" not in ends[1][1]
+    model = keras.saving.load_model(tmp_path / "clusters" / "dec.keras")
+    for number, part in enumerate((slice(0, 100), slice(100, 201))):
+        labels = np.load(tmp_path / "clusters" / f"labels-{number}.npy")
+        np.testing.assert_array_equal(labels, model.predict_clusters(blobs[0][part], verbose=0))
 
 
 def test_two_devices_of_one_process_train_as_one_does(blobs, run_python):

@@ -1,0 +1,168 @@
+"""Several training steps in one call of the backend, equal to as many calls of `train_on_batch`.
+
+The host looks at the training between two calls only, so that small steps do not wait for Python, nor a GPU for the
+host. Keras knows this as `steps_per_execution`.
+"""
+
+import operator
+import weakref
+
+import keras
+import numpy as np
+
+from deckeras import distribution
+
+_RESIDENT_BYTES = 2**32
+_STEPS = 20  # of 256 rows of 784 features: 16 MiB
+_BYTES = 2**26
+_programs = weakref.WeakKeyDictionary()
+
+
+def steps_together(model, batch, callbacks):
+    """How many steps to take in one call.
+
+    What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow, if
+    the backend gains from it: TensorFlow does, JAX on an accelerator. One alone where a callback wants to know of each
+    batch, where a metric is no mean over batches, or where several devices share the work.
+
+    Args:
+        model: compiled `keras.Model`.
+        batch: structure of arrays, the first batch.
+        callbacks: list of Keras callbacks.
+    """
+    if distribution.active() or keras.config.backend() not in _TRAIN or any(map(_sees_batches, callbacks)):
+        return 1
+    if not all(type(metric) is keras.metrics.Mean for metric in model.metrics):
+        return 1
+    if model.steps_per_execution > 1:
+        return model.steps_per_execution
+    batch_bytes = sum(np.prod(array.shape) * 4 for array in keras.tree.flatten(batch))
+    return int(np.clip(_BYTES // batch_bytes, 1, _STEPS)) if _gains() else 1
+
+
+def train_together(model, batches):
+    """Train a compiled model, which has been trained on a batch before, on several more.
+
+    Args:
+        model: compiled `keras.Model`.
+        batches: list of (x, y), structures of arrays of one shape.
+
+    Returns:
+        dict from name to float: the means over the batches of the loss and of each metric.
+    """
+    stacks = {}
+
+    def stack(*arrays):
+        key = tuple(map(id, arrays))  # an autoencoder's rows are its targets, too
+        if key not in stacks:
+            on_device = keras.ops.is_tensor(arrays[0])
+            stacks[key] = keras.ops.stack(arrays) if on_device else keras.ops.convert_to_tensor(np.stack(arrays))
+        return stacks[key]
+
+    model.reset_metrics()
+    known = _programs.get(model)
+    if known is None or known[0] is not model.train_function:  # which Keras forgets as the model is compiled anew
+        known = _programs[model] = model.train_function, _TRAIN[keras.config.backend()](weakref.ref(model))
+    logs = known[1](keras.tree.map_structure(stack, *batches))
+    return {name: float(value) for name, value in logs.items()}
+
+
+def _sees_batches(callback):
+    """Whether a user's callback has anything to do at a batch."""
+    base = keras.callbacks.Callback
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    kind = type(callback)
+    return not kind.__module__.startswith("keras.") and any(
+        getattr(kind, hook) is not getattr(base, hook) for hook in hooks
+    )
+
+
+def _gains():
+    """Whether the backend is faster so; JAX is not on a CPU, where it gives a loop fewer threads."""
+    return keras.config.backend() == "tensorflow" or accelerated()
+
+
+def accelerated():
+    """Whether the backend computes on a GPU or TPU."""
+    match keras.config.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return bool(tf.config.list_logical_devices("GPU") + tf.config.list_logical_devices("TPU"))
+        case "jax":
+            import jax
+
+            return jax.default_backend() != "cpu"
+        case "torch":
+            import torch
+
+            return torch.cuda.is_available()
+    return False
+
+
+def near(x):
+    """The rows where training reads them fastest: arrays up to 4 GiB on the accelerator, if there is one."""
+    if isinstance(x, np.ndarray) and x.nbytes <= _RESIDENT_BYTES and accelerated() and not distribution.active():
+        return OnDevice(x)
+    return x
+
+
+class OnDevice:
+    """The rows of an array on the device that computes, of which batches are taken there.
+
+    Args:
+        x: (n, ...) array.
+    """
+
+    def __init__(self, x):
+        self.shape = x.shape
+        self.rows = keras.ops.convert_to_tensor(x, dtype=x.dtype.name)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, numbers):
+        return keras.ops.cast(keras.ops.take(self.rows, numbers, axis=0), keras.config.floatx())
+
+
+def _tensorflow(model):
+    import tensorflow as tf
+
+    @tf.function(jit_compile=model().jit_compile, reduce_retracing=True)
+    def train(batches):
+        for step in tf.range(tf.shape(tf.nest.flatten(batches)[0])[0]):
+            model().train_step(tf.nest.map_structure(operator.itemgetter(step), batches))
+        return model().get_metrics_result()
+
+    return train
+
+
+def _jax(model):
+    import jax
+
+    @jax.jit
+    def scan(state, batches):
+        def step(state, batch):
+            logs, state = model().train_step(state, batch)
+            return state, logs
+
+        state, logs = jax.lax.scan(step, state, batches)
+        return state, {name: values[-1] for name, values in logs.items()}  # of metrics that run on from batch to batch
+
+    def train(batches):
+        variables = (
+            model().trainable_variables,
+            model().non_trainable_variables,
+            model().optimizer.variables,
+            model().metrics_variables,
+        )
+        state, logs = scan(tuple([variable.value for variable in group] for group in variables), batches)
+        for group, values in zip(variables, state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return logs
+
+    return train
+
+
+_TRAIN = {"tensorflow": _tensorflow, "jax": _jax}
