@@ -109,7 +109,8 @@ def found(tmp_path_factory):
             backend: subprocess.Popen(
                 [sys.executable, "-c", script, backend, *(other for other in BACKENDS if other != backend)],
                 cwd=directory,
-                env={**os.environ, "KERAS_BACKEND": backend},
+                # PyTorch's threads wait busily for each other where several processes share the cores.
+                env={**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"},
                 stderr=subprocess.PIPE,
                 text=True,
             )
