@@ -72,7 +72,16 @@ def architecture(model):
 
 def settings(keras_object):
     """JSON-able settings of a layer or an optimizer, equal for any two that work alike."""
-    return _without_names(json.loads(json.dumps(keras.saving.serialize_keras_object(keras_object))))
+    return _without_names(json.loads(json.dumps(serialize(keras_object))))
+
+
+def serialize(keras_object):
+    """The config of a Keras object, with names of classes that every backend knows.
+
+    On PyTorch Keras puts classes of its own in the place of the optimizers, and names those, which no other backend can
+    load or train with.
+    """
+    return _with_public_names(keras.saving.serialize_keras_object(keras_object))
 
 
 class Checkpoint:
@@ -199,6 +208,14 @@ class Checkpoint:
                     f"Expected {tuple(variable.shape)}."
                 )
         return values
+
+
+def _with_public_names(config):
+    if not isinstance(config, dict):
+        return config
+    if str(config.get("module")).startswith("keras.src.backend."):
+        config = {**config, "module": "keras.optimizers", "registered_name": None}
+    return {key: _with_public_names(value) for key, value in config.items()}
 
 
 def _without_names(config):

@@ -129,6 +129,15 @@ def fixed_seed(seed):
     return int(seed)
 
 
+def layer_seed(seed):
+    """A seed below 2**32 as Keras's layers take it.
+
+    On PyTorch, which has no uint32, they keep it in an int32 and read the bits as Keras's uint32, but refuse what lies
+    beyond the int32 that is positive.
+    """
+    return seed - 2**32 if seed >= 2**31 and keras.config.backend() == "torch" else seed
+
+
 def as_batch(rows):
     """`rows` in the float type that Keras computes in: the only copy of the data that training makes."""
     return rows if keras.ops.is_tensor(rows) else np.asarray(rows, dtype=keras.config.floatx())

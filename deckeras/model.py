@@ -13,7 +13,7 @@ from deckeras import data, distribution, recipes
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
-from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
+from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, serialize, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters
 from deckeras.initialization import first_clusters, start_rows
 from deckeras.training import train
@@ -114,7 +114,7 @@ class DEC(keras.Model):
         config = super().get_compile_config()
         # Keras drops the optimizer from what it keeps of `compile` when it saves to .h5, and a .keras file written
         # afterwards would load with another.
-        return {**config, "optimizer": keras.saving.serialize_keras_object(self.optimizer)} if config else config
+        return {**config, "optimizer": serialize(self.optimizer)} if config else config
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

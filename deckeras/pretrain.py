@@ -112,7 +112,7 @@ def pretrain_autoencoder(
     batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
     dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
-    noisy = keras.layers.Dropout(dropout, seed=data.fixed_seed(seed))(inputs) if dropout else inputs
+    noisy = keras.layers.Dropout(dropout, seed=data.layer_seed(data.fixed_seed(seed)))(inputs) if dropout else inputs
     autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
     optimizer = recipe.pretraining_optimizer(iterations) if optimizer is None else optimizer
     autoencoder.compile(optimizer, recipe.pretraining_loss)
@@ -328,8 +328,8 @@ def _pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
     for layer in below:
         hidden = layer(hidden)
     seed = data.fixed_seed(seed)
-    noisy = keras.layers.Dropout(dropout, seed=seed)(hidden)
-    code = keras.layers.Dropout(dropout, seed=seed ^ 1)(encoding(noisy))
+    noisy = keras.layers.Dropout(dropout, seed=data.layer_seed(seed))(hidden)
+    code = keras.layers.Dropout(dropout, seed=data.layer_seed(seed ^ 1))(encoding(noisy))
     return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
 
 

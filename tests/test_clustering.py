@@ -122,7 +122,7 @@ def gradients(function, *arrays):
 
 def loss_gradients(z, mu, p, alpha):
     """Gradients of KL(P || Q), summed over rows, with respect to z and mu, through the layer."""
-    layer = layer_at(mu, alpha)
+    layer, p = layer_at(mu, alpha), ops.convert_to_tensor(p)
 
     def divergence(z, mu):
         q, _ = layer.stateless_call([mu], [], z)

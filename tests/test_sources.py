@@ -222,7 +222,7 @@ def test_tf_data_that_shuffles_or_never_ends():
 def train(x):
     keras.utils.clear_session()
     encoder, decoder = deckeras.dense_autoencoder(8, units=(16, 2))
-    deckeras.pretrain_autoencoder(encoder, decoder, x, epochs=5, verbose=0)
+    deckeras.pretrain_autoencoder(encoder, decoder, x, epochs=20, verbose=0)
     model = deckeras.DEC(encoder, 3)
     model.fit(x, max_iterations=100, verbose=0)
     return model
