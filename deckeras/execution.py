@@ -23,7 +23,7 @@ def steps_together(model, batch, callbacks):
 
     What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow, if
     the backend gains from it: TensorFlow does, JAX on an accelerator. One alone where a callback wants to know of each
-    batch, where a metric is no mean over batches, or where several devices share the work.
+    batch, or where several devices share the work.
 
     Args:
         model: compiled `keras.Model`.
@@ -31,8 +31,6 @@ def steps_together(model, batch, callbacks):
         callbacks: list of Keras callbacks.
     """
     if distribution.active() or keras.config.backend() not in _TRAIN or any(map(_sees_batches, callbacks)):
-        return 1
-    if not all(type(metric) is keras.metrics.Mean for metric in model.metrics):
         return 1
     if model.steps_per_execution > 1:
         return model.steps_per_execution
@@ -48,7 +46,7 @@ def train_together(model, batches):
         batches: list of (x, y), structures of arrays of one shape.
 
     Returns:
-        dict from name to float: the means over the batches of the loss and of each metric.
+        list of dicts from name to float, what `train_on_batch` returns for each.
     """
     stacks = {}
 
@@ -59,12 +57,10 @@ def train_together(model, batches):
             stacks[key] = keras.ops.stack(arrays) if on_device else keras.ops.convert_to_tensor(np.stack(arrays))
         return stacks[key]
 
-    model.reset_metrics()
     known = _programs.get(model)
     if known is None or known[0] is not model.train_function:  # which Keras forgets as the model is compiled anew
         known = _programs[model] = model.train_function, _TRAIN[keras.config.backend()](weakref.ref(model))
-    logs = known[1](keras.tree.map_structure(stack, *batches))
-    return {name: float(value) for name, value in logs.items()}
+    return known[1](keras.tree.map_structure(stack, *batches))
 
 
 def _sees_batches(callback):
@@ -128,28 +124,37 @@ class OnDevice:
 def _tensorflow(model):
     import tensorflow as tf
 
-    @tf.function(jit_compile=model().jit_compile, reduce_retracing=True)
-    def train(batches):
-        for step in tf.range(tf.shape(tf.nest.flatten(batches)[0])[0]):
-            model().train_step(tf.nest.map_structure(operator.itemgetter(step), batches))
-        return model().get_metrics_result()
+    names = []
 
-    return train
+    @tf.function(jit_compile=model().jit_compile, reduce_retracing=True)
+    def run(batches):
+        n_steps = tf.shape(tf.nest.flatten(batches)[0])[0]
+        values = tf.TensorArray(tf.float64, n_steps)
+        for step in tf.range(n_steps):
+            model().reset_metrics()
+            logs = model().train_step(tf.nest.map_structure(operator.itemgetter(step), batches))
+            names[:] = logs
+            values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
+        return values.stack()
+
+    return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(batches).numpy()]
 
 
 def _jax(model):
     import jax
 
-    @jax.jit
-    def scan(state, batches):
-        def step(state, batch):
-            logs, state = model().train_step(state, batch)
-            return state, logs
+    def step(state, batch):
+        *others, metrics = state
+        variables = model().metrics_variables
+        with keras.StatelessScope(list(zip(variables, metrics, strict=True))) as scope:
+            model().reset_metrics()
+        fresh = [scope.get_current_value(variable).astype(variable.dtype) for variable in variables]
+        logs, state = model().train_step((*others, fresh), batch)
+        return state, logs
 
-        state, logs = jax.lax.scan(step, state, batches)
-        return state, {name: values[-1] for name, values in logs.items()}  # of metrics that run on from batch to batch
+    scan = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches))
 
-    def train(batches):
+    def run(batches):
         variables = (
             model().trainable_variables,
             model().non_trainable_variables,
@@ -160,9 +165,10 @@ def _jax(model):
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
-        return logs
+        columns = {name: np.asarray(values).tolist() for name, values in logs.items()}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-    return train
+    return run
 
 
 _TRAIN = {"tensorflow": _tensorflow, "jax": _jax}

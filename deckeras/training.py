@@ -121,21 +121,19 @@ def train_batches(model, batches, callbacks):
         dict from name to float: the mean over the batches of the loss and of each compiled metric.
     """
     batches = iter(batches)
-    history, sizes, first = [], [], next(batches)
+    history, first = [], next(batches)
     together = execution.steps_together(model, first, callbacks.callbacks)
     batches = itertools.chain([first], batches)
     # The first step of all makes what the others need.
     while group := list(itertools.islice(batches, 1 if model.train_function is None else together)):
-        callbacks.on_train_batch_begin(sum(sizes))
-        if len(group) == 1:
-            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
-            logs = model.train_on_batch(*group[0], return_dict=True)
+        callbacks.on_train_batch_begin(len(history))
+        if len(group) > 1:
+            history += execution.train_together(model, group)
         else:
-            logs = execution.train_together(model, group)
-        history.append(logs)
-        sizes.append(len(group))
-        callbacks.on_train_batch_end(sum(sizes) - 1, logs)
-    return {name: float(np.average([logs[name] for logs in history], weights=sizes)) for name in history[0]}
+            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
+            history.append(model.train_on_batch(*group[0], return_dict=True))
+        callbacks.on_train_batch_end(len(history) - 1, history[-1])
+    return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
 
 
 def _last(times):

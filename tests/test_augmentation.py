@@ -4,7 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import DEC, dense_autoencoder, image_augmentation, pretrain_autoencoder, pretrain_layerwise
+from deckeras import (
+    DEC,
+    dense_autoencoder,
+    execution,
+    image_augmentation,
+    pretrain_autoencoder,
+    pretrain_layerwise,
+)
 from deckeras.augmentation import Augmenter
 
 
@@ -88,7 +95,7 @@ def test_pretraining_reconstructs_the_changed_row(images):
     assert history.history["loss"][0] < 1e-10
 
 
-def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_they_are(images):
+def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_they_are(images, monkeypatch):
     """With a learning rate of 0, q of the clean rows gives every target, and the batches are the changed ones."""
     x = images + np.random.default_rng(0).normal(size=images.shape).astype("float32")
     model = DEC(dense_autoencoder(64, units=(8, 2))[0], 2)
@@ -99,6 +106,7 @@ def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_the
     p = weights / weights.sum(axis=1, keepdims=True)
     batches = []
     train_on_batch = model.train_on_batch
+    monkeypatch.setattr(execution, "steps_together", lambda *_: 1)
     model.train_on_batch = lambda *pair, **options: batches.append(pair) or train_on_batch(*pair, **options)
     model.fit(x, update_interval=2, max_iterations=4, tol=0, augment=lambda rows: rows + 100, verbose=0)
     assert len(batches) == 4

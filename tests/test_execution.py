@@ -54,6 +54,7 @@ def fit(x, callbacks, make=lambda: deckeras.DEC(autoencoder()[0], 3), **kwargs):
 def assert_same(found, expected):
     for one, other in zip(found[0], expected[0], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert list(found[1]) == list(expected[1])
     for name, values in expected[1].items():
         np.testing.assert_allclose(found[1][name], values, rtol=1e-5)
 
@@ -90,14 +91,17 @@ def test_callbacks_of_batches_hear_of_each(blobs, gains):
     assert len({loss for _, loss in callback.seen}) > 80
 
 
-def test_a_metric_that_is_no_mean_is_one_of_each_batch(blobs, gains):
+def test_metrics_are_those_of_each_batch(blobs, gains):
     def make():
         model = deckeras.DEC(autoencoder()[0], 3)
         model.compile(metrics=[keras.metrics.RootMeanSquaredError()])
         return model
 
-    fit(blobs[0], Epochs(), make)
-    assert not gains
+    single = fit(blobs[0], Batches(), make)
+    together = fit(blobs[0], Epochs(), make)
+    assert gains
+    assert "root_mean_squared_error" in single[1]
+    assert_same(together, single)
 
 
 def test_what_the_model_was_compiled_with(blobs, gains, monkeypatch):

@@ -503,7 +503,7 @@ def test_mixed_precision_trains_to_the_same_clusters(make, blobs):
         ({"x": np.full((9, 8), "a")}, TypeError, "x should hold real numbers"),
         ({"x": np.full((9, 8), None)}, TypeError, "x should hold real numbers. Received: dtype object"),
         ({"x": np.repeat([[0.0], [np.inf]], 8, axis=1)[[0] * 5 + [1]]}, ValueError, "Received: inf in row 5"),
-        ({"x": np.zeros((2, 8))}, ValueError, "x should have at least 3 rows. Received: 2"),
+        ({"x": np.zeros((2, 8))}, ValueError, "x should have at least 3 rows, one a cluster. Received: 2"),
         ({"x": np.zeros((9, 7))}, ValueError, r"should be of shape \(8,\).* Received: x of shape \(9, 7\)"),
         ({"y": np.zeros(299)}, ValueError, r"y should hold one label for each of the 300 rows.*\(299,\)"),
         ({"y": np.full(300, np.nan)}, ValueError, "y should have a label for every row. Received: nan in row 0"),
