@@ -1,5 +1,6 @@
 """The alternation: target from every row's assignment, batches towards it, assignment anew."""
 
+import contextlib
 import warnings
 import zlib
 
@@ -41,11 +42,15 @@ class Alternation:
     def epoch(self, start, steps, seed, callbacks):
         first = self.begin(seed) if start == 0 and not self.model.centroids.any() else None
         q = self.assign() if first is None else first
-        labels = q.argmax(axis=1)
-        p = target_distribution(q, distribution.total(cluster_frequencies(q)))
+        labels, p = q.argmax(axis=1), np.empty_like(q)
+        frequencies = distribution.total(cluster_frequencies(q))
+        for first_row, block in data.blocks(q):  # since it computes in float64
+            p[first_row : first_row + len(block)] = target_distribution(block, frequencies)
         batches = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
-        rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
-        logs = train_batches(self.model, ((row, self.model._targets(row, target)) for row, target in rows), callbacks)
+        with contextlib.closing(batches):
+            rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
+            pairs = ((row, self.model._targets(row, target)) for row, target in rows)
+            logs = train_batches(self.model, pairs, callbacks)
         new_labels = self.assign().argmax(axis=1)
         changed, n = distribution.total(np.array([np.sum(new_labels != labels), len(labels)]))
         logs["changed"] = float(changed / n)

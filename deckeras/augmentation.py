@@ -38,7 +38,9 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     """
     height, width, *channels = image_shape
     row_shape = check_row_shape(image_shape, row_shape)
-    seeds = [data.layer_seed(s) for s in np.random.SeedSequence(data.fixed_seed(seed)).generate_state(2).tolist()]
+    seeds = [
+        data.layer_seed(s) for s in np.random.SeedSequence(distribution.fixed_seed(seed)).generate_state(2).tolist()
+    ]
     layers = keras.layers
     return keras.Sequential(
         [

@@ -99,8 +99,8 @@ def squared_distances(z, centroids):
 
     The differences themselves are formed where they take no more than that, for small numbers of clusters. For others
     $\lVert z \rVert^2 + \lVert \mu \rVert^2 - 2 z \mu^T$ is a matrix product, fast and small, but loses the digits of a
-    distance that is short against z and mu. So the origin is moved amid the centroids, and the distances to the nearest
-    of them, which decide about q, are computed from the differences all the same.
+    distance that is short against z and mu. So it is computed in float64. JAX, which commonly has none, moves the
+    origin amid the centroids, and takes the distances to the nearest of them, on which q hangs, from the differences.
 
     Args:
         z: (batch, n_features) tensor.
@@ -112,14 +112,27 @@ def squared_distances(z, centroids):
     n_clusters, n_features = centroids.shape
     if n_clusters * n_features <= MOST_DIFFERENCES:
         return ops.sum(ops.square(ops.expand_dims(z, 1) - centroids), axis=-1)
+    if keras.config.backend() == "jax":
+        return _corrected_distances(z, centroids)
+    wide = _expanded_distances(ops.cast(z, "float64"), ops.cast(centroids, "float64"))
+    return ops.cast(ops.minimum(wide, FARTHEST**2), z.dtype)
+
+
+def _expanded_distances(z, centroids):
+    squares = ops.sum(ops.square(z), axis=1, keepdims=True) + ops.sum(ops.square(centroids), axis=1)
+    return ops.maximum(squares - 2 * ops.matmul(z, ops.transpose(centroids)), 0)
+
+
+def _corrected_distances(z, centroids):
+    import jax
+
     origin = ops.stop_gradient(ops.mean(centroids, axis=0))  # distances do not depend on it
     z, centroids = ops.clip(z - origin, -FARTHEST, FARTHEST), centroids - origin
-    squares = ops.sum(ops.square(z), axis=1, keepdims=True) + ops.sum(ops.square(centroids), axis=1)
-    distances = ops.maximum(squares - 2 * ops.matmul(z, ops.transpose(centroids)), 0)
-    others = distances
+    with jax.default_matmul_precision("highest"):  # GPUs take ten bits of a float32 otherwise
+        distances = others = _expanded_distances(z, centroids)
     for _ in range(NEAREST):
         nearest = ops.argmin(others, axis=1)
-        here = ops.arange(n_clusters) == ops.expand_dims(nearest, 1)
+        here = ops.arange(centroids.shape[0]) == ops.expand_dims(nearest, 1)
         exact = ops.sum(ops.square(z - ops.take(centroids, nearest, axis=0)), axis=1, keepdims=True)
         distances, others = ops.where(here, exact, distances), ops.where(here, math.inf, others)
     return distances

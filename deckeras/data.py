@@ -80,7 +80,7 @@ def _check_finite(x):
                 f"x should hold finite numbers only. Received: {value} in row {start + row}. "
                 "Drop such rows or fill them in, for example with sklearn.impute.SimpleImputer."
             )
-    if isinstance(x, sources.Blocks):
+    if isinstance(x, sources.Blocks | View):
         x.checked = True  # another reading would be dear
 
 
@@ -186,6 +186,7 @@ class View:
     def __init__(self, x, change=None):
         self.x = x.tocsr() if sparse.issparse(x) else _array(x)
         self.change = change
+        self.checked = False
         self.shape, self.ndim, self.dtype = self.x.shape, self.x.ndim, np.dtype(keras.config.floatx())
 
     def __len__(self):
@@ -197,7 +198,7 @@ class View:
         return as_batch(rows if self.change is None else self.change(rows))
 
     def take(self, rows):
-        """A `View` of some of the rows, by their numbers."""
+        """A `View` of some of the rows, by their numbers; these are copied, but not changed yet."""
         return View(self.x[rows], self.change)
 
     def __array__(self, dtype=None, copy=None):

@@ -21,6 +21,8 @@ import numpy as np
 from deckeras import data
 
 _HEARTBEAT = 20  # seconds; JAX's 100 leave the others waiting that long for one that is gone
+_VARIABLES = tuple(f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
+_CLUSTERS = ("SLURM_STEP_NODELIST", "OMPI_MCA_orte_hnp_uri")  # of processes that JAX knows to find each other by
 _CHUNK = 2**20  # bytes a collective: one compiled program serves all that is longer
 _compiled = weakref.WeakKeyDictionary()
 
@@ -37,8 +39,8 @@ def start(address=None, n_processes=None, process=None):
             `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
         n_processes: int, default None: `KERAS_DISTRIBUTION_NUM_PROCESSES`.
         process: int, the number of this one from 0, default None: `KERAS_DISTRIBUTION_PROCESS_ID`. Where neither
-            arguments nor variables say anything, JAX finds out by itself under SLURM, Open MPI and Kubernetes, and one
-            process that is alone shares its work among its own devices.
+            arguments nor variables say anything, JAX finds out by itself within `srun` of SLURM, where each process
+            takes one device, and a process that is alone shares its work among all its devices.
 
     Raises:
         RuntimeError: the backend is not JAX, or it has begun to compute before.
@@ -57,27 +59,16 @@ def start(address=None, n_processes=None, process=None):
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
-    variables = ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
-    known = [os.environ.get(f"KERAS_DISTRIBUTION_{name}") for name in variables]
-    address, n_processes, process = (
-        found if given is None else given for given, found in zip((address, n_processes, process), known, strict=True)
-    )
-    given = [value is not None for value in (address, n_processes, process)]
-    if any(given) and not all(given):
-        raise ValueError(
-            "address, n_processes and process should be given together, or the environment variables "
-            f"{', '.join(f'KERAS_DISTRIBUTION_{name}' for name in variables)}. Received: address={address!r}, "
-            f"n_processes={n_processes!r}, process={process!r}"
-        )
-    if all(given):
-        jax.distributed.initialize(
-            address.partition(",")[0],
-            int(n_processes),
-            int(process),
-            heartbeat_timeout_seconds=_HEARTBEAT,
-        )
-    elif _in_a_cluster():
+    given = _given_processes(address, n_processes, process)
+    if given:
+        jax.distributed.initialize(*given, heartbeat_timeout_seconds=_HEARTBEAT)
+    elif any(name in os.environ for name in _CLUSTERS):
         jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT)
+    elif int(os.environ.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
+        raise ValueError(
+            "Open MPI started several processes, but does not say where the first is. "
+            f"Set {', '.join(_VARIABLES)} for each."
+        )
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     if process_count() > 1:
         # Layers draw the seeds that they are not given, and those must agree.
@@ -100,6 +91,20 @@ def active():
     return keras.config.backend() == "jax" and keras.distribution.distribution() is not None
 
 
+@contextlib.contextmanager
+def alone():
+    """Let one process do what would wait for the others otherwise, such as saving a model.
+
+    Keras makes variables as it saves, and under a distribution all processes make a variable together.
+    """
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
 def check(model):
     """Raise ValueError where a model was made for a kind of distribution in which it would be trained wrongly."""
     strategy = getattr(model, "distribute_strategy", None)
@@ -111,6 +116,26 @@ def check(model):
         )
 
 
+@contextlib.contextmanager
+def failing_together():
+    """Say so where a computation failed since another process is gone.
+
+    Raises:
+        RuntimeError: that, with the way out.
+    """
+    try:
+        yield
+    except Exception as error:
+        lost = any(word in str(error) for word in ("Gloo", "NCCL", "oordination service"))
+        if process_count() == 1 or not lost:
+            raise
+        raise RuntimeError(
+            "Another process of this training has ended or cannot be reached; its own output says why. Start them all "
+            "again, or fewer of them: with checkpoint_dir, the training goes on from its last checkpoint."
+        ) from error
+
+
+@failing_together()
 def gather(array):
     """The arrays of all processes, in their order. They may differ in shape and type, and hold no objects."""
     array = np.asarray(array)
@@ -143,6 +168,11 @@ def total(value):
 def agreed(value):
     """The number or the array that the first process has, in all of them."""
     return _plain(gather(value)[0])
+
+
+def fixed_seed(seed):
+    """`deckeras.data.fixed_seed`, but where it is None one number in all processes."""
+    return data.fixed_seed(seed) if seed is not None else agreed(data.fixed_seed(None))
 
 
 def own_rows(n):
@@ -221,25 +251,6 @@ def _call(model, rows, training=False):
     return _compiled[model](*weights, rows, training=training)
 
 
-@contextlib.contextmanager
-def failing_together():
-    """Say so where a computation failed since another process is gone.
-
-    Raises:
-        RuntimeError: that, with the way out.
-    """
-    try:
-        yield
-    except Exception as error:
-        lost = any(word in str(error) for word in ("Gloo", "NCCL", "oordination service"))
-        if process_count() == 1 or not lost:
-            raise
-        raise RuntimeError(
-            "Another process of this training has ended or cannot be reached; its own output says why. Start them all "
-            "again, or fewer of them: with checkpoint_dir, the training goes on from its last checkpoint."
-        ) from error
-
-
 def _plain(value):
     """An array of no dimension as a Python number."""
     return value if np.ndim(value) else value.item()
@@ -251,9 +262,20 @@ def _jax():
     return jax
 
 
-def _in_a_cluster():
-    """Whether JAX can find out about the other processes by itself."""
-    return any(name in os.environ for name in ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri", "JOB_COMPLETION_INDEX"))
+def _given_processes(*arguments):
+    """(address, number of processes, number of this one), from arguments or else variables; None if all are None."""
+    found = [
+        os.environ.get(name) if given is None else given for given, name in zip(arguments, _VARIABLES, strict=True)
+    ]
+    missing = found.count(None)
+    if missing == len(found):
+        return None
+    if missing:
+        raise ValueError(
+            f"address, n_processes and process should be given together, or the variables {', '.join(_VARIABLES)}. "
+            f"Received: address={found[0]!r}, n_processes={found[1]!r}, process={found[2]!r}"
+        )
+    return found[0].partition(",")[0], int(found[1]), int(found[2])
 
 
 def _end_at_once(kind, error, trace):

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import data, recipes, scaling, sources
+from deckeras import data, distribution, recipes, scaling, sources
 from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
 from deckeras.idec import IDEC
@@ -131,6 +131,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         if self.method not in ("dec", "idec"):
             raise ValueError(f'method should be "dec" or "idec". Received: method={self.method!r}')
+        if distribution.process_count() > 1:
+            raise ValueError(
+                "The estimator trains in one process, by whose rows it scales. Received: "
+                f"{distribution.process_count()} processes. Scale the rows, and use deckeras.DEC."
+            )
         x, image_shape = self._rows(X, reset=True)
         check_n_clusters(self.n_clusters)
         if self.n_clusters > x.shape[0]:

@@ -4,6 +4,7 @@ The host looks at the training between two calls only, so that small steps do no
 host. Keras knows this as `steps_per_execution`.
 """
 
+import functools
 import operator
 import weakref
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from deckeras import distribution
 
-_RESIDENT_BYTES = 2**32
+_RESIDENT_BYTES = 2**31
 _STEPS = 20  # of 256 rows of 784 features: 16 MiB
 _BYTES = 2**26
 _programs = weakref.WeakKeyDictionary()
@@ -23,14 +24,16 @@ def steps_together(model, batch, callbacks):
 
     What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow, if
     the backend gains from it: TensorFlow does, JAX on an accelerator. One alone where a callback wants to know of each
-    batch, or where several devices share the work.
+    batch, where the model is to run eagerly, or where several devices share the work.
 
     Args:
         model: compiled `keras.Model`.
         batch: structure of arrays, the first batch.
         callbacks: list of Keras callbacks.
     """
-    if distribution.active() or keras.config.backend() not in _TRAIN or any(map(_sees_batches, callbacks)):
+    if distribution.active() or model.run_eagerly or keras.config.backend() not in _PROGRAMS:
+        return 1
+    if any(map(_sees_batches, callbacks)):
         return 1
     if model.steps_per_execution > 1:
         return model.steps_per_execution
@@ -58,8 +61,10 @@ def train_together(model, batches):
         return stacks[key]
 
     known = _programs.get(model)
-    if known is None or known[0] is not model.train_function:  # which Keras forgets as the model is compiled anew
-        known = _programs[model] = model.train_function, _TRAIN[keras.config.backend()](weakref.ref(model))
+    if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
+        # References that are weak, or the model would be kept by what is kept for as long as there is the model.
+        program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
+        known = _programs[model] = weakref.ref(model.train_function), program
     return known[1](keras.tree.map_structure(stack, *batches))
 
 
@@ -68,9 +73,9 @@ def _sees_batches(callback):
     base = keras.callbacks.Callback
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     kind = type(callback)
-    return not kind.__module__.startswith("keras.") and any(
-        getattr(kind, hook) is not getattr(base, hook) for hook in hooks
-    )
+    own = not kind.__module__.startswith("keras.")
+    # LambdaCallback, which is Keras's, has the user's functions in the instance.
+    return any(hook in vars(callback) or (own and getattr(kind, hook) is not getattr(base, hook)) for hook in hooks)
 
 
 def _gains():
@@ -97,10 +102,12 @@ def accelerated():
 
 
 def near(x):
-    """The rows where training reads them fastest: arrays up to 4 GiB on the accelerator, if there is one."""
-    if isinstance(x, np.ndarray) and x.nbytes <= _RESIDENT_BYTES and accelerated() and not distribution.active():
-        return OnDevice(x)
-    return x
+    """The rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
+    if not isinstance(x, np.ndarray) or not accelerated() or distribution.active():
+        return x
+    # Backends know no numbers of other byte orders, and not all of those of 64 bits.
+    held = x.nbytes <= _RESIDENT_BYTES and x.dtype.isnative and x.dtype.itemsize <= 4
+    return OnDevice(x) if held else x
 
 
 class OnDevice:
@@ -121,26 +128,28 @@ class OnDevice:
         return keras.ops.cast(keras.ops.take(self.rows, numbers, axis=0), keras.config.floatx())
 
 
-def _tensorflow(model):
+def _tensorflow_program(model):
     import tensorflow as tf
 
     names = []
 
-    @tf.function(jit_compile=model().jit_compile, reduce_retracing=True)
-    def run(batches):
+    def steps(batches):
         n_steps = tf.shape(tf.nest.flatten(batches)[0])[0]
         values = tf.TensorArray(tf.float64, n_steps)
         for step in tf.range(n_steps):
             model().reset_metrics()
-            logs = model().train_step(tf.nest.map_structure(operator.itemgetter(step), batches))
+            batch = tf.nest.map_structure(operator.itemgetter(step), batches)
+            logs = model().train_step((*batch, None))  # as `train_on_batch` calls it, with sample weights
             names[:] = logs
             values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
         return values.stack()
 
+    # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
+    run = tf.function(functools.partial(steps), jit_compile=model().jit_compile, reduce_retracing=True)
     return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(batches).numpy()]
 
 
-def _jax(model):
+def _jax_program(model):
     import jax
 
     def step(state, batch):
@@ -149,7 +158,7 @@ def _jax(model):
         with keras.StatelessScope(list(zip(variables, metrics, strict=True))) as scope:
             model().reset_metrics()
         fresh = [scope.get_current_value(variable).astype(variable.dtype) for variable in variables]
-        logs, state = model().train_step((*others, fresh), batch)
+        logs, state = model().train_step((*others, fresh), (*batch, None))
         return state, logs
 
     scan = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches))
@@ -171,4 +180,4 @@ def _jax(model):
     return run
 
 
-_TRAIN = {"tensorflow": _tensorflow, "jax": _jax}
+_PROGRAMS = {"tensorflow": _tensorflow_program, "jax": _jax_program}

@@ -193,11 +193,13 @@ class DEC(keras.Model):
         started = time.perf_counter()
         x = data.check_rows(x, self.encoder.input_shape[1:])
         y = data.check_labels(y, len(x))
+        if distribution.total(int(y is None)) not in (0, distribution.process_count()):
+            raise ValueError("y should be given in all processes or in none. Received: y in some of them")
         n = distribution.total(len(x))
         if n < self.n_clusters:
             raise ValueError(f"x should have at least {self.n_clusters} rows, one a cluster. Received: {n}")
         checkpoint_every = data.check_count("checkpoint_every", checkpoint_every)
-        seed = None if seed is None else data.fixed_seed(seed)
+        seed = None if seed is None else distribution.fixed_seed(seed)
         recipe = recipes.get(
             recipe,
             batch_size=batch_size,
@@ -228,7 +230,7 @@ class DEC(keras.Model):
             alternation.epoch,
             iterations=iterations,
             steps_per_epoch=update_interval,
-            seed=distribution.agreed(data.fixed_seed(seed)),
+            seed=distribution.fixed_seed(seed),
             converged=lambda logs: logs["changed"] < recipe.tol,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
@@ -309,6 +311,16 @@ class DEC(keras.Model):
         if distribution.active():
             return self._local_outputs(self.encoder, x, batch_size)
         return self.encoder.predict(self._rows(x, batch_size), verbose=verbose)
+
+    def save(self, filepath, **kwargs):
+        """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
+
+        Args:
+            filepath: path of the .keras or .h5 file.
+            **kwargs: as in Keras.
+        """
+        with distribution.alone():
+            super().save(filepath, **kwargs)
 
     def get_config(self):
         return {

@@ -112,7 +112,11 @@ def pretrain_autoencoder(
     batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
     dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
-    noisy = keras.layers.Dropout(dropout, seed=data.layer_seed(data.fixed_seed(seed)))(inputs) if dropout else inputs
+    noisy = (
+        keras.layers.Dropout(dropout, seed=data.layer_seed(distribution.fixed_seed(seed)))(inputs)
+        if dropout
+        else inputs
+    )
     autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
     optimizer = recipe.pretraining_optimizer(iterations) if optimizer is None else optimizer
     autoencoder.compile(optimizer, recipe.pretraining_loss)
@@ -211,7 +215,7 @@ def pretrain_layerwise(
     if seed is None:
         seeds = [None] * stages
     else:
-        seeds = np.random.SeedSequence(data.fixed_seed(seed)).generate_state(stages).tolist()
+        seeds = np.random.SeedSequence(distribution.fixed_seed(seed)).generate_state(stages).tolist()
     histories = []
     for position, (encoding, decoding) in enumerate(pairs):
         below = encoder.layers[:position]
@@ -307,15 +311,16 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
 
     def epoch(start, steps, seed, callbacks):
         batches = data.training_batches(rows_near, own_batch_size, distribution.own_seed(seed), start, steps)
-        rows = (augmenter(batch) for _, batch in batches)
-        return train_batches(model, ((row, target(row)) for row in rows), callbacks)
+        with contextlib.closing(batches):
+            rows = (augmenter(batch) for _, batch in batches)
+            return train_batches(model, ((row, target(row)) for row in rows), callbacks)
 
     return train(
         model,
         epoch,
         iterations=iterations,
         steps_per_epoch=math.ceil(distribution.total(len(x)) / batch_size),
-        seed=distribution.agreed(data.fixed_seed(seed)),
+        seed=distribution.fixed_seed(seed),
         checkpoint=checkpoint,
         callbacks=callbacks,
         verbose=verbose,
@@ -327,7 +332,7 @@ def _pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
     inputs = hidden = keras.Input(row_shape)
     for layer in below:
         hidden = layer(hidden)
-    seed = data.fixed_seed(seed)
+    seed = distribution.fixed_seed(seed)
     noisy = keras.layers.Dropout(dropout, seed=data.layer_seed(seed))(hidden)
     code = keras.layers.Dropout(dropout, seed=data.layer_seed(seed ^ 1))(encoding(noisy))
     return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))

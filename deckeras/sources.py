@@ -9,6 +9,7 @@ import collections
 import itertools
 import math
 import mmap
+import os
 import threading
 import zlib
 
@@ -124,12 +125,17 @@ class Blocks:
     def _block(self, number):
         if number not in self._kept:
             for found, rows in self._read(number):
+                self._forget(found)
                 self._kept[found] = rows
                 self._kept_bytes += rows.nbytes
                 while self._kept_bytes > 2 * _WINDOW_BYTES and len(self._kept) > 1:
-                    self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+                    self._forget(next(iter(self._kept)))
         self._kept.move_to_end(number)
         return self._kept[number]
+
+    def _forget(self, number):
+        if number in self._kept:
+            self._kept_bytes -= self._kept.pop(number).nbytes
 
     def _read(self, number):
         """Yield (number, rows) of blocks, the one that is asked for last."""
@@ -141,8 +147,8 @@ class _Flat(Blocks):
         self._x, self.in_order = x, x.in_order
         super().__init__(np.diff(x._starts), (math.prod(x.shape[1:]),), x.dtype)
 
-    def _read(self, number):
-        yield number, self._x._block(number).reshape(-1, self.shape[1])
+    def _block(self, number):
+        return self._x._block(number).reshape(-1, self.shape[1])
 
 
 class _File(Blocks):
@@ -180,7 +186,7 @@ class _Batches(Blocks):
 
     def __init__(self, x):
         self._x = x
-        sizes, first = [], None
+        sizes, first, self._checksums = [], None, []
         for batch in self._iterate(0):
             first = batch if first is None else first
             if batch.shape[1:] != first.shape[1:]:
@@ -189,16 +195,21 @@ class _Batches(Blocks):
                     f"{len(sizes)} and {first.shape[1:]} in batch 0"
                 )
             sizes.append(len(batch))
+            self._checksums.append(zlib.crc32(batch.tobytes()))
         if not sum(sizes):
             raise ValueError(f"x should not be empty. Received: a {type(x).__name__} without rows")
-        again = next(iter(self._iterate(0)))
-        if again.shape != first.shape or zlib.crc32(again.tobytes()) != zlib.crc32(first.tobytes()):
-            raise ValueError(
-                f"x should give the same rows in the same order each time. Received: a {type(x).__name__} whose first "
-                "batch changed from one reading to the next. Leave out its shuffling (deckeras shuffles) and its "
-                "augmentation (pass augment=)."
-            )
         super().__init__(sizes, first.shape[1:], first.dtype)
+        self[:1]  # which fails now rather than in the middle if batches change
+
+    def _same(self, number, batch):
+        """The batch, if it is the one that was read at first."""
+        if zlib.crc32(batch.tobytes()) != self._checksums[number]:
+            raise ValueError(
+                f"x should give the same rows in the same order each time. Received: a {type(self._x).__name__} whose "
+                f"batch {number} changed from one reading to the next. Leave out its shuffling (deckeras shuffles) and "
+                "its augmentation (pass augment=)."
+            )
+        return batch
 
     def _iterate(self, first):
         """Yield the batches from number `first` on."""
@@ -228,7 +239,7 @@ class _PyDataset(_Batches):
         return (self._rows(self._x[number]) for number in range(first, self._x.num_batches))
 
     def _read(self, number):
-        yield number, self._rows(self._x[number])
+        yield number, self._same(number, self._rows(self._x[number]))
 
 
 class _Stream(_Batches):
@@ -251,15 +262,14 @@ class _Stream(_Batches):
         return map(self._rows, itertools.islice(iter(self._x), first, None))
 
     def _read(self, number):
-        if number < self._next:
-            self._next = 0
-        if self._next == 0:
-            self._batches = self._iterate(0)
+        if not 0 < self._next <= number:
+            self._next, self._batches = 0, self._iterate(0)
         # What lies between is kept too: the rows of a window are asked for in any order.
         while self._next <= number:
-            found = self._next
-            self._next += 1
-            yield found, next(self._batches)
+            found, self._next = self._next, 0  # to begin anew after an error
+            batch = self._same(found, next(self._batches))
+            self._next = found + 1
+            yield found, batch
 
 
 def _even_sizes(n, size):
@@ -273,13 +283,8 @@ def _position(x):
     while isinstance(root.base, np.ndarray):
         root = root.base
     # A copy-on-write map may differ from its file.
-    if (
-        not isinstance(root.base, mmap.mmap)
-        or x.mode == "c"
-        or not x.flags.c_contiguous
-        or not x.ndim > 1
-        or not x.size
-    ):
+    mapped = isinstance(root.base, mmap.mmap) and x.mode != "c" and os.path.exists(x.filename or "")
+    if not mapped or not x.flags.c_contiguous or x.ndim < 2 or not x.size:
         return None
     mapped_from = root.offset - root.offset % mmap.ALLOCATIONGRANULARITY
     return mapped_from + x.ctypes.data - np.frombuffer(root.base, np.uint8).ctypes.data

@@ -88,6 +88,7 @@ def train(
             raise FloatingPointError(_divergence_message(model, start, steps, checkpoint))
         known = set(history.history)
         callbacks.on_epoch_end(count, logs)
+        model.stop_training = bool(distribution.total(int(model.stop_training)))  # all processes, or none
         count += 1
         _fill_gaps(history.history, known, count)
         done = bool(converged and converged(logs))

@@ -1,5 +1,8 @@
 """Several steps in one call, against one step a call."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +10,9 @@ import pytest
 import deckeras
 from deckeras import execution
 
-pytestmark = pytest.mark.skipif(keras.config.backend() not in execution._TRAIN, reason="a step a call is all there is")
+pytestmark = pytest.mark.skipif(
+    keras.config.backend() not in execution._PROGRAMS, reason="PyTorch, being eager, takes a step a call"
+)
 
 
 class Batches(keras.callbacks.Callback):
@@ -91,6 +96,34 @@ def test_callbacks_of_batches_hear_of_each(blobs, gains):
     assert len({loss for _, loss in callback.seen}) > 80
 
 
+def test_functions_of_a_user_hear_of_each_batch(blobs, gains):
+    heard = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: heard.append(batch))
+    fit(blobs[0], callback)
+    assert heard == 2 * list(range(45))
+
+
+def test_a_model_that_is_to_run_eagerly_does(blobs, gains):
+    def make():
+        model = deckeras.DEC(autoencoder()[0], 3)
+        model.compile(run_eagerly=True)
+        return model
+
+    fit(blobs[0], Epochs(), make)
+    assert not gains
+
+
+def test_a_model_is_freed(blobs, gains):
+    model = deckeras.DEC(autoencoder()[0], 3)
+    model.fit(blobs[0], update_interval=45, max_iterations=45, verbose=0)
+    assert gains
+    gone = weakref.ref(model)
+    keras.utils.clear_session()
+    del model
+    gc.collect()
+    assert gone() is None
+
+
 def test_metrics_are_those_of_each_batch(blobs, gains):
     def make():
         model = deckeras.DEC(autoencoder()[0], 3)
@@ -148,5 +181,8 @@ def test_rows_on_the_device_train_as_those_of_the_host(dtype, blobs, gains, monk
 
 def test_what_does_not_fit_the_device_stays_on_the_host(blobs, monkeypatch):
     monkeypatch.setattr(execution, "accelerated", lambda: True)
+    for dtype in "float64", "int64", ">f4":
+        x = blobs[0].astype(dtype)
+        assert execution.near(x) is x
     monkeypatch.setattr(execution, "_RESIDENT_BYTES", blobs[0].nbytes - 1)
     assert execution.near(blobs[0]) is blobs[0]

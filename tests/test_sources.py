@@ -1,5 +1,6 @@
 """Rows that do not lie in memory."""
 
+import tempfile
 import uuid
 
 import h5py
@@ -128,6 +129,61 @@ def test_a_stream_is_begun_once_a_pass(small_blocks):
     assert stream.begun == begun + 1
 
 
+@pytest.mark.parametrize("make_one", [Batches, Stream])
+def test_reading_costs_no_more_in_late_intervals_than_in_early_ones(make_one, small_blocks, monkeypatch):
+    x = data.check_rows(make_one(ROWS))
+    read, reads = x._read, []
+    monkeypatch.setattr(x, "_read", lambda number: (reads.append(found[0]) or found for found in read(number)))
+    counts = []
+    for start in range(0, 240, 6):
+        reads.clear()
+        for _ in data.training_batches(x, 10, seed=0, start=start, steps=6):
+            pass
+        for _ in data.blocks(x):
+            pass
+        counts.append(len(reads))
+        assert sum(rows.nbytes for rows in x._kept.values()) == x._kept_bytes
+    assert np.mean(counts[-10:]) < 1.5 * np.mean(counts[:10])
+
+
+def test_a_later_batch_that_changes_is_noticed(small_blocks):
+    batches = Batches(ROWS.copy())
+    x = data.check_rows(batches)
+    x._kept.clear()
+    batches.rows[-1] += 1
+    with pytest.raises(ValueError, match="whose batch 14 changed from one reading to the next"):
+        for _ in data.training_batches(x, 10, seed=0, start=0, steps=40):
+            pass
+
+
+def test_a_stream_that_failed_is_begun_anew(small_blocks):
+    class Failing(Stream):
+        fails = False
+
+        def __iter__(self):
+            for number, batch in enumerate(super().__iter__()):
+                if self.fails and number == 9:
+                    self.fails = False
+                    raise OSError("the disk is gone")
+                yield batch
+
+    stream = Failing(ROWS)
+    x = data.check_rows(stream)
+    x._kept.clear()
+    stream.fails, x._next = True, 0
+    with pytest.raises(OSError, match="the disk is gone"):
+        x[:]
+    np.testing.assert_array_equal(x[50:], ROWS[50:])
+
+
+def test_scaled_rows_are_checked_once(tmp_path, small_blocks, monkeypatch):
+    x = mapped(tmp_path, ROWS.reshape(103, 6))
+    scaled = deckeras.scaling.fit(x).rows(x)
+    data.check_rows(scaled)
+    monkeypatch.setattr(data, "blocks", None)
+    assert data.check_rows(scaled) is scaled
+
+
 def test_batches_come_in_the_order_of_the_numbers(make):
     x = data.check_rows(make(ROWS))
     for numbers, rows in data.training_batches(x, 16, seed=1, start=3, steps=20):
@@ -173,6 +229,9 @@ def test_parts_of_a_mapped_file(tmp_path, small_blocks):
     np.testing.assert_array_equal(sources.of(whole[10:50])[:], ROWS[10:50])
     offset = np.memmap(tmp_path / "rows.npy", "float32", "r", offset=whole.offset + 24 * 7, shape=(5, 6))
     np.testing.assert_array_equal(sources.of(offset)[:], ROWS.reshape(103, 6)[7:12])
+    with tempfile.TemporaryFile() as file:
+        nameless = np.memmap(file, "float32", "w+", shape=(5, 2))
+        assert sources.of(nameless) is None
     for other in whole[::2], whole[:, ::-1], np.load(tmp_path / "rows.npy", mmap_mode="c"), whole + 1:
         assert sources.of(other) is None
         np.testing.assert_array_equal(data.check_rows(other), other)
@@ -201,7 +260,7 @@ def test_a_row_that_is_not_finite_is_named(make, value):
         (
             Batches(ROWS, lambda rows: rows + RANDOM.normal()),
             ValueError,
-            "same rows in the same order .* Batches whose first batch changed",
+            "same rows in the same order .* Batches whose batch 0 changed",
         ),
     ],
 )
