@@ -51,10 +51,11 @@ WRITE = """
 convolutional = DEC(deckeras.convolutional_autoencoder((8, 8), 2, filters=(4, 8), kernel_sizes=(5, 3))[0], 3)
 convolutional.initialize_centroids(rows["convolutional"])
 recipe = deckeras.recipes.get("table", units=(16, 2), epochs=1, least_iterations=20, max_iterations=20)
+layer = ClusteringLayer(3, clusters_initializer=keras.initializers.RandomNormal(stddev=1, seed=0))
 models = {
     "dec": cluster(DEC(dense_autoencoder(8, units=(16, 2))[0], 3, alpha=2.0)),
     "idec": cluster(IDEC(*dense_autoencoder(8, units=(16, 2)), 3)),
-    "layer": keras.Sequential([*dense_autoencoder(8, units=(16, 2))[0].layers, ClusteringLayer(3)]),
+    "layer": keras.Sequential([*dense_autoencoder(8, units=(16, 2))[0].layers, layer]),
     "convolutional": convolutional,
     "estimator": deckeras.DeepEmbeddedClustering(3, recipe=recipe, random_state=0).fit(rows["estimator"]).model_,
 }
