@@ -217,7 +217,9 @@ def test_two_processes_train_as_one_does(rows, run_together, shards_in_one_proce
     np.testing.assert_allclose(history.history["loss"][4], expected.history["loss"][0], rtol=0.1)  # of other batches
 
 
-@pytest.mark.parametrize(("way", "victim", "code"), [("kill", 1, -9), ("raise", 0, 1)])
+@pytest.mark.parametrize(
+    ("way", "victim", "code"), [("kill", 1, -9), pytest.param("raise", 0, 1, marks=pytest.mark.long)]
+)
 def test_a_process_that_dies_stops_the_others_and_one_alone_goes_on(way, victim, code, rows, run_together, tmp_path):
     ends = run_together(LOSE, way, str(victim))
     assert ends[victim][0] == code
@@ -232,6 +234,7 @@ def test_a_process_that_dies_stops_the_others_and_one_alone_goes_on(way, victim,
     assert 0 < history.times[2] < history.times[-1]
 
 
+@pytest.mark.long
 def test_example_shares_the_rows_of_a_file(blobs, run_together, tmp_path):
     np.save(tmp_path / "rows.npy", blobs[0][:201])
     arguments = ["rows.npy", "-k", "3", "--output", "clusters", "--epochs", "1", "--max-iterations", "4"]
