@@ -120,7 +120,8 @@ def squared_distances(z, centroids):
 
 def _expanded_distances(z, centroids):
     squares = ops.sum(ops.square(z), axis=1, keepdims=True) + ops.sum(ops.square(centroids), axis=1)
-    return ops.maximum(squares - 2 * ops.matmul(z, ops.transpose(centroids)), 0)
+    products = ops.einsum("ij,kj->ik", z, centroids)  # matmul would give float32 on PyTorch
+    return ops.maximum(squares - 2 * products, 0)
 
 
 def _corrected_distances(z, centroids):
