@@ -1,7 +1,7 @@
 """Rows that do not lie in memory: mapped files, HDF5 data sets, and batches of a PyDataset, a tf.data.Dataset or alike.
 
 Single rows in random order would be dear to read, so these are read in blocks of neighbours, each once a pass: a pass
-in random order takes the blocks in random order, a window of some 64 MiB at a time, and mixes the rows of a window.
+in random order takes the blocks in random order, a window of some 32 MiB at a time, and mixes the rows of a window.
 What was read last is kept, up to two windows of it, since a batch can reach over the edge between two.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 _BLOCK_BYTES = 2**22
-_WINDOW_BYTES = 2**26
+_WINDOW_BYTES = 2**25
 
 
 def of(x):
