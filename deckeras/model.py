@@ -352,7 +352,7 @@ class DEC(keras.Model):
         return data.Rows(x, batch_size or data.predict_batch_size(largest))
 
     def _local_outputs(self, model, x, batch_size):
-        rows = self._rows(data.check_rows(x), batch_size)
+        rows = x if isinstance(x, data.Rows) else self._rows(data.check_rows(x), batch_size)
         return distribution.outputs(model, (rows[number][0] for number in range(len(rows))))
 
     def _optimizer_of(self, recipe, iterations):
