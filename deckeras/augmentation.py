@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from deckeras import data, distribution
+from deckeras import data, distribution, interrupts
 from deckeras.autoencoder import check_row_shape
 from deckeras.checkpoint import settings
 
@@ -89,7 +89,8 @@ class Augmenter:
     def __call__(self, rows):
         if not self.changes:
             return rows
-        augmented = data.as_batch(self._augment(rows))
+        with interrupts.Held():
+            augmented = data.as_batch(self._augment(rows))
         if augmented.shape != rows.shape:
             raise ValueError(
                 f"augment should keep the shape of a batch, {rows.shape}. Received: {augmented.shape}. "

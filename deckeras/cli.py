@@ -374,12 +374,15 @@ def _interruptible():
         signal.setitimer(signal.ITIMER_REAL, 1.0)
         raise KeyboardInterrupt
 
-    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGINT, signal.SIGALRM)]
+    def again(number, frame):
+        signal.raise_signal(signal.SIGINT)  # which may be held back for the moment
+
+    before = [signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGALRM, again)]
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before:
+        for number, handler in zip((signal.SIGINT, signal.SIGALRM), before, strict=True):
             signal.signal(number, handler)
 
 

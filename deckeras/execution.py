@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from deckeras import distribution
+from deckeras.interrupts import Held
 
 _RESIDENT_BYTES = 2**31
 _STEPS = 20  # of 256 rows of 784 features: 16 MiB
@@ -66,6 +67,29 @@ def train_together(model, batches):
         program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
         known = _programs[model] = weakref.ref(model.train_function), program
     return known[1](keras.tree.map_structure(stack, *batches))
+
+
+def predict(compute, rows, callbacks=None, **kwargs):
+    """Predict so that an interrupt of the user ends it after a batch, and nothing that ends it costs the weights.
+
+    Args:
+        compute: the method `predict` of a `keras.Model`.
+        rows, callbacks, **kwargs: its arguments.
+    """
+    model, kept = compute.__self__, []
+    if keras.config.backend() == "jax":  # where Keras takes them out of the model as long as it predicts
+        kept = [(variable, keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+    try:
+        with Held() as hold:
+            stop = keras.callbacks.Callback()
+            stop.on_predict_batch_end = lambda batch, logs=None: setattr(model, "stop_predicting", hold.came)
+            if not isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks = [*keras.tree.flatten(callbacks or []), stop]
+            return compute(rows, callbacks=callbacks, **kwargs)
+    except BaseException:
+        for variable, value in kept:
+            variable.assign(value)
+        raise
 
 
 def _sees_batches(callback):

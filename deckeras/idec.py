@@ -8,6 +8,7 @@ import keras
 from deckeras import distribution
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import architecture
+from deckeras.execution import predict
 from deckeras.model import DEC
 
 
@@ -80,7 +81,8 @@ class IDEC(DEC):
         """Soft assignments q alone, as `DEC.predict`; call the model itself for the reconstruction, too."""
         if distribution.active():
             return self._local_outputs(self.assignment, x, batch_size)
-        return self.assignment.predict(self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks)
+        rows = self._rows(x, batch_size)
+        return predict(self.assignment.predict, rows, verbose=verbose, steps=steps, callbacks=callbacks)
 
     def get_config(self):
         return {

@@ -15,6 +15,7 @@ from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, serialize, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters
+from deckeras.execution import predict
 from deckeras.initialization import first_clusters, start_rows
 from deckeras.training import train
 
@@ -281,7 +282,7 @@ class DEC(keras.Model):
         """
         if distribution.active():
             return self._local_outputs(self, x, batch_size)
-        return super().predict(self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks)
+        return predict(super().predict, self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks)
 
     def predict_clusters(self, x, batch_size=None, verbose="auto"):
         """Cluster labels: the largest soft assignment of each row.
@@ -310,7 +311,7 @@ class DEC(keras.Model):
         """
         if distribution.active():
             return self._local_outputs(self.encoder, x, batch_size)
-        return self.encoder.predict(self._rows(x, batch_size), verbose=verbose)
+        return predict(self.encoder.predict, self._rows(x, batch_size), verbose=verbose)
 
     def save(self, filepath, **kwargs):
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.

@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from deckeras import distribution, execution
+from deckeras import distribution, execution, interrupts
 
 
 def train(
@@ -128,11 +128,12 @@ def train_batches(model, batches, callbacks):
     # The first step of all makes what the others need.
     while group := list(itertools.islice(batches, 1 if model.train_function is None else together)):
         callbacks.on_train_batch_begin(len(history))
-        if len(group) > 1:
-            history += execution.train_together(model, group)
-        else:
-            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
-            history.append(model.train_on_batch(*group[0], return_dict=True))
+        with interrupts.Held():
+            if len(group) > 1:
+                history += execution.train_together(model, group)
+            else:
+                model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
+                history.append(model.train_on_batch(*group[0], return_dict=True))
         callbacks.on_train_batch_end(len(history) - 1, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
 
