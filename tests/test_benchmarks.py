@@ -4,7 +4,10 @@ import dataclasses
 import importlib.util
 import json
 import pathlib
+import subprocess
+import sys
 
+import pandas
 import pytest
 
 from deckeras import recipes
@@ -98,8 +101,26 @@ def test_idec_shares_the_pretraining(results, runs, tmp_path):
 
 def test_every_method_is_one_that_the_example_takes(results):
     example = load(results.EXAMPLE)
-    for options in results.METHODS.values():
+    for options in map(results.METHODS.get, results.METHODS.keys() - results.PEERS):
         assert example.parse([*options, "--dataset", "digits"]).recipe in ("images", "dec-keras", "paper")
+
+
+def test_another_implementation_is_run_by_a_script_of_its_own(results, runs, tmp_path, capsys):
+    results.main(["--seeds", "1", "--methods", "clustpy", "dec", "--output", str(tmp_path)])
+    assert [pathlib.Path(command[0]).name for command in runs] == ["peer.py", "run_mnist.py"]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("clustpy"), reason="needs the extra benchmarks")
+def test_clustpy_is_scored_after_each_pass(tmp_path):
+    command = [sys.executable, BENCHMARKS / "peer.py", "--epochs", "3", "2", "--output", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    history = pandas.read_csv(tmp_path / "history.csv")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert list(history) == ["seconds", "acc", "nmi", "ari"]
+    assert history["seconds"][0] == 0 < history["seconds"][1] < history["seconds"][2] == summary["seconds"]["cluster"]
+    assert summary["seconds"]["pretrain"] > 0
+    assert summary["scores"]["ae+k-means"] == dict(history.loc[0, ["acc", "nmi", "ari"]])
+    assert summary["scores"]["clustpy"] == dict(history.loc[2, ["acc", "nmi", "ari"]])
 
 
 def test_each_change_is_run_once_on_the_pretraining_that_is_its_own(settings, tmp_path, monkeypatch, capsys):
