@@ -15,7 +15,8 @@ plain      `keras.Model.fit`, and the loop of DEC-keras: every 140 batches a tar
 clustpy    ClustPy from PyPI (`pip install -e ".[benchmarks]"`), whose target is one of each batch
 
 "First time" is the first pretraining, with all that is done once: building, compiling, one pass, or two of deckeras.
-`+jax` and the like behind a name chooses the backend; `+bfloat16` mixed precision.
+`+jax` and the like behind a name chooses the backend; `+bfloat16` mixed precision. The contestant `parts` measures what
+is neither: imports in a process of their own, first clusterers on 10 blobs in 10 dimensions, and the metrics.
 """
 
 import argparse
@@ -33,9 +34,9 @@ from results import machine
 
 UNITS = (784, 500, 500, 2000, 10)
 BATCH = 256
-CONTESTANTS = ["numpy", "deckeras", "deckeras+jax", "deckeras+bfloat16", "plain", "plain+jax", "clustpy"]
+CONTESTANTS = ["numpy", "deckeras", "deckeras+jax", "deckeras+bfloat16", "plain", "plain+jax", "clustpy", "parts"]
 TASKS = {"pretraining": "pretraining", "clustering": "clustering", "predict": "assigning"}
-TURN = 600  # seconds after which a contestant is given up
+SIZES = (70_000, 1_000_000)  # rows of the parts
 
 
 def main(arguments=None):
@@ -72,9 +73,9 @@ def race(options):
                 seconds[name][f"first {task}"] = [time.perf_counter() - started]
                 seconds[name][task] = []
         for _ in range(options.rounds):
-            for task in ("product", *TASKS):
+            for task in dict.fromkeys(itertools.chain.from_iterable(seconds.values())):
                 for name, worker in workers.items():
-                    if task in seconds[name]:
+                    if task in seconds[name] and not task.startswith("first "):
                         seconds[name][task].append(turn(worker, task))
     finally:
         for worker in workers.values():
@@ -107,9 +108,7 @@ def work(name, n_rows):
     os.dup2(2, 1)  # what libraries print is no answer
     kind, *ways = name.split("+")
     x = np.random.default_rng(0).random((n_rows, UNITS[0]), dtype="float32")
-    tasks = {"numpy": numpy_tasks, "deckeras": deckeras_tasks, "plain": plain_tasks, "clustpy": clustpy_tasks}[kind](
-        x, "mixed_bfloat16" if "bfloat16" in ways else "float32"
-    )
+    tasks = KINDS[kind](x, "mixed_bfloat16" if "bfloat16" in ways else "float32")
     print(json.dumps(list(tasks)), file=answers, flush=True)
     for line in sys.stdin:
         started = time.perf_counter()
@@ -204,6 +203,35 @@ def clustpy_tasks(x, policy):
     }
 
 
+def parts_tasks(x, policy):
+    from sklearn.datasets import make_blobs
+
+    import deckeras
+
+    def importing(module):
+        return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True) and None
+
+    tasks = {f"`import {module}`": importing(module) for module in ("keras", "deckeras", "deckeras.estimator")}
+    for n in SIZES:
+        z, y = make_blobs(n, 10, centers=10, cluster_std=4, random_state=0)
+        z, labels = z.astype("float32"), (y + (z[:, 0] > 9)) % 10
+        tasks |= {
+            f"k-means with 20 restarts, {n:,} rows": lambda z=z: deckeras.kmeans_centroids(z, 10),
+            f"mixtures, 30 of them, {n:,} rows": lambda z=z: deckeras.mixture_assignments(z, 10),
+            f"ACC, NMI and ARI, {n:,} rows": lambda y=y, labels=labels: deckeras.metrics.scores(y, labels),
+        }
+    return tasks
+
+
+KINDS = {
+    "numpy": numpy_tasks,
+    "deckeras": deckeras_tasks,
+    "plain": plain_tasks,
+    "clustpy": clustpy_tasks,
+    "parts": parts_tasks,
+}
+
+
 def arithmetic(task, rows):
     """Floating-point operations of a pass: a product forward and two backward, but for the input's gradient."""
     encoder = [up * down for up, down in itertools.pairwise(UNITS)]
@@ -224,26 +252,34 @@ def table(seconds, rows):
         "|---" * (2 + 2 * len(TASKS)) + "|",
     ]
     for name, tasks in seconds.items():
-        if name == "numpy":
+        if name in ("numpy", "parts"):
             continue
         cells = [name]
         for task in TASKS:
             times = tasks[task]
-            cells.append(f"{statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f})")
+            cells.append(spread(times))
             cells.append(f"{100 * arithmetic(task, rows) / statistics.median(times) / limit:.0f}")
         cells.append(f"{tasks['first pretraining'][0]:.1f}")
         lines.append("| " + " | ".join(cells) + " |")
     if "deckeras" in seconds and len(seconds) > 2:
         lines += ["", "Time of the others by that of deckeras, median of the turns:", ""]
         for name, tasks in seconds.items():
-            if name not in ("numpy", "deckeras"):
+            if name not in ("numpy", "deckeras", "parts"):
                 ratios = [
                     statistics.median(a / b for a, b in zip(tasks[task], seconds["deckeras"][task], strict=True))
                     for task in TASKS
                 ]
                 shares = ", ".join(f"{title} {ratio:.2f}" for title, ratio in zip(TASKS.values(), ratios, strict=True))
                 lines.append(f"- {name}: {shares}")
+    if "parts" in seconds:
+        lines += ["", "| part | time (s) |", "|---|---|"]
+        parts = {task: times for task, times in seconds["parts"].items() if not task.startswith("first ")}
+        lines += [f"| {task} | {spread(times)} |" for task, times in parts.items()]
     return "\n".join(lines)
+
+
+def spread(times):
+    return f"{statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f})"
 
 
 if __name__ == "__main__":
