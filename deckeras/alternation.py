@@ -41,16 +41,7 @@ class Alternation:
 
     def epoch(self, start, steps, seed, callbacks):
         first = self.begin(seed) if start == 0 and not self.model.centroids.any() else None
-        q = self.assign() if first is None else first
-        labels, p = q.argmax(axis=1), np.empty_like(q)
-        frequencies = distribution.total(cluster_frequencies(q))
-        for first_row, block in data.blocks(q):  # since it computes in float64
-            p[first_row : first_row + len(block)] = target_distribution(block, frequencies)
-        batches = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
-        with contextlib.closing(batches):
-            rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
-            pairs = ((row, self.model._targets(row, target)) for row, target in rows)
-            logs = train_batches(self.model, pairs, callbacks)
+        labels, logs = self._train(first, start, steps, seed, callbacks)
         new_labels = self.assign().argmax(axis=1)
         changed, n = distribution.total(np.array([np.sum(new_labels != labels), len(labels)]))
         logs["changed"] = float(changed / n)
@@ -59,6 +50,19 @@ class Alternation:
 
             logs.update(scores(*(np.concatenate(distribution.gather(each)) for each in (self.y, new_labels))))
         return logs
+
+    def _train(self, first, start, steps, seed, callbacks):
+        """Train towards the target of all assignments, or of the first ones; return their labels, and the logs."""
+        p = self.assign() if first is None else np.array(first)
+        self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
+        labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p))
+        for first_row, q in data.blocks(p):  # since it computes in float64
+            p[first_row : first_row + len(q)] = target_distribution(q, frequencies)
+        batches = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
+        with contextlib.closing(batches):
+            rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
+            pairs = ((row, self.model._targets(row, target)) for row, target in rows)
+            return labels, train_batches(self.model, pairs, callbacks)
 
 
 def warn_of_lost_clusters(sizes, centroids, scale):

@@ -205,3 +205,54 @@ def test_scale_measures_each_case_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(scale, "run", None)
     scale.main(arguments)
     assert capsys.readouterr().out == printed
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return load(BENCHMARKS / "speed.py")
+
+
+def test_speed_lets_contestants_take_turns(speed, tmp_path, capsys):
+    arguments = ["--contestants", "deckeras", "plain", "--rows", "512", "--rounds", "2", "--output", str(tmp_path)]
+    speed.main(arguments)
+    seconds = json.loads((tmp_path / "speed.json").read_text())["seconds"]
+    assert list(seconds) == ["numpy", "deckeras", "plain"]
+    for name, tasks in seconds.items():
+        expected = ["product"] if name == "numpy" else list(speed.TASKS)
+        assert [task for task in tasks if not task.startswith("first ")] == expected
+        assert all(len(tasks[task]) == 2 and min(tasks[task]) > 0 for task in expected)
+    text = (tmp_path / "speed.md").read_text()
+    assert text in capsys.readouterr().out
+    assert text.count("\n| deckeras | ") == text.count("\n| plain | ") == text.count("\n- plain: ") == 1
+
+
+def test_speed_counts_arithmetic_and_ratios(speed):
+    """Two rows: the encoder's products are 784 * 500 + 500 * 500 + 500 * 2000 + 2000 * 10."""
+    weights = 784 * 500 + 500 * 500 + 500 * 2000 + 2000 * 10
+    assert speed.arithmetic("predict", 2) == 2 * 2 * weights
+    assert speed.arithmetic("clustering", 2) == 2 * 2 * (3 * weights - 784 * 500)
+    assert speed.arithmetic("pretraining", 2) == 2 * 2 * (6 * weights - 784 * 500)
+
+    second = 2 * 4096**3 / 1e9  # at 1 GFLOP/s
+    rows = round(1e9 / speed.arithmetic("predict", 1))
+    times = {"pretraining": [2.0, 4.0, 9.0], "clustering": [1.0, 1.0, 1.0], "predict": [2.0, 2.0, 2.0]}
+    slower = {task: [2 * value for value in values] for task, values in times.items()}
+    seconds = {
+        "numpy": {"product": [second] * 3},
+        "deckeras": {**times, "first pretraining": [7.0]},
+        "clustpy": {**slower, "first pretraining": [8.0]},
+        "parts": {"first `import keras`": [3.0], "`import keras`": [1.0, 2.0, 3.0]},
+    }
+    lines = speed.table(seconds, rows).splitlines()
+    assert lines[0].endswith(": 1 GFLOP/s.")
+    cells = [cell.strip() for cell in next(line for line in lines if line.startswith("| deckeras")).split("|")]
+    assert cells[2] == "4.00 (2.00 to 9.00)"
+    assert cells[6:9] == ["2.00 (2.00 to 2.00)", "50", "7.0"]
+    assert "- clustpy: pretraining 2.00, clustering 2.00, assigning 2.00" in lines
+    assert lines[-1] == "| `import keras` | 2.00 (1.00 to 3.00) |"
+
+
+def test_speed_says_which_contestant_ended(speed, tmp_path):
+    with pytest.raises(RuntimeError, match="A contestant ended: .*deckeras.nonsense"):
+        speed.main(["--contestants", "deckeras+nonsense", "--rows", "0", "--output", str(tmp_path)])
