@@ -4,9 +4,9 @@
     python benchmarks/scale.py --cases 1000000,784,10 --output results/scale
 
 Each case is a process of its own that reads a file of random uint8 rows (k centres and noise) by `np.load(...,
-mmap_mode="r")`, scales them as they are read, pretrains for one pass, places the centroids, assigns all rows, and trains
-for one pass towards the clusters, before and after which all rows are assigned, too. Memory is the peak of the process's
-resident memory, libraries included. What is finished is read from the output and not repeated.
+mmap_mode="r")`, scales them as they are read, pretrains for one pass, places the centroids, assigns all rows, and
+trains for one pass towards the clusters, before and after which all rows are assigned, too. Memory is the peak of the
+process's resident memory, libraries included. What is finished is read from the output and not repeated.
 """
 
 import argparse

@@ -256,3 +256,35 @@ def test_speed_counts_arithmetic_and_ratios(speed):
 def test_speed_says_which_contestant_ended(speed, tmp_path):
     with pytest.raises(RuntimeError, match="A contestant ended: .*deckeras.nonsense"):
         speed.main(["--contestants", "deckeras+nonsense", "--rows", "0", "--output", str(tmp_path)])
+
+
+def test_breakdown_counts_each_second_once(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    breakdown = load(BENCHMARKS / "breakdown.py")
+    now = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0])
+    monkeypatch.setattr(breakdown.time, "perf_counter", lambda: next(now))
+    watch = breakdown.Stopwatch()
+
+    class Work:
+        def whole(self):
+            return self.inner()
+
+        def inner(self):
+            return "done"
+
+    watch.watch(Work, "whole", "whole")
+    watch.watch(Work, "inner", "inner")
+    assert Work().whole() == "done"
+    watch.stop()
+    assert watch.seconds == {breakdown.REST: 1.0 + 5.0, "whole": 2.0 + 4.0, "inner": 3.0}
+
+
+def test_breakdown_draws_every_part(tmp_path):
+    command = [sys.executable, BENCHMARKS / "breakdown.py", "--epochs", "1", "--output", tmp_path]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = json.loads((tmp_path / "breakdown.json").read_text())
+    parts = {"training steps", "augmentation", "assigning all rows", "first clusters", "checkpoints", "scores"}
+    assert parts < set(found["seconds"])
+    assert all(f"| {part} | {found['seconds'][part]:.1f} |" in printed for part in parts)
+    assert found["acc"] > 0.3
+    assert (tmp_path / "breakdown.png").stat().st_size > 5000
