@@ -4,6 +4,7 @@ The host looks at the training between two calls only, so that small steps do no
 host. Keras knows this as `steps_per_execution`.
 """
 
+import contextlib
 import functools
 import operator
 import weakref
@@ -23,9 +24,9 @@ _programs = weakref.WeakKeyDictionary()
 def steps_together(model, batch, callbacks):
     """How many steps to take in one call.
 
-    What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow, if
-    the backend gains from it: TensorFlow does, JAX on an accelerator. One alone where a callback wants to know of each
-    batch, where the model is to run eagerly, or where several devices share the work.
+    What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow. One
+    alone on PyTorch, where a callback wants to know of each batch, where the model is to run eagerly, or where several
+    devices share the work.
 
     Args:
         model: compiled `keras.Model`.
@@ -39,7 +40,7 @@ def steps_together(model, batch, callbacks):
     if model.steps_per_execution > 1:
         return model.steps_per_execution
     batch_bytes = sum(np.prod(array.shape) * 4 for array in keras.tree.flatten(batch))
-    return int(np.clip(_BYTES // batch_bytes, 1, _STEPS)) if _gains() else 1
+    return int(np.clip(_BYTES // batch_bytes, 1, _STEPS))
 
 
 def train_together(model, batches):
@@ -52,21 +53,12 @@ def train_together(model, batches):
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
-    stacks = {}
-
-    def stack(*arrays):
-        key = tuple(map(id, arrays))  # an autoencoder's rows are its targets, too
-        if key not in stacks:
-            on_device = keras.ops.is_tensor(arrays[0])
-            stacks[key] = keras.ops.stack(arrays) if on_device else keras.ops.convert_to_tensor(np.stack(arrays))
-        return stacks[key]
-
     known = _programs.get(model)
     if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
         # References that are weak, or the model would be kept by what is kept for as long as there is the model.
         program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
         known = _programs[model] = weakref.ref(model.train_function), program
-    return known[1](keras.tree.map_structure(stack, *batches))
+    return known[1](batches)
 
 
 def predict(compute, rows, callbacks=None, **kwargs):
@@ -100,11 +92,6 @@ def _sees_batches(callback):
     own = not kind.__module__.startswith("keras.")
     # LambdaCallback, which is Keras's, has the user's functions in the instance.
     return any(hook in vars(callback) or (own and getattr(kind, hook) is not getattr(base, hook)) for hook in hooks)
-
-
-def _gains():
-    """Whether the backend is faster so; JAX is not on a CPU, where it gives a loop fewer threads."""
-    return keras.config.backend() == "tensorflow" or accelerated()
 
 
 def accelerated():
@@ -152,6 +139,20 @@ class OnDevice:
         return keras.ops.cast(keras.ops.take(self.rows, numbers, axis=0), keras.config.floatx())
 
 
+def _stacked(batches):
+    """One structure of tensors, with an axis of batches before the others, of a list of structures of arrays."""
+    stacks = {}
+
+    def stack(*arrays):
+        key = tuple(map(id, arrays))  # an autoencoder's rows are its targets, too
+        if key not in stacks:
+            on_device = keras.ops.is_tensor(arrays[0])
+            stacks[key] = keras.ops.stack(arrays) if on_device else keras.ops.convert_to_tensor(np.stack(arrays))
+        return stacks[key]
+
+    return keras.tree.map_structure(stack, *batches)
+
+
 def _tensorflow_program(model):
     import tensorflow as tf
 
@@ -163,14 +164,75 @@ def _tensorflow_program(model):
         for step in tf.range(n_steps):
             model().reset_metrics()
             batch = tf.nest.map_structure(operator.itemgetter(step), batches)
-            logs = model().train_step((*batch, None))  # as `train_on_batch` calls it, with sample weights
+            with _fused(model().optimizer):
+                logs = model().train_step((*batch, None))  # as `train_on_batch` calls it, with sample weights
             names[:] = logs
             values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
         return values.stack()
 
     # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
     run = tf.function(functools.partial(steps), jit_compile=model().jit_compile, reduce_retracing=True)
-    return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(batches).numpy()]
+    return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(_stacked(batches)).numpy()]
+
+
+@contextlib.contextmanager
+def _fused(optimizer):
+    """Let the optimizer take one kernel of TensorFlow's for what Keras does in ten, each of which reads all weights."""
+    kernel, update_one_by_one = _KERNELS.get(type(optimizer)), optimizer.update_step
+    known = hasattr(optimizer, "_get_variable_index") and not getattr(optimizer, "amsgrad", False)
+    if kernel is None or not known or not getattr(optimizer, "momentum", True):
+        yield
+        return
+
+    def update_step(gradient, variable, learning_rate):
+        import tensorflow as tf
+
+        if isinstance(gradient, tf.IndexedSlices):  # of an embedding's rows
+            update_one_by_one(gradient, variable, learning_rate)
+        else:
+            gradient, learning_rate = (tf.cast(value, variable.dtype) for value in (gradient, learning_rate))
+            kernel(optimizer, optimizer._get_variable_index(variable), gradient, variable, learning_rate)
+
+    optimizer.update_step = update_step
+    try:
+        yield
+    finally:
+        del optimizer.update_step
+
+
+def _adam(optimizer, number, gradient, variable, learning_rate):
+    import tensorflow as tf
+
+    step = tf.cast(optimizer.iterations + 1, variable.dtype)
+    first, second = (tf.cast(beta, variable.dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=optimizer._momentums[number].value.handle,
+        v=optimizer._velocities[number].value.handle,
+        beta1_power=first**step,
+        beta2_power=second**step,
+        lr=learning_rate,
+        beta1=first,
+        beta2=second,
+        epsilon=tf.cast(optimizer.epsilon, variable.dtype),
+        grad=gradient,
+    )
+
+
+def _momentum(optimizer, number, gradient, variable, learning_rate):
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyKerasMomentum(
+        var=variable.handle,
+        accum=optimizer.momentums[number].value.handle,
+        lr=learning_rate,
+        grad=gradient,
+        momentum=tf.cast(optimizer.momentum, variable.dtype),
+        use_nesterov=optimizer.nesterov,
+    )
+
+
+_KERNELS = {keras.optimizers.Adam: _adam, keras.optimizers.AdamW: _adam, keras.optimizers.SGD: _momentum}
 
 
 def _jax_program(model):
@@ -185,7 +247,17 @@ def _jax_program(model):
         logs, state = model().train_step((*others, fresh), (*batch, None))
         return state, logs
 
+    def one_by_one(state, batches):
+        logs = []
+        for batch in batches:
+            state, log = single(state, batch)  # which returns at once, and computes while the next is put together
+            logs.append(log)
+        return state, keras.tree.map_structure(lambda *values: np.stack(values), *logs)
+
+    # On a CPU, XLA gives fewer threads to what is in a loop.
+    single = jax.jit(step, donate_argnums=0)
     scan = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches))
+    steps = (lambda state, batches: scan(state, _stacked(batches))) if accelerated() else one_by_one
 
     def run(batches):
         variables = (
@@ -194,7 +266,7 @@ def _jax_program(model):
             model().optimizer.variables,
             model().metrics_variables,
         )
-        state, logs = scan(tuple([variable.value for variable in group] for group in variables), batches)
+        state, logs = steps(tuple([variable.value for variable in group] for group in variables), batches)
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)

@@ -31,9 +31,16 @@ class Epochs(keras.callbacks.Callback):
         pass
 
 
+@pytest.fixture(params=[False, True] if keras.config.backend() == "jax" else [False])
+def accelerated(request, monkeypatch):
+    """As if there were an accelerator, on which JAX takes the steps in a loop of its own, and without."""
+    if request.param:
+        monkeypatch.setattr(execution, "accelerated", lambda: True)
+
+
 @pytest.fixture
-def gains(monkeypatch):
-    """As if the backend gained from it, and a record of the calls."""
+def calls(monkeypatch, accelerated):
+    """The number of steps in each call."""
     calls = []
     together = execution.train_together
 
@@ -41,7 +48,6 @@ def gains(monkeypatch):
         calls.append(len(batches))
         return together(model, batches)
 
-    monkeypatch.setattr(execution, "_gains", lambda: True)
     monkeypatch.setattr(execution, "train_together", train_together)
     return calls
 
@@ -69,15 +75,15 @@ def assert_same(found, expected):
     [lambda: deckeras.DEC(autoencoder()[0], 3), lambda: deckeras.IDEC(*autoencoder(), 3)],
     ids=["DEC", "IDEC"],
 )
-def test_equals_a_step_a_call(make, blobs, gains):
+def test_equals_a_step_a_call(make, blobs, calls):
     single = fit(blobs[0], Batches(), make)
-    assert not gains
+    assert not calls
     together = fit(blobs[0], Epochs(), make)
-    assert gains == [20, 20, 4, 20, 20, 5]  # the very first step is alone
+    assert calls == [20, 20, 4, 20, 20, 5]  # the very first step is alone
     assert_same(together, single)
 
 
-def test_pretraining_equals_a_step_a_call(blobs, gains):
+def test_pretraining_equals_a_step_a_call(blobs, calls):
     found = []
     for callback in Batches(), Epochs():
         encoder, decoder = autoencoder()
@@ -85,38 +91,38 @@ def test_pretraining_equals_a_step_a_call(blobs, gains):
             encoder, decoder, blobs[0], iterations=100, dropout=0.2, callbacks=callback, verbose=0
         )
         found.append((encoder.get_weights() + decoder.get_weights(), history.history))
-    assert gains
+    assert calls
     assert_same(*found)
 
 
-def test_callbacks_of_batches_hear_of_each(blobs, gains):
+def test_callbacks_of_batches_hear_of_each(blobs, calls):
     callback = Batches()
     fit(blobs[0], callback)
     assert [batch for batch, _ in callback.seen] == 2 * list(range(45))
     assert len({loss for _, loss in callback.seen}) > 80
 
 
-def test_functions_of_a_user_hear_of_each_batch(blobs, gains):
+def test_functions_of_a_user_hear_of_each_batch(blobs, calls):
     heard = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: heard.append(batch))
     fit(blobs[0], callback)
     assert heard == 2 * list(range(45))
 
 
-def test_a_model_that_is_to_run_eagerly_does(blobs, gains):
+def test_a_model_that_is_to_run_eagerly_does(blobs, calls):
     def make():
         model = deckeras.DEC(autoencoder()[0], 3)
         model.compile(run_eagerly=True)
         return model
 
     fit(blobs[0], Epochs(), make)
-    assert not gains
+    assert not calls
 
 
-def test_a_model_is_freed(blobs, gains):
+def test_a_model_is_freed(blobs, calls):
     model = deckeras.DEC(autoencoder()[0], 3)
     model.fit(blobs[0], update_interval=45, max_iterations=45, verbose=0)
-    assert gains
+    assert calls
     gone = weakref.ref(model)
     keras.utils.clear_session()
     del model
@@ -124,7 +130,7 @@ def test_a_model_is_freed(blobs, gains):
     assert gone() is None
 
 
-def test_metrics_are_those_of_each_batch(blobs, gains):
+def test_metrics_are_those_of_each_batch(blobs, calls):
     def make():
         model = deckeras.DEC(autoencoder()[0], 3)
         model.compile(metrics=[keras.metrics.RootMeanSquaredError()])
@@ -132,13 +138,12 @@ def test_metrics_are_those_of_each_batch(blobs, gains):
 
     single = fit(blobs[0], Batches(), make)
     together = fit(blobs[0], Epochs(), make)
-    assert gains
+    assert calls
     assert "root_mean_squared_error" in single[1]
     assert_same(together, single)
 
 
-def test_what_the_model_was_compiled_with(blobs, gains, monkeypatch):
-    monkeypatch.setattr(execution, "_gains", lambda: False)
+def test_what_the_model_was_compiled_with(blobs, calls):
 
     def make():
         model = deckeras.DEC(autoencoder()[0], 3)
@@ -146,10 +151,10 @@ def test_what_the_model_was_compiled_with(blobs, gains, monkeypatch):
         return model
 
     fit(blobs[0], Epochs(), make)
-    assert gains == [30, 14, 30, 15]
+    assert calls == [30, 14, 30, 15]
 
 
-def test_rows_of_many_features_go_in_fewer_at_a_time(gains):
+def test_rows_of_many_features_go_in_fewer_at_a_time(calls):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     model.compile("sgd", "mse")
     model.train_on_batch(np.zeros((2, 4)), np.zeros((2, 4)))
@@ -158,7 +163,7 @@ def test_rows_of_many_features_go_in_fewer_at_a_time(gains):
         assert execution.steps_together(model, (batch, batch), []) == steps
 
 
-def test_a_model_that_is_compiled_anew_learns_by_its_new_optimizer(blobs, gains):
+def test_a_model_that_is_compiled_anew_learns_by_its_new_optimizer(blobs, calls):
     model = deckeras.DEC(autoencoder()[0], 3)
     common = {"update_interval": 45, "tol": 0, "verbose": 0}
     model.fit(blobs[0], max_iterations=45, **common)
@@ -170,7 +175,7 @@ def test_a_model_that_is_compiled_anew_learns_by_its_new_optimizer(blobs, gains)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_rows_on_the_device_train_as_those_of_the_host(dtype, blobs, gains, monkeypatch):
+def test_rows_on_the_device_train_as_those_of_the_host(dtype, blobs, calls, monkeypatch):
     x = (20 * blobs[0]).astype(dtype)
     host = fit(x, Epochs())
     monkeypatch.setattr(execution, "accelerated", lambda: True)
@@ -186,3 +191,59 @@ def test_what_does_not_fit_the_device_stays_on_the_host(blobs, monkeypatch):
         assert execution.near(x) is x
     monkeypatch.setattr(execution, "_RESIDENT_BYTES", blobs[0].nbytes - 1)
     assert execution.near(blobs[0]) is blobs[0]
+
+
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+    "clipped": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
+    "scheduled": lambda: keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5)),
+    "sgd": lambda: keras.optimizers.SGD(0.1),
+    "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+    "nesterov": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "averaged": lambda: keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_overwrite_frequency=4),
+    "adamax": lambda: keras.optimizers.Adamax(0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_every_optimizer_updates_as_in_single_steps(name, sparse, accelerated):
+    """TensorFlow's kernels take the place of Adam's and SGD's many operations, but for rows of an `Embedding`."""
+    random = np.random.default_rng(0)
+    rows = random.integers(9, size=(12, 16, 3)) if sparse else random.normal(size=(12, 16, 3)).astype("float32")
+    batches = [(batch, random.normal(size=(16, 2)).astype("float32")) for batch in rows]
+    keras.utils.set_random_seed(0)
+    embed = [keras.layers.Embedding(9, 4), keras.layers.Flatten()] if sparse else []
+    model = keras.Sequential([keras.Input((3,)), *embed, keras.layers.Dense(8, "relu"), keras.layers.Dense(2)])
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for one in (model, copy):
+        one.compile(OPTIMIZERS[name](), "mse")
+        one.train_on_batch(*batches[0])
+    singly = [model.train_on_batch(*batch) for batch in batches[1:]]
+    together = [logs["loss"] for logs in execution.train_together(copy, batches[1:])]
+    np.testing.assert_allclose(together, singly, rtol=1e-4)
+    variables = [one.variables + one.optimizer.variables for one in (copy, model)]
+    for pair in zip(*variables, strict=True):
+        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, pair), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="TensorFlow's kernels")
+@pytest.mark.parametrize(("kind", "fused"), [(keras.optimizers.Adam, True), (keras.optimizers.Adamax, False)])
+def test_tensorflow_updates_by_one_kernel(monkeypatch, kind, fused):
+    used = []
+
+    def update(*arguments):
+        used.append(kind)
+        execution._adam(*arguments)
+
+    monkeypatch.setattr(execution, "_KERNELS", {keras.optimizers.Adam: update})
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(kind(), "mse")
+    batch = np.zeros((4, 3)), np.ones((4, 2))
+    model.train_on_batch(*batch)
+    execution.train_together(model, [batch, batch])
+    assert bool(used) is fused
+    assert "update_step" not in vars(model.optimizer)
