@@ -1,6 +1,7 @@
 """Where the time of a whole run goes: pretraining, and clustering with scores, checkpoints and all.
 
-    python benchmarks/breakdown.py --dataset mnist --data mnist.npz --output results/breakdown
+    python benchmarks/breakdown.py --dataset mnist --data mnist.npz
+    python benchmarks/breakdown.py --dataset mnist --data mnist.npz --policy mixed_bfloat16 --output results/bfloat16
 
 Writes breakdown.json, and a picture. Each part is what is spent in its functions, less what they spend in those of
 another part.
@@ -15,6 +16,7 @@ import pathlib
 import tempfile
 import time
 
+import keras
 from results import machine
 
 REST = "everything else"
@@ -59,11 +61,13 @@ def main(arguments=None):
     parser.add_argument("--dataset", default="digits", help="of images, as for run_mnist.py; default: digits")
     parser.add_argument("--data", metavar="FILE", help="local file of the data set")
     parser.add_argument("--epochs", type=int, help="of pretraining; default: the recipe's")
+    parser.add_argument("--policy", default="float32", help="of Keras's dtypes, as mixed_bfloat16; default: float32")
     parser.add_argument("--output", default="results/breakdown", help="directory; default: results/breakdown")
     options = parser.parse_args(arguments)
     output = pathlib.Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
-    found = {"machine": machine(), "dataset": options.dataset, **measure(options.dataset, options.data, options.epochs)}
+    keras.config.set_dtype_policy(options.policy)
+    found = {"machine": machine(), **vars(options), **measure(options.dataset, options.data, options.epochs)}
     (output / "breakdown.json").write_text(json.dumps(found, indent=1))
     draw(found["seconds"], output / "breakdown.png")
     print(found["machine"])
@@ -72,8 +76,6 @@ def main(arguments=None):
 
 
 def measure(dataset, path, epochs):
-    import keras
-
     import deckeras
     from deckeras import alternation, augmentation, checkpoint, execution, metrics
 
