@@ -92,7 +92,7 @@ def measure(dataset, path, epochs):
     watch.stop()
     watch.seconds.clear()
     with tempfile.TemporaryDirectory() as directory:
-        with watch.part("building and compiling"):
+        with watch.part("building the network"):
             encoder, decoder = recipe.autoencoder(x.shape[1:])
         deckeras.pretrain(encoder, decoder, x, recipe, checkpoint_dir=directory, verbose=0)
         model = deckeras.DEC(encoder, len(set(y)))
@@ -113,7 +113,7 @@ def draw(seconds, path):
     axes.bar_label(bars, [f" {value:.1f} s, {100 * value / whole:.1f} %" for value in seconds.values()])
     axes.invert_yaxis()
     axes.set_xlabel(f"seconds, of {whole:.0f}")
-    axes.margins(x=0.2)
+    axes.margins(x=0.35)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
     plt.close(figure)
