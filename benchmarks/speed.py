@@ -5,9 +5,10 @@
 
 All do the same work: one pass over random rows in batches of 256, through an encoder 784-500-500-2000-10 and, in
 pretraining, back. Each contestant is a process of its own that waits while the others work; they take turns, so that a
-noisy machine is noisy for all. The limit is what NumPy reaches in a large matrix product, measured in the same turns; a
-share of it is the arithmetic of a pass, forward and backward, by the time that it took. What assigning all rows at an
-update of the target costs is in the time of a clustering pass and not in its arithmetic.
+noisy machine is noisy for all. The limit is what NumPy reaches in a large matrix product, measured in the same turns,
+as is what the backends reach in the same product. A share of it is the arithmetic of a pass, forward and backward, by
+the time that it took. What assigning all rows at an update of the target costs is in the time of a clustering pass and
+not in its arithmetic.
 
 deckeras   `pretrain_autoencoder` and `DEC.fit`, one update of the target a pass
 plain      `keras.Model.fit`, and the loop of DEC-keras: every 140 batches a target update by `predict` at its default
@@ -20,6 +21,7 @@ is neither: imports in a process of their own, first clusterers on 10 blobs in 1
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -34,6 +36,7 @@ from results import machine
 
 UNITS = (784, 500, 500, 2000, 10)
 BATCH = 256
+WIDTH = 4096  # of the square matrices whose product is the limit
 CONTESTANTS = ["numpy", "deckeras", "deckeras+jax", "deckeras+bfloat16", "plain", "plain+jax", "clustpy", "parts"]
 TASKS = {"pretraining": "pretraining", "clustering": "clustering", "predict": "assigning"}
 SIZES = (70_000, 1_000_000)  # rows of the parts
@@ -62,44 +65,49 @@ def main(arguments=None):
 
 def race(options):
     """The seconds of each contestant's turns: dict from name to dict from task to list; "first" is the first of all."""
-    names = dict.fromkeys(["numpy", *options.contestants])
-    workers = {name: start(name, options.rows) for name in names}
-    seconds = {name: {} for name in names}
-    try:
+    seconds = {name: {} for name in ["numpy", *options.contestants]}
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(started(name, options.rows)) for name in seconds}
         for name, worker in workers.items():
-            for task in json.loads(worker.stdout.readline()):
-                started = time.perf_counter()
+            for task in json.loads(answer(worker)):
+                begun = time.perf_counter()
                 turn(worker, task)
-                seconds[name][f"first {task}"] = [time.perf_counter() - started]
+                seconds[name][f"first {task}"] = [time.perf_counter() - begun]
                 seconds[name][task] = []
         for _ in range(options.rounds):
             for task in dict.fromkeys(itertools.chain.from_iterable(seconds.values())):
                 for name, worker in workers.items():
                     if task in seconds[name] and not task.startswith("first "):
                         seconds[name][task].append(turn(worker, task))
-    finally:
-        for worker in workers.values():
-            worker.kill()
     return seconds
 
 
-def start(name, rows):
+@contextlib.contextmanager
+def started(name, rows):
     ways = name.split("+")[1:]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     for way in ways:
         if way in ("jax", "torch", "tensorflow"):
             environment["KERAS_BACKEND"] = way
     command = [sys.executable, __file__, "--work", name, "--rows", str(rows)]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            yield worker
+        finally:
+            worker.kill()
 
 
 def turn(worker, task):
     worker.stdin.write(f"{task}\n")
     worker.stdin.flush()
-    answer = worker.stdout.readline()
-    if not answer:
+    return float(answer(worker))
+
+
+def answer(worker):
+    line = worker.stdout.readline()
+    if not line:
         raise RuntimeError(f"A contestant ended: {worker.args}. Its output is above.")
-    return float(answer)
+    return line
 
 
 def work(name, n_rows):
@@ -116,8 +124,12 @@ def work(name, n_rows):
         print(found if isinstance(found, float) else time.perf_counter() - started, file=answers, flush=True)
 
 
+def square():
+    return np.random.default_rng(0).random((WIDTH, WIDTH), dtype="float32")
+
+
 def numpy_tasks(x, policy):
-    matrix = np.random.default_rng(0).random((4096, 4096), dtype="float32")
+    matrix = square()
     return {"product": lambda: matrix @ matrix}
 
 
@@ -132,6 +144,7 @@ def deckeras_tasks(x, policy):
     model = deckeras.DEC(encoder, 10)
     model.centroids = np.random.default_rng(0).normal(size=(10, UNITS[-1]))
     common = {"batch_size": BATCH, "verbose": 0}
+    matrix = keras.ops.convert_to_tensor(square())
 
     def second(history):
         """The seconds of the second pass: the first has what is done once a training, which "first time" shows."""
@@ -145,6 +158,7 @@ def deckeras_tasks(x, policy):
             model.fit(x, update_interval=batches, max_iterations=2 * batches, tol=0, **common)
         ),
         "predict": lambda: model.predict(x, verbose=0),
+        "product": lambda: keras.ops.convert_to_numpy((matrix @ matrix)[0, 0]),  # since JAX returns before it is done
     }
 
 
@@ -195,11 +209,12 @@ def clustpy_tasks(x, policy):
     module = _DEC_Module(np.random.default_rng(0).normal(size=(10, UNITS[-1])).astype("float32"), 1.0)
     optimizer = torch.optim.Adam([*network.parameters(), *module.parameters()], lr=1e-4)
     shuffled, ordered = (get_dataloader(x, BATCH, shuffle=shuffle) for shuffle in (True, False))
-    cpu = torch.device("cpu")
+    cpu, matrix = torch.device("cpu"), torch.tensor(square())
     return {
         "pretraining": lambda: network.fit(1, {"lr": 1e-3}, BATCH, x),
         "clustering": lambda: module.fit(network, shuffled, 1, cpu, optimizer, mean_squared_error, 1.0, 0.0),
         "predict": lambda: predict_batchwise(ordered, network, module),
+        "product": lambda: matrix @ matrix,
     }
 
 
@@ -242,9 +257,11 @@ def arithmetic(task, rows):
 
 
 def table(seconds, rows):
-    limit = 2 * 4096**3 / statistics.median(seconds["numpy"]["product"])
+    rates = {name: 2 * WIDTH**3 / statistics.median(of["product"]) for name, of in seconds.items() if "product" in of}
+    limit = rates["numpy"]
     lines = [
-        f"Limit, a product of two matrices of 4,096 by 4,096: {limit / 1e9:.0f} GFLOP/s.",
+        f"Limit, a product of two matrices of {WIDTH:,} by {WIDTH:,}: {limit / 1e9:.0f} GFLOP/s.",
+        "The same by the backends: " + ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in rates.items()) + ".",
         "",
         "| contestant | "
         + " | ".join(f"{title} (s) | of the limit (%)" for title in TASKS.values())
