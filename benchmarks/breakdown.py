@@ -61,13 +61,15 @@ def main(arguments=None):
     parser.add_argument("--dataset", default="digits", help="of images, as for run_mnist.py; default: digits")
     parser.add_argument("--data", metavar="FILE", help="local file of the data set")
     parser.add_argument("--epochs", type=int, help="of pretraining; default: the recipe's")
+    parser.add_argument("--max-iterations", type=int, help="of clustering; default: the recipe's")
     parser.add_argument("--policy", default="float32", help="of Keras's dtypes, as mixed_bfloat16; default: float32")
     parser.add_argument("--output", default="results/breakdown", help="directory; default: results/breakdown")
     options = parser.parse_args(arguments)
     output = pathlib.Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
     keras.config.set_dtype_policy(options.policy)
-    found = {"machine": machine(), **vars(options), **measure(options.dataset, options.data, options.epochs)}
+    found = {"machine": machine(), **vars(options)}
+    found |= measure(options.dataset, options.data, options.epochs, options.max_iterations)
     (output / "breakdown.json").write_text(json.dumps(found, indent=1))
     draw(found["seconds"], output / "breakdown.png")
     print(found["machine"])
@@ -75,12 +77,13 @@ def main(arguments=None):
     print(f"ACC {100 * found['acc']:.2f} %")
 
 
-def measure(dataset, path, epochs):
+def measure(dataset, path, epochs, max_iterations):
     import deckeras
     from deckeras import alternation, augmentation, checkpoint, execution, metrics
 
     x, y = deckeras.datasets.load(dataset, path)
-    recipe = deckeras.recipes.get("images", image_shape=deckeras.datasets.IMAGE_SHAPES[dataset], epochs=epochs)
+    changes = {"epochs": epochs, "least_iterations": 0} if epochs else {}
+    recipe = deckeras.recipes.get("images", image_shape=deckeras.datasets.IMAGE_SHAPES[dataset], **changes)
     watch = Stopwatch()
     watch.watch(execution, "train_together", "training steps")
     watch.watch(keras.Model, "train_on_batch", "training steps")
@@ -96,7 +99,8 @@ def measure(dataset, path, epochs):
             encoder, decoder = recipe.autoencoder(x.shape[1:])
         deckeras.pretrain(encoder, decoder, x, recipe, checkpoint_dir=directory, verbose=0)
         model = deckeras.DEC(encoder, len(set(y)))
-        history = model.fit(x, y, recipe=recipe, checkpoint_dir=directory, verbose=0)
+        options = {"max_iterations": max_iterations, "checkpoint_dir": directory, "verbose": 0}
+        history = model.fit(x, y, recipe=recipe, **options)
         watch.stop()
     return {"acc": history.history["acc"][-1], "seconds": dict(watch.seconds.most_common())}
 

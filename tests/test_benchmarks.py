@@ -281,7 +281,16 @@ def test_breakdown_counts_each_second_once(monkeypatch):
 
 
 def test_breakdown_draws_every_part(tmp_path):
-    command = [sys.executable, BENCHMARKS / "breakdown.py", "--epochs", "1", "--output", tmp_path]
+    command = [
+        sys.executable,
+        BENCHMARKS / "breakdown.py",
+        "--epochs",
+        "9",
+        "--max-iterations",
+        "9",
+        "--output",
+        tmp_path,
+    ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = json.loads((tmp_path / "breakdown.json").read_text())
     parts = {"training steps", "augmentation", "assigning all rows", "first clusters", "checkpoints", "scores"}
