@@ -70,17 +70,24 @@ def predict(compute, rows, callbacks=None, **kwargs):
     """
     model, kept = compute.__self__, []
     if keras.config.backend() == "jax":  # where Keras takes them out of the model as long as it predicts
-        kept = [(variable, keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+        # Copies, since Keras gives the arrays themselves away to be written over.
+        kept = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
     try:
         with Held() as hold:
+
+            def end_batch(batch, logs=None):
+                if hold.came:
+                    model.stop_predicting = True
+
             stop = keras.callbacks.Callback()
-            stop.on_predict_batch_end = lambda batch, logs=None: setattr(model, "stop_predicting", hold.came)
+            stop.on_predict_batch_end = end_batch
             if not isinstance(callbacks, keras.callbacks.CallbackList):
                 callbacks = [*keras.tree.flatten(callbacks or []), stop]
             return compute(rows, callbacks=callbacks, **kwargs)
     except BaseException:
         for variable, value in kept:
             variable.assign(value)
+        model._jax_state = None  # which Keras would put back whenever a callback asks for the model
         raise
 
 

@@ -130,6 +130,18 @@ def test_an_error_while_predicting_leaves_the_weights(model, blobs):
             model.predict(rows, verbose=0)
     for found, expected in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(found, expected)
+    model.set_weights([weight + 1 for weight in weights])
+    callback = keras.callbacks.Callback()
+    callback.set_model(model)
+    assert callback.model is model  # at which Keras on JAX puts back what a pass left
+    for found, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, expected + 1)
+
+
+def test_a_callback_can_end_a_prediction(model, blobs):
+    callback = keras.callbacks.Callback()
+    callback.on_predict_batch_end = lambda batch, logs=None: setattr(model, "stop_predicting", True)
+    assert len(model.predict(blobs[0], batch_size=100, verbose=0, callbacks=[callback])) == 100
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
