@@ -44,7 +44,7 @@ def steps_together(model, batch, callbacks):
 
 
 def train_together(model, batches):
-    """Train a compiled model, which has been trained on a batch before, on several more.
+    """Train a compiled model on several batches, of which the first of all is to be alone.
 
     Args:
         model: compiled `keras.Model`.
@@ -53,12 +53,16 @@ def train_together(model, batches):
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
-    known = _programs.get(model)
-    if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
-        # References that are weak, or the model would be kept by what is kept for as long as there is the model.
-        program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
-        known = _programs[model] = weakref.ref(model.train_function), program
-    return known[1](batches)
+    with _fused(model.optimizer):
+        if len(batches) == 1:
+            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
+            return [model.train_on_batch(*batches[0], return_dict=True)]
+        known = _programs.get(model)
+        if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
+            # References that are weak, or the model would be kept by what is kept for as long as there is the model.
+            program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
+            known = _programs[model] = weakref.ref(model.train_function), program
+        return known[1](batches)
 
 
 def predict(compute, rows, callbacks=None, **kwargs):
@@ -171,8 +175,7 @@ def _tensorflow_program(model):
         for step in tf.range(n_steps):
             model().reset_metrics()
             batch = tf.nest.map_structure(operator.itemgetter(step), batches)
-            with _fused(model().optimizer):
-                logs = model().train_step((*batch, None))  # as `train_on_batch` calls it, with sample weights
+            logs = model().train_step((*batch, None))  # as `train_on_batch` calls it, with sample weights
             names[:] = logs
             values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
         return values.stack()
@@ -186,8 +189,8 @@ def _tensorflow_program(model):
 def _fused(optimizer):
     """Let the optimizer take one kernel of TensorFlow's for what Keras does in ten, each of which reads all weights."""
     kernel, update_one_by_one = _KERNELS.get(type(optimizer)), optimizer.update_step
-    known = hasattr(optimizer, "_get_variable_index") and not getattr(optimizer, "amsgrad", False)
-    if kernel is None or not known or not getattr(optimizer, "momentum", True):
+    here = keras.config.backend() == "tensorflow" and hasattr(optimizer, "_get_variable_index")
+    if not here or kernel is None or getattr(optimizer, "amsgrad", False) or not getattr(optimizer, "momentum", True):
         yield
         return
 

@@ -129,11 +129,7 @@ def train_batches(model, batches, callbacks):
     while group := list(itertools.islice(batches, 1 if model.train_function is None else together)):
         callbacks.on_train_batch_begin(len(history))
         with interrupts.Held():
-            if len(group) > 1:
-                history += execution.train_together(model, group)
-            else:
-                model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
-                history.append(model.train_on_batch(*group[0], return_dict=True))
+            history += execution.train_together(model, group)
         callbacks.on_train_batch_end(len(history) - 1, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
 

@@ -45,7 +45,8 @@ def calls(monkeypatch, accelerated):
     together = execution.train_together
 
     def train_together(model, batches):
-        calls.append(len(batches))
+        if len(batches) > 1:
+            calls.append(len(batches))
         return together(model, batches)
 
     monkeypatch.setattr(execution, "train_together", train_together)
@@ -221,7 +222,7 @@ def test_every_optimizer_updates_as_in_single_steps(name, sparse, accelerated):
     copy.set_weights(model.get_weights())
     for one in (model, copy):
         one.compile(OPTIMIZERS[name](), "mse")
-        one.train_on_batch(*batches[0])
+        execution.train_together(one, batches[:1])
     singly = [model.train_on_batch(*batch) for batch in batches[1:]]
     together = [logs["loss"] for logs in execution.train_together(copy, batches[1:])]
     np.testing.assert_allclose(together, singly, rtol=1e-4)

@@ -25,6 +25,14 @@ class Interrupted(keras.layers.Layer):
         return 1.0 * x
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """As where nobody has told Python to ignore interrupts, as shells do in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def layer():
     return Interrupted()
