@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from deckeras import data, distribution, recipes, scaling, sources
 from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
+from deckeras.execution import predict
 from deckeras.idec import IDEC
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, refit_decoder
@@ -178,7 +179,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         z = check_array(X)
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
-        return self.decoder_.predict(z, verbose=0)
+        return predict(self.decoder_.predict, z, verbose=0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

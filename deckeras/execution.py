@@ -1,10 +1,9 @@
-"""Several training steps in one call of the backend, equal to as many calls of `train_on_batch`.
+"""How the backend is called: several training steps at a time, rows kept where it computes, predictions that may end.
 
-The host looks at the training between two calls only, so that small steps do not wait for Python, nor a GPU for the
-host. Keras knows this as `steps_per_execution`.
+Steps in one call equal as many calls of `train_on_batch`. The host looks at the training between two calls only, so
+that small steps do not wait for Python, nor a GPU for the host. Keras knows this as `steps_per_execution`.
 """
 
-import contextlib
 import functools
 import operator
 import weakref
@@ -12,7 +11,7 @@ import weakref
 import keras
 import numpy as np
 
-from deckeras import distribution
+from deckeras import distribution, kernels
 from deckeras.interrupts import Held
 
 _RESIDENT_BYTES = 2**31
@@ -53,7 +52,7 @@ def train_together(model, batches):
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
-    with _fused(model.optimizer):
+    with kernels.fused(model.optimizer):
         if len(batches) == 1:
             model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
             return [model.train_on_batch(*batches[0], return_dict=True)]
@@ -91,7 +90,8 @@ def predict(compute, rows, callbacks=None, **kwargs):
     except BaseException:
         for variable, value in kept:
             variable.assign(value)
-        model._jax_state = None  # which Keras would put back whenever a callback asks for the model
+        if kept:
+            model._jax_state = None  # which Keras would put back whenever a callback asks for the model
         raise
 
 
@@ -183,66 +183,6 @@ def _tensorflow_program(model):
     # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
     run = tf.function(functools.partial(steps), jit_compile=model().jit_compile, reduce_retracing=True)
     return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(_stacked(batches)).numpy()]
-
-
-@contextlib.contextmanager
-def _fused(optimizer):
-    """Let the optimizer take one kernel of TensorFlow's for what Keras does in ten, each of which reads all weights."""
-    kernel, update_one_by_one = _KERNELS.get(type(optimizer)), optimizer.update_step
-    here = keras.config.backend() == "tensorflow" and hasattr(optimizer, "_get_variable_index")
-    if not here or kernel is None or getattr(optimizer, "amsgrad", False) or not getattr(optimizer, "momentum", True):
-        yield
-        return
-
-    def update_step(gradient, variable, learning_rate):
-        import tensorflow as tf
-
-        if isinstance(gradient, tf.IndexedSlices):  # of an embedding's rows
-            update_one_by_one(gradient, variable, learning_rate)
-        else:
-            gradient, learning_rate = (tf.cast(value, variable.dtype) for value in (gradient, learning_rate))
-            kernel(optimizer, optimizer._get_variable_index(variable), gradient, variable, learning_rate)
-
-    optimizer.update_step = update_step
-    try:
-        yield
-    finally:
-        del optimizer.update_step
-
-
-def _adam(optimizer, number, gradient, variable, learning_rate):
-    import tensorflow as tf
-
-    step = tf.cast(optimizer.iterations + 1, variable.dtype)
-    first, second = (tf.cast(beta, variable.dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=optimizer._momentums[number].value.handle,
-        v=optimizer._velocities[number].value.handle,
-        beta1_power=first**step,
-        beta2_power=second**step,
-        lr=learning_rate,
-        beta1=first,
-        beta2=second,
-        epsilon=tf.cast(optimizer.epsilon, variable.dtype),
-        grad=gradient,
-    )
-
-
-def _momentum(optimizer, number, gradient, variable, learning_rate):
-    import tensorflow as tf
-
-    tf.raw_ops.ResourceApplyKerasMomentum(
-        var=variable.handle,
-        accum=optimizer.momentums[number].value.handle,
-        lr=learning_rate,
-        grad=gradient,
-        momentum=tf.cast(optimizer.momentum, variable.dtype),
-        use_nesterov=optimizer.nesterov,
-    )
-
-
-_KERNELS = {keras.optimizers.Adam: _adam, keras.optimizers.AdamW: _adam, keras.optimizers.SGD: _momentum}
 
 
 def _jax_program(model):

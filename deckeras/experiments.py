@@ -22,6 +22,7 @@ import numpy as np
 
 from deckeras import data, datasets, metrics, recipes, selection, spectral
 from deckeras.checkpoint import prepare_directory, whole_file
+from deckeras.execution import predict
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain
 from deckeras.target import embedding_gradient, target_distribution
@@ -72,7 +73,7 @@ class Study:
 
     def embedding(self, seed):
         """(n, n_embedding) array: the rows, embedded by the pretrained encoder of a seed."""
-        return self.autoencoder(seed)[0].predict(data.Rows(self.x), verbose=0)
+        return predict(self.autoencoder(seed)[0].predict, data.Rows(self.x), verbose=0)
 
     def dec(self, seed):
         """The trained `DEC` of a seed, and the History of its training."""
