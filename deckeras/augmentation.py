@@ -41,14 +41,14 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     seeds = [
         data.layer_seed(s) for s in np.random.SeedSequence(distribution.fixed_seed(seed)).generate_state(2).tolist()
     ]
-    layers = keras.layers
+    layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}  # also under mixed precision
     return keras.Sequential(
         [
             keras.Input(row_shape),
-            layers.Reshape((height, width, *(channels or [1]))),
-            layers.RandomTranslation(shift, shift, fill_mode="constant", seed=seeds[0]),
-            layers.RandomRotation(rotation / 360, fill_mode="constant", seed=seeds[1]),
-            layers.Reshape(row_shape),
+            layers.Reshape((height, width, *(channels or [1])), dtype="float32"),
+            layers.RandomTranslation(shift, shift, seed=seeds[0], **exact),
+            layers.RandomRotation(rotation / 360, seed=seeds[1], **exact),
+            layers.Reshape(row_shape, dtype="float32"),
         ],
         name="image_augmentation",
     )
@@ -108,7 +108,7 @@ class _InTraining(keras.Model):
     """A model that works as it does in training, also where it predicts."""
 
     def __init__(self, model):
-        super().__init__(name="in_training")
+        super().__init__(name="in_training", autocast=False)  # since the layers say what they compute in
         self.model = model
 
     def call(self, inputs):
