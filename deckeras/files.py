@@ -10,7 +10,6 @@ columns in the same order, the same categories and medians, images of the same s
 
 import contextlib
 import dataclasses
-import math
 import os
 import zipfile
 
@@ -18,11 +17,10 @@ import h5py
 import numpy as np
 from scipy import sparse
 
-from deckeras import image_folder
+from deckeras import image_folder, tables
 
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
-_FEW = 20  # values of a column of text up to which they are taken for categories in what is advised
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,13 +138,13 @@ def read(
     if kind == "array":
         return _read_array(path, key, labels, image_shape)
     texts = [*filter(None, (names, labels)), *one_hot]
-    frame, header = _read_frame(path, na, decimal, encoding, header, texts)
-    names = names or _index_column(frame)
-    _check_columns(frame, [*([names] if names else []), *([labels] if labels else []), *drop, *one_hot])
+    frame, header = tables.read(path, na, decimal, encoding, header, texts)
+    names = names or tables.index_column(frame)
+    tables.check_columns(frame, [*([names] if names else []), *([labels] if labels else []), *drop, *one_hot])
     others = {names, labels, *drop, *one_hot}
     columns = [column for column in frame.columns if column not in others]
-    problems = _text_problems(frame, columns)
-    problems += [] if missing else _missing_problems(frame, [*columns, *one_hot])
+    problems = tables.text_problems(frame, columns)
+    problems += [] if missing else tables.missing_problems(frame, [*columns, *one_hot])
     if problems:
         raise ValueError(f"{os.fspath(path)!r} cannot be clustered as it is:\n" + "\n".join(problems))
     layout = Layout(
@@ -188,12 +186,12 @@ def read_like(path, layout, *, labels=None, folder_labels=False):
         shape = layout.image_shape and tuple(layout.image_shape)
         return _read_array(path, layout.key, labels, shape)
     texts = [*filter(None, (layout.names, labels)), *layout.categories]
-    frame, _ = _read_frame(path, layout.na, layout.decimal, layout.encoding, layout.header, texts)
+    frame, _ = tables.read(path, layout.na, layout.decimal, layout.encoding, layout.header, texts)
     wanted = [*layout.columns, *layout.categories, *([layout.names] if layout.names else [])]
-    _check_columns(frame, [*wanted, *([labels] if labels else [])])
-    problems = _text_problems(frame, layout.columns)
+    tables.check_columns(frame, [*wanted, *([labels] if labels else [])])
+    problems = tables.text_problems(frame, layout.columns)
     if layout.medians is None and not layout.drop_missing:
-        problems += _missing_problems(frame, [*layout.columns, *layout.categories])
+        problems += tables.missing_problems(frame, [*layout.columns, *layout.categories])
     for column, values in layout.categories.items():
         unknown = sorted(set(map(str, frame[column].dropna().unique())) - set(values))
         if unknown:
@@ -220,116 +218,6 @@ def _kind(path):
     raise ValueError(
         f"The file should be one of {', '.join(TABLES + ARRAYS)}, or a folder of images. Received: {path!r}"
     )
-
-
-def _read_frame(path, na, decimal, encoding, header, texts):
-    """(the table, whether its first line names the columns), with the columns `texts` as they are written."""
-    import pandas
-
-    extension = os.path.splitext(path)[1].lower()
-    if extension == ".parquet":
-        try:
-            return pandas.read_parquet(path), True
-        except ImportError as error:
-            raise ImportError("Reading .parquet needs pyarrow: pip install deckeras[parquet]") from error
-    codec = "utf-8-sig" if encoding == "utf-8" else encoding  # such a file may begin with a byte order mark
-    try:
-        with open(path, encoding=codec) as file:
-            first = file.readline().rstrip("\r\n")
-        separator = "\t" if extension == ".tsv" else max("\t;,".replace(decimal, ""), key=first.count)
-        if header is None:
-            header = not _are_values(first.split(separator), na, decimal)
-        columns = {} if header else {"header": None, "names": [str(n) for n in range(first.count(separator) + 1)]}
-        frame = pandas.read_csv(
-            path,
-            sep=separator,
-            na_values=list(na),
-            decimal=decimal,
-            encoding=codec,
-            dtype=dict.fromkeys(texts, str),
-            **columns,
-        )
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path!r} is not written in {encoding}. Say its encoding, such as latin-1. {error}"
-        ) from error
-    except LookupError as error:
-        raise ValueError(
-            f"encoding should be one that Python knows, such as latin-1. Received: {encoding!r}"
-        ) from error
-    except pandas.errors.ParserError as error:
-        raise ValueError(f"{path!r} is no regular table: {error}") from error
-    except pandas.errors.EmptyDataError as error:
-        raise ValueError(f"{path!r} is empty.") from error
-    frame.columns = [str(column) for column in frame.columns]
-    return frame, header
-
-
-def _are_values(cells, na, decimal):
-    """Whether the cells of a first line are those of a row rather than the names of columns."""
-    cells = [cell.strip().strip('"') for cell in cells]
-    named = cells if cells[0] else cells[1:]
-    if named == [str(number) for number in range(len(named))]:
-        return False  # as pandas writes for an array, with or without its index
-    return 2 * sum(_is_value(cell, na, decimal) for cell in cells) > len(cells)
-
-
-def _is_value(cell, na, decimal):
-    try:
-        return cell in ("", *na) or math.isfinite(float(cell.replace(decimal, ".")))
-    except ValueError:
-        return False
-
-
-def _index_column(frame):
-    """The nameless first column that pandas writes for its index."""
-    first = frame.columns[0] if len(frame.columns) else ""
-    return first if first == "Unnamed: 0" else None
-
-
-def _check_columns(frame, wanted):
-    unknown = [column for column in wanted if column not in frame.columns]
-    if unknown:
-        raise ValueError(f"There is no column {unknown[0]!r}. The columns are {', '.join(map(repr, frame.columns))}.")
-
-
-def _text_problems(frame, columns):
-    import pandas
-
-    problems = []
-    for column in columns:
-        values = frame[column]
-        if pandas.api.types.is_numeric_dtype(values):
-            continue
-        present = values.dropna()
-        text = present[pandas.to_numeric(present, errors="coerce").isna()]
-        if not len(text):
-            text = present
-        example = text.iloc[0] if len(text) else ""
-        if 2 * len(text) < len(present):
-            advice = f'--na "{example}" if that means a missing value'
-        elif present.nunique() == len(frame):
-            advice = f'--names "{column}" if these are the names of the rows, or --drop "{column}"'
-        elif present.nunique() <= _FEW:
-            advice = (
-                f'--one-hot "{column}" to make its {present.nunique()} values features, --labels "{column}" if these '
-                f'are classes to compare the clusters with, or --drop "{column}"'
-            )
-        else:
-            advice = f'--drop "{column}"'
-        count = f"text in {len(text)} of {len(present)} rows" if len(text) < len(present) else "text"
-        problems.append(f'- column "{column}" holds {count}, such as "{example}": {advice}')
-    return problems
-
-
-def _missing_problems(frame, columns):
-    counts = {column: int(frame[column].isna().sum()) for column in columns}
-    lacking = ", ".join(f'"{column}" ({count})' for column, count in counts.items() if count)
-    if not lacking:
-        return []
-    return [
-        f"- values are missing in {lacking}: --missing median to fill them, or --missing drop to leave out the rows"
-    ]
 
 
 def _table(path, frame, layout, labels):
