@@ -42,7 +42,7 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
         data.layer_seed(s) for s in np.random.SeedSequence(distribution.fixed_seed(seed)).generate_state(2).tolist()
     ]
     layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}  # also under mixed precision
-    return keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input(row_shape),
             layers.Reshape((height, width, *(channels or [1])), dtype="float32"),
@@ -52,6 +52,10 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
         ],
         name="image_augmentation",
     )
+    if keras.config.backend() == "jax":
+        for layer in model.layers:
+            layer.supports_jit = True  # which Keras denies for TensorFlow's sake
+    return model
 
 
 class Augmenter:
@@ -71,11 +75,12 @@ class Augmenter:
         if augment is None:
             self._augment = None
         elif isinstance(augment, keras.Layer):
-            model = keras.Sequential([keras.Input(row_shape), augment])
             if distribution.active():
-                self._augment = functools.partial(distribution.augmented, model)
+                self._augment = functools.partial(
+                    distribution.augmented, keras.Sequential([keras.Input(row_shape), augment])
+                )
             else:
-                self._augment = _InTraining(model).predict_on_batch  # compiled, unlike a plain call
+                self._augment = _compiled(augment, row_shape)
             self.variables = augment.variables
             self.settings = [_without_seed(settings(layer)) for layer in getattr(augment, "layers", [augment])]
         elif callable(augment):
@@ -102,6 +107,18 @@ class Augmenter:
 def _without_seed(layer):
     """The settings without the seed, which may be drawn afresh; what has come of it is in the variables."""
     return {**layer, "config": {name: value for name, value in layer["config"].items() if name != "seed"}}
+
+
+def _compiled(augment, row_shape):
+    """The layer or model as a function of batches that is compiled, unlike a plain call."""
+    apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential)
+    programs = []
+    # In one program, XLA computes every pixel of a layer anew for each pixel of the next that it is a part of.
+    for layer in augment.layers if apart else [augment]:
+        model = keras.Sequential([keras.Input(row_shape), layer])
+        programs.append(_InTraining(model).predict_on_batch)
+        row_shape = model.output_shape[1:]
+    return lambda rows: functools.reduce(lambda rows, program: program(rows), programs, rows)
 
 
 class _InTraining(keras.Model):

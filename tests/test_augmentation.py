@@ -73,6 +73,14 @@ def test_is_exact_under_mixed_precision():
     np.testing.assert_array_equal(Augmenter(image_augmentation((28, 28)), (784,))(x), exact)
 
 
+def test_compiled_changes_are_those_of_a_plain_call():
+    x = np.random.default_rng(0).random((2, 40, 784), dtype="float32")
+    plain, augmenter = image_augmentation((28, 28)), Augmenter(image_augmentation((28, 28)), (784,))
+    for batch in x:
+        expected = keras.ops.convert_to_numpy(plain(batch, training=True))
+        np.testing.assert_allclose(augmenter(batch), expected, atol=1e-5)
+
+
 def test_any_layer_or_function_will_do(images):
     assert (Augmenter(keras.layers.Dropout(0.5, seed=1), (64,))(images) != images).any()
     np.testing.assert_array_equal(Augmenter(lambda rows: 2 * rows, (64,))(images), 2 * images)
