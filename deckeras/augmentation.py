@@ -75,12 +75,7 @@ class Augmenter:
         if augment is None:
             self._augment = None
         elif isinstance(augment, keras.Layer):
-            if distribution.active():
-                self._augment = functools.partial(
-                    distribution.augmented, keras.Sequential([keras.Input(row_shape), augment])
-                )
-            else:
-                self._augment = _compiled(augment, row_shape)
+            self._augment = _compiled(augment, row_shape)
             self.variables = augment.variables
             self.settings = [_without_seed(settings(layer)) for layer in getattr(augment, "layers", [augment])]
         elif callable(augment):
@@ -116,7 +111,10 @@ def _compiled(augment, row_shape):
     # In one program, XLA computes every pixel of a layer anew for each pixel of the next that it is a part of.
     for layer in augment.layers if apart else [augment]:
         model = keras.Sequential([keras.Input(row_shape), layer])
-        programs.append(_InTraining(model).predict_on_batch)
+        if distribution.active():
+            programs.append(functools.partial(distribution.augmented, model))
+        else:
+            programs.append(_InTraining(model).predict_on_batch)
         row_shape = model.output_shape[1:]
     return lambda rows: functools.reduce(lambda rows, program: program(rows), programs, rows)
 
