@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from deckeras import data, distribution, interrupts
+from deckeras import data, distribution, execution, interrupts
 from deckeras.autoencoder import check_row_shape
 from deckeras.checkpoint import settings
 
@@ -106,9 +106,10 @@ def _without_seed(layer):
 
 def _compiled(augment, row_shape):
     """The layer or model as a function of batches that is compiled, unlike a plain call."""
-    apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential)
     programs = []
-    # In one program, XLA computes every pixel of a layer anew for each pixel of the next that it is a part of.
+    # In one program, XLA would compute every pixel of a layer anew for each pixel of the next that it is a part of.
+    # On a CPU that costs more than to hand the rows from program to program.
+    apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential) and not execution.accelerated()
     for layer in augment.layers if apart else [augment]:
         model = keras.Sequential([keras.Input(row_shape), layer])
         if distribution.active():

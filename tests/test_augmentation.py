@@ -73,7 +73,9 @@ def test_is_exact_under_mixed_precision():
     np.testing.assert_array_equal(Augmenter(image_augmentation((28, 28)), (784,))(x), exact)
 
 
-def test_compiled_changes_are_those_of_a_plain_call():
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_compiled_changes_are_those_of_a_plain_call(monkeypatch, accelerated):
+    monkeypatch.setattr(execution, "accelerated", lambda: accelerated)
     x = np.random.default_rng(0).random((2, 40, 784), dtype="float32")
     plain, augmenter = image_augmentation((28, 28)), Augmenter(image_augmentation((28, 28)), (784,))
     for batch in x:
