@@ -54,7 +54,7 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     )
     if keras.config.backend() == "jax":
         for layer in model.layers:
-            layer.supports_jit = True  # which Keras denies for TensorFlow's sake
+            layer.supports_jit = True  # which Keras denies on all backends, so that it would not compile
     return model
 
 

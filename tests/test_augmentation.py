@@ -1,5 +1,7 @@
 """Random changes of images: seeded, of the right size, resumable, and never in the target."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -81,6 +83,25 @@ def test_compiled_changes_are_those_of_a_plain_call(monkeypatch, accelerated):
     for batch in x:
         expected = keras.ops.convert_to_numpy(plain(batch, training=True))
         np.testing.assert_allclose(augmenter(batch), expected, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="compiles nothing")
+def test_images_are_changed_by_a_compiled_program(monkeypatch):
+    calls = []
+    turn = keras.layers.RandomRotation.call
+
+    @functools.wraps(turn)
+    def counted(*arguments, **options):
+        calls.append(1)
+        return turn(*arguments, **options)
+
+    monkeypatch.setattr(keras.layers.RandomRotation, "call", counted)
+    augmenter, x = Augmenter(image_augmentation((28, 28)), (784,)), np.zeros((4, 784), "float32")
+    augmenter(x)
+    traced = len(calls)
+    for _ in range(9):
+        augmenter(x)
+    assert 0 < traced == len(calls)
 
 
 def test_any_layer_or_function_will_do(images):
