@@ -40,7 +40,7 @@ class Alternation:
         return self.q
 
     def epoch(self, start, steps, seed, callbacks):
-        first = self.begin(seed) if start == 0 and not self.model.centroids.any() else None
+        first = self.begin(seed) if start == 0 and not self.model.placed else None
         labels, logs = self._train(first, start, steps, seed, callbacks)
         new_labels = self.assign().argmax(axis=1)
         changed, n = distribution.total(np.array([np.sum(new_labels != labels), len(labels)]))

@@ -174,12 +174,14 @@ def scale_embedding(factor, encoder, decoder=None):
 
     Returns:
         bool, whether it was done: it takes an encoder that ends in a linear `Dense` layer (and a decoder that begins
-        with a `Dense` layer). Others are left as they are.
+        with a `Dense` layer). Others are left as they are, and so are frozen layers.
     """
     last = encoder.layers[-1]
     first = next((layer for layer in decoder.layers if layer.weights), None) if decoder else None
     linear = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear
     if not linear or (decoder and not isinstance(first, keras.layers.Dense)):
+        return False
+    if not last.trainable or (first and not first.trainable):
         return False
     last.set_weights([weight * factor for weight in last.get_weights()])
     if first:

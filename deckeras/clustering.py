@@ -74,7 +74,8 @@ class ClusteringLayer(keras.layers.Layer):
         distances = squared_distances(inputs, self.clusters)
         log_kernel = -(self.alpha + 1) / 2 * ops.log1p(distances / self.alpha)
         if self.n_clusters == 1:
-            return ops.exp(log_kernel - log_kernel)  # of 1; Keras takes a softmax over one number for a mistake
+            # 1 for every row, also an infinitely far one. Keras takes a softmax over one number for a mistake.
+            return ops.exp(0 * ops.maximum(log_kernel, LOWEST))
         # A distance whose square overflows has a log-kernel of -inf; a row of nothing else would become NaN.
         return ops.softmax(ops.maximum(log_kernel, LOWEST))
 
@@ -90,8 +91,26 @@ class ClusteringLayer(keras.layers.Layer):
         }
 
 
-# Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
-keras.saving.get_custom_objects()["ClusteringLayer"] = ClusteringLayer
+def graph_parts(inputs, outputs):
+    """Return the encoder and the clustering layer of a graph that ends in one.
+
+    Args:
+        inputs: `keras.KerasTensor` of rows.
+        outputs: `keras.KerasTensor` that a `ClusteringLayer` gives.
+
+    Returns:
+        (encoder, clustering): functional `keras.Model` of the layers before the `ClusteringLayer`, and that layer.
+
+    Raises:
+        ValueError: the graph ends in another layer.
+    """
+    layer = getattr(getattr(outputs, "_keras_history", None), "operation", None)
+    if not isinstance(layer, ClusteringLayer):
+        raise ValueError(
+            f"A DEC should end in a ClusteringLayer. Received: a graph that ends in {type(layer).__name__}. To copy a "
+            "model with its settings, use type(model).from_config(model.get_config())."
+        )
+    return keras.Model(inputs, layer.input, name="encoder"), layer
 
 
 def squared_distances(z, centroids):

@@ -9,19 +9,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from deckeras import data, distribution, recipes
+from deckeras import compiling, data, distribution, h5_names, recipes
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, serialize, settings
-from deckeras.clustering import ClusteringLayer, check_n_clusters
+from deckeras.clustering import ClusteringLayer, check_n_clusters, graph_parts
 from deckeras.execution import predict
 from deckeras.initialization import first_clusters, start_rows
 from deckeras.training import train
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
-class DEC(keras.Model):
+class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     """Deep Embedded Clustering: a pretrained encoder and a clustering layer, trained together.
 
     A functional `keras.Model` from the encoder's inputs to the soft assignments q. It holds the encoder itself, not a
@@ -52,13 +52,21 @@ class DEC(keras.Model):
     Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016.
     """
 
-    def __init__(self, encoder, n_clusters, alpha=1.0, **kwargs):
-        n_clusters = check_n_clusters(n_clusters)
-        check_encoder(encoder)
-        # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing them.
-        clustering = ClusteringLayer(
-            n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
-        )
+    def __init__(self, encoder, n_clusters, alpha=1.0, *args, **kwargs):
+        # Keras's `clone_model` keeps the class of a model that takes *args, and passes the cloned inputs and outputs.
+        if args:
+            raise TypeError(f"DEC takes an encoder, n_clusters and alpha by position. Received: {len(args)} more")
+        if isinstance(encoder, keras.KerasTensor):
+            encoder, clustering = graph_parts(encoder, n_clusters)
+        else:
+            n_clusters = check_n_clusters(n_clusters)
+            check_encoder(encoder)
+            # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing
+            # them, unless `zero_centroids` says that they were asked for.
+            clustering = ClusteringLayer(
+                n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
+            )
+        zero_centroids = kwargs.pop("zero_centroids", False)
         decoder = kwargs.pop("decoder", None)  # of IDEC
         kwargs.setdefault("name", "dec")
         z = encoder.outputs[0]
@@ -66,6 +74,7 @@ class DEC(keras.Model):
         super().__init__(inputs=encoder.inputs[0], outputs=outputs, **kwargs)
         self.encoder, self.decoder = encoder, decoder
         self.clustering = clustering
+        self._zero_centroids = zero_centroids
 
     @property
     def n_clusters(self):
@@ -84,13 +93,23 @@ class DEC(keras.Model):
 
     @centroids.setter
     def centroids(self, centroids):
+        centroids = self._check_centroids(centroids)
+        self.clustering.clusters.assign(centroids)
+        self._zero_centroids = not centroids.any()
+
+    @property
+    def placed(self):
+        """bool, whether the centroids are placed: by `fit`, by loading weights, or by assigning them."""
+        return bool(self._zero_centroids or self.centroids.any())
+
+    def _check_centroids(self, centroids):
         centroids = np.asarray(centroids)
         if centroids.shape != self.centroids.shape or not np.isfinite(centroids).all():
             raise ValueError(
                 f"centroids should be finite numbers of shape {self.centroids.shape}: (n_clusters, n_embedding). "
                 f"Received: shape {centroids.shape}"
             )
-        self.clustering.clusters.assign(centroids)
+        return centroids
 
     def compile(self, optimizer=None, loss=None, **kwargs):
         """Configure the training, as `keras.Model.compile` does.
@@ -101,15 +120,17 @@ class DEC(keras.Model):
             loss: Keras loss of (p, q), default `keras.losses.KLDivergence()`, equation 2 of the paper.
             **kwargs: the other arguments of `keras.Model.compile`.
         """
+        for name in {"metrics", "weighted_metrics"} & set(kwargs):
+            kwargs[name] = compiling.as_metrics(kwargs[name])
         super().compile(
             optimizer=keras.optimizers.SGD(0.01, momentum=0.9) if optimizer is None else optimizer,
-            loss=keras.losses.KLDivergence() if loss is None else loss,
+            loss=keras.losses.KLDivergence() if loss is None else compiling.as_objects(loss),
             **kwargs,
         )
         # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
         self.optimizer.build(self.trainable_variables)
         # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
-        self._optimizer_settings = settings(self.optimizer)
+        self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -201,6 +222,7 @@ class DEC(keras.Model):
             raise ValueError(f"x should have at least {self.n_clusters} rows, one a cluster. Received: {n}")
         checkpoint_every = data.check_count("checkpoint_every", checkpoint_every)
         seed = None if seed is None else distribution.fixed_seed(seed)
+        compiling.check_trainable(self)
         recipe = recipes.get(
             recipe,
             batch_size=batch_size,
@@ -215,12 +237,18 @@ class DEC(keras.Model):
         batch_size, update_interval, iterations = recipe.intervals(n)
         if not self.compiled:
             self.compile(self._optimizer_of(recipe, iterations))
+        elif self._trained != compiling.trained(self):
+            compiling.renew_optimizer(self)
+            self._trained = compiling.trained(self)
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True)
         augmenter = Augmenter(augment, x.shape[1:])
         checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter)
-        if centroids is not None and not (checkpoint and checkpoint.exists()):
-            self.centroids = centroids
+        if centroids is not None:
+            centroids = self._check_centroids(centroids)
+            self._zero_centroids = not centroids.any()
+            if not (checkpoint and checkpoint.exists()):
+                self.centroids = centroids
 
         def begin(seed):
             return self.initialize_centroids(x, recipe=recipe, seed=seed)
@@ -296,7 +324,7 @@ class DEC(keras.Model):
         Raises:
             ValueError: the centroids are not placed yet.
         """
-        if not self.centroids.any():
+        if not self.placed:
             raise ValueError("The centroids are not placed yet. Call fit, initialize_centroids or load weights first.")
         return self.predict(x, batch_size, verbose).argmax(axis=1)
 
@@ -319,11 +347,18 @@ class DEC(keras.Model):
         Args:
             filepath: path of the .keras or .h5 file.
             **kwargs: as in Keras.
+
+        Raises:
+            ValueError: weights of bfloat16 in an .h5 file.
         """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            h5_names.check_writable(self)  # before Keras empties the file
         with distribution.alone():
             super().save(filepath, **kwargs)
 
     def get_config(self):
+        if h5_names.writing_h5():
+            h5_names.check_writable(self)
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -332,6 +367,7 @@ class DEC(keras.Model):
             "alpha": self.alpha,
             "dtype": keras.saving.serialize_keras_object(self.clustering.dtype_policy),
             "trainable_centroids": self.clustering.trainable,
+            **({"zero_centroids": True} if self._zero_centroids and not self.centroids.any() else {}),
         }
 
     @classmethod
@@ -386,5 +422,4 @@ class DEC(keras.Model):
         return Checkpoint(path, self, identity, self._optimizer_settings, augmenter.variables)
 
 
-# Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
-keras.saving.get_custom_objects()["DEC"] = DEC
+h5_names.read_bare_name(DEC, {"encoder", "n_clusters", "alpha", "trainable_centroids"})
