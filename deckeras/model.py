@@ -185,8 +185,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             tol: float in [0, 1).
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`, for
                 a training that begins.
-            init: "kmeans", as in the paper, "ward", "mixture", or a function of (z, n_clusters) that returns centroids
-                or assignments: see `deckeras.initialization`.
+            init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or a
+                function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
             n_init: int, restarts of `init`.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the rows as they are.
@@ -253,7 +253,10 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         def begin(seed):
             return self.initialize_centroids(x, recipe=recipe, seed=seed)
 
-        alternation = Alternation(self, x, y, distribution.local_batch_size(batch_size), augmenter, begin)
+        local_batch_size = distribution.local_batch_size(batch_size)
+        alternation = Alternation(
+            self, x, y, local_batch_size, augmenter, begin, lead=recipe.lead, checkpoint=checkpoint
+        )
         history = train(
             self,
             alternation.epoch,
@@ -291,7 +294,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 z *= factor
                 rows *= factor
         centroids, assignments = first_clusters(
-            rows, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed, z=z
+            rows, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed, z=z, x=x
         )
         self.centroids = distribution.agreed(centroids)
         return assignments
