@@ -9,11 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from deckeras import compiling, data, distribution, h5_names, recipes
+from deckeras import compiling, data, described, distribution, h5_names, recipes
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
-from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, serialize, settings
+from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, scheduled_iterations, serialize, settings
 from deckeras.clustering import ClusteringLayer, check_n_clusters, graph_parts
 from deckeras.execution import predict
 from deckeras.initialization import first_clusters, start_rows
@@ -236,7 +236,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
         batch_size, update_interval, iterations = recipe.intervals(n)
         if not self.compiled:
-            self.compile(self._optimizer_of(recipe, iterations))
+            begun = checkpoint_dir and scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5"))
+            self.compile(self._optimizer_of(recipe, begun or iterations))
         elif self._trained != compiling.trained(self):
             compiling.renew_optimizer(self)
             self._trained = compiling.trained(self)
@@ -404,6 +405,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return {
             "kind": "clustering",
             "encoder": architecture(self.encoder),
+            "encoder_layers": described.layers(self.encoder),
             "n_clusters": self.n_clusters,
             "alpha": self.alpha,
         }
@@ -416,6 +418,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             **self._identity(),
             "data": distribution.fingerprint(x),
             "augment": augmenter.settings,
+            "augment_asked": augmenter.asked,
             "seed": seed,
         }
         path = os.path.join(directory, "checkpoint.h5")

@@ -3,18 +3,30 @@
 import contextlib
 import math
 import os
+import warnings
 
 import keras
 import numpy as np
 
-from deckeras import data, distribution, execution, recipes
+from deckeras import data, described, distribution, execution, recipes
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
 from deckeras.training import train, train_batches
 
 
-def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None, callbacks=None, verbose="auto"):
+def pretrain(
+    encoder,
+    decoder,
+    x,
+    recipe="table",
+    *,
+    dropout=None,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+):
     """Pretrain as a recipe says: layer by layer, or all layers together.
 
     Args:
@@ -22,6 +34,8 @@ def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None
         x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
+        dropout: float in [0, 1), default None: what the recipe says. The share of input values set to zero; with a
+            recipe that is layer-wise, in the pairs of layers alone.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
 
     Returns:
@@ -41,7 +55,13 @@ def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None
         1
     """
     recipe = recipes.get(recipe)
-    common = {"recipe": recipe, "seed": seed, "checkpoint_dir": checkpoint_dir, "callbacks": callbacks}
+    common = {
+        "recipe": recipe,
+        "dropout": dropout,
+        "seed": seed,
+        "checkpoint_dir": checkpoint_dir,
+        "callbacks": callbacks,
+    }
     if recipe.layerwise:
         return pretrain_layerwise(encoder, decoder, x, verbose=verbose, **common)
     return [pretrain_autoencoder(encoder, decoder, x, verbose=verbose, **common)]
@@ -110,7 +130,8 @@ def pretrain_autoencoder(
     x = data.check_rows(x, encoder.input_shape[1:])
     recipe = recipes.get(recipe, dropout=dropout, pretraining_loss=loss)
     batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
-    dropout = 0.0 if recipe.layerwise else recipe.dropout
+    if dropout is None:  # A layer-wise recipe has its dropout in the pairs.
+        dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
     noisy = (
         keras.layers.Dropout(dropout, seed=data.layer_seed(distribution.fixed_seed(seed)))(inputs)
@@ -301,9 +322,12 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
             "iterations": iterations,
             "batch_size": batch_size,
             "augment": augmenter.settings,
+            "augment_asked": augmenter.asked,
+            "settings": described.layers(model),
+            "loss_asked": described.function(model.loss),
             "dropout": dropout,
             "seed": seed,
-            "loss": keras.saving.serialize_keras_object(keras.losses.get(model.loss)),
+            "loss": _named_loss(model.loss),
             "optimizer": settings(model.optimizer),
         },
         others=augmenter.variables,
@@ -325,6 +349,12 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
         callbacks=callbacks,
         verbose=verbose,
     )
+
+
+def _named_loss(loss):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of each lambda.
+        return keras.saving.serialize_keras_object(keras.losses.get(loss))
 
 
 def _pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):

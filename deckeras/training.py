@@ -76,9 +76,13 @@ def train(
     def ended():
         return done or state["iteration"] >= iterations or model.stop_training
 
-    model.stop_training = False
+    model.stop_training, model._initial_epoch = False, None
     callbacks.on_train_begin()
     history.history, history.epoch = state["history"], list(range(count))
+    # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
+    if (model._initial_epoch or 0) > count:
+        count, model._initial_epoch = model._initial_epoch, None
+        state = {**state, "iteration": min(count * steps_per_epoch, iterations)}
     while not ended():
         start, steps = state["iteration"], min(steps_per_epoch, iterations - state["iteration"])
         callbacks.on_epoch_begin(count)
