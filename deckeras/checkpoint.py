@@ -27,7 +27,7 @@ READABLE = (3, VERSION)  # 3 says less of what was asked
 def prepare_directory(path):
     """Create the directory if it is missing, and prove that files can be written there.
 
-    Meant to be called before a training starts rather than when its result is due.
+    Meant to be called before a training starts rather than when its result is due. Returns the path.
 
     Raises:
         OSError: the directory cannot be made or written, with the path and the reason.
@@ -41,6 +41,7 @@ def prepare_directory(path):
             f"Cannot write to the directory {os.fspath(path)!r}: {error.strerror or error}. "
             "Pass another directory, or make this one writable."
         ) from error
+    return path
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import math
 import numbers
 
 import keras
+import numpy as np
 from keras import ops
 
 HALF_PRECISION = ("float16", "bfloat16")
@@ -163,6 +164,17 @@ def check_n_clusters(n_clusters):
     if isinstance(n_clusters, bool) or not hasattr(n_clusters, "__index__") or n_clusters < 1:
         raise ValueError(f"n_clusters should be a whole number of at least 1. Received: n_clusters={n_clusters!r}")
     return int(n_clusters)
+
+
+def check_centroids(centroids, shape):
+    """Return `centroids` as an array, or raise ValueError if they are not finite numbers of this shape."""
+    centroids = np.asarray(centroids)
+    if centroids.shape != shape or not np.isfinite(centroids).all():
+        raise ValueError(
+            f"centroids should be finite numbers of shape {shape}: (n_clusters, n_embedding). "
+            f"Received: shape {centroids.shape}"
+        )
+    return centroids
 
 
 def check_alpha(alpha):

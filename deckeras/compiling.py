@@ -42,6 +42,14 @@ def trained(model):
     return tuple(map(id, model.trainable_variables))
 
 
+def keep_up(model, before):
+    """Renew the optimizer of a compiled model if other variables are trained now than `before`; return what is."""
+    now = trained(model)
+    if now != before:
+        renew_optimizer(model)
+    return now
+
+
 def renew_optimizer(model):
     """Give a compiled model an optimizer of the same settings for the variables that are trainable now.
 

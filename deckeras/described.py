@@ -76,6 +76,13 @@ def layer(one):
     }
 
 
+def loss(value):
+    """The config of a loss, by the name of its function."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of each lambda.
+        return keras.saving.serialize_keras_object(keras.losses.get(value))
+
+
 def _as_json(value):
     return function(value) if callable(value) else keras.saving.serialize_keras_object(value)
 
