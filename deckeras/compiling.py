@@ -7,6 +7,13 @@ import keras
 _DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
 
 
+def in_any_file(**arguments):
+    """The arguments of `keras.Model.compile`, with the losses and metrics themselves in place of their names."""
+    for name in {"metrics", "weighted_metrics"} & set(arguments):
+        arguments[name] = as_metrics(arguments[name])
+    return {**arguments, "loss": as_objects(arguments["loss"])}
+
+
 def as_objects(losses):
     """Replace the names of losses by the losses themselves, in a name, a dict or a list of them.
 

@@ -9,6 +9,8 @@ import warnings
 import keras
 import numpy as np
 
+from deckeras.checkpoint import architecture
+
 _NOT_ASKED = ("name", "trainable", "seed", "dtype")  # of layers that may work alike all the same
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -49,6 +51,17 @@ def function(value):
         return kind
     state = {name: held for name, held in getattr(value, "__dict__", {}).items() if not callable(held)}
     return {"object": type(value).__qualname__, "state": {name: function(held) for name, held in state.items()}}
+
+
+def clustering(model):
+    """Describe a `deckeras.DEC`, as its checkpoint does."""
+    return {
+        "kind": "clustering",
+        "encoder": architecture(model.encoder),
+        "encoder_layers": layers(model.encoder),
+        "n_clusters": model.n_clusters,
+        "alpha": model.alpha,
+    }
 
 
 def layers(model):

@@ -196,8 +196,8 @@ def relative_weights(sample_weight, n, n_clusters):
         return None
     if counted < n_clusters:
         raise ValueError(
-            f"sample_weight should be above 0 for at least {n_clusters} rows, one a cluster. Received: {counted} such "
-            "rows"
+            f"sample_weight should be above zero for at least {n_clusters} rows, one a cluster. Received: {counted} "
+            "such rows"
         )
     return weights * (total(n) / total(weights.sum()))
 

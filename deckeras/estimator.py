@@ -286,7 +286,7 @@ def _numbers(X):
     if not isinstance(X, np.ndarray | list) or np.ndim(X) != 2:
         return X
     values = np.asarray(X)
-    if frames.holds_text(values) or values.dtype.kind == "f":
+    if frames.holds_text(values) or (values.dtype.kind == "f" and values.size):
         data.check_rows(values)
     return X
 

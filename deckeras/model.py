@@ -12,11 +12,10 @@ from keras import ops
 from deckeras import compiling, data, described, distribution, h5_names, recipes, refusals, start
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
-from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
-from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, scheduled_iterations, serialize, settings
+from deckeras.autoencoder import check_encoder
+from deckeras.checkpoint import Checkpoint, prepare_directory, scheduled_iterations, serialize, settings
 from deckeras.clustering import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
 from deckeras.execution import predict
-from deckeras.initialization import first_clusters
 from deckeras.training import train
 
 
@@ -61,8 +60,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         else:
             n_clusters = check_n_clusters(n_clusters)
             check_encoder(encoder)
-            # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing
-            # them, unless `zero_centroids` says that they were asked for.
+            # Zeros mean "not placed yet", so that any way of loading weights places them, but for `zero_centroids`.
             clustering = ClusteringLayer(
                 n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
             )
@@ -99,7 +97,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
 
     @property
     def placed(self):
-        """bool, whether the centroids are placed: by `fit`, by loading weights, or by assigning them."""
+        """bool, whether the centroids are placed: by `fit`, by loading weights or by assignment."""
         return bool(self._zero_centroids or self.centroids.any())
 
     def compile(self, optimizer=None, loss=None, **kwargs):
@@ -111,13 +109,10 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             loss: Keras loss of (p, q), default `keras.losses.KLDivergence()`, equation 2 of the paper.
             **kwargs: the other arguments of `keras.Model.compile`.
         """
-        for name in {"metrics", "weighted_metrics"} & set(kwargs):
-            kwargs[name] = compiling.as_metrics(kwargs[name])
-        super().compile(
-            optimizer=keras.optimizers.SGD(0.01, momentum=0.9) if optimizer is None else optimizer,
-            loss=keras.losses.KLDivergence() if loss is None else compiling.as_objects(loss),
-            **kwargs,
-        )
+        if optimizer is None:
+            optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+        loss = keras.losses.KLDivergence() if loss is None else loss
+        super().compile(**compiling.in_any_file(optimizer=optimizer, loss=loss, **kwargs))
         # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
         self.optimizer.build(self.trainable_variables)
         # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
@@ -281,15 +276,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
-        rows, weights = start.gathered(z, self.n_clusters, seed, data.check_weights(sample_weight, len(z)))
-        if recipe.embedding_scale is not None:
-            factor = recipe.embedding_scale / embedding_spread(rows)
-            if scale_embedding(factor, self.encoder, self.decoder):
-                z *= factor
-                rows *= factor
-        centroids, assignments = first_clusters(
-            rows, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed, z=z, sample_weight=weights
-        )
+        weights = data.check_weights(sample_weight, len(z))
+        centroids, assignments = start.first_clusters(self, z, recipe, seed, weights)
         self.centroids = distribution.agreed(centroids)
         return assignments
 
@@ -341,12 +329,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def save(self, filepath, **kwargs):
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
 
-        Args:
-            filepath: path of the .keras or .h5 file.
-            **kwargs: as in Keras.
-
         Raises:
-            ValueError: weights of bfloat16 in an .h5 file.
+            ValueError: weights of bfloat16, which an .h5 file cannot hold.
         """
         if str(filepath).endswith((".h5", ".hdf5")):
             h5_names.check_writable(self)  # before Keras empties the file
@@ -396,13 +380,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
 
     def _identity(self):
         """What of the model must be the same where a training goes on."""
-        return {
-            "kind": "clustering",
-            "encoder": architecture(self.encoder),
-            "encoder_layers": described.layers(self.encoder),
-            "n_clusters": self.n_clusters,
-            "alpha": self.alpha,
-        }
+        return described.clustering(self)
 
     def _checkpoint(self, directory, x, seed, augmenter, weights):
         if directory is None:

@@ -392,7 +392,7 @@ def test_weighted_loss_by_hand():
         (np.ones((N, 1)), r"Received: shape \(40, 1\)"),
         (holed(np.ones(N), -1), r"finite numbers of at least 0. Received: -1.0 in row 7"),
         (holed(np.ones(N), np.nan), r"Received: nan in row 7"),
-        (holed(np.zeros(N), 1), r"above 0 for at least 2 rows, one a cluster. Received: 1"),
+        (holed(np.zeros(N), 1), r"above zero for at least 2 rows, one a cluster. Received: 1"),
         (np.zeros(N), r"Received: 0 such rows"),
     ],
 )
