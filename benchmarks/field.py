@@ -6,10 +6,10 @@
     KERAS_BACKEND=torch python benchmarks/field.py sets/ --methods clustpy-dec clustpy-idec clustpy-dipencoder --seeds 3
     python benchmarks/field.py --table
 
-The folder holds one .npz file for each data set, with `x` (n, n_features), `y` (n,) and, for images, `image_shape`. Each
-cell is written to the CSV as soon as it is computed, and a cell that is there is not computed again, so the table can
-grow over many sittings. Every method is told the number of classes, except UMAP + HDBSCAN, which finds a number of its
-own and leaves some rows unassigned.
+The folder holds one .npz file for each data set, with `x` (n, n_features), `y` (n,) and, for images, `image_shape`.
+Each cell is written to the CSV as soon as it is computed, and a cell that is there is not computed again, so the table
+can grow over many sittings. Every method is told the number of classes, except UMAP + HDBSCAN, which finds a number of
+its own and leaves some rows unassigned.
 
 All methods read the rows scaled as `deckeras.scaling` scales them by default. "autoencoder + k-means" and N2D share one
 pretrained autoencoder, that of the default recipe; the minutes of each include its pretraining. Labels only score.

@@ -28,11 +28,12 @@ class Alternation:
         lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
             with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
         checkpoint: `Checkpoint` that keeps the first assignments while they lead, default None.
+        sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
 
-    def __init__(self, model, x, y, batch_size, augmenter, begin, *, lead=1, checkpoint=None):
+    def __init__(self, model, x, y, batch_size, augmenter, begin, *, lead=1, checkpoint=None, sample_weight=None):
         self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
-        self.begin, self.lead, self.checkpoint = begin, lead, checkpoint
+        self.begin, self.lead, self.checkpoint, self.sample_weight = begin, lead, checkpoint, sample_weight
         self.first = None
         self.near = x if augmenter.changes else execution.near(x)
         self.rows = model._rows(x)
@@ -52,7 +53,8 @@ class Alternation:
             self.first = distribution.own_part(self.checkpoint.arrays["first"], len(self.x))
         labels, logs = self._train(self.first, start, steps, seed, callbacks)
         new_labels = self.assign().argmax(axis=1)
-        changed, n = distribution.total(np.array([np.sum(new_labels != labels), len(labels)]))
+        each = np.ones(len(labels)) if self.sample_weight is None else self.sample_weight
+        changed, n = distribution.total(np.array([each[new_labels != labels].sum(), each.sum()]))
         logs["changed"] = float(changed / n)
         if logs["changed"] <= 1 - _AGREEMENT or start + steps >= self.lead * steps:
             self.first = None
@@ -69,14 +71,18 @@ class Alternation:
         """Train towards the target of all assignments, or of the first ones; return their labels, and the logs."""
         p = self.assign() if first is None else np.array(first)
         self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
-        labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p))
+        labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p, self.sample_weight))
         for first_row, q in data.blocks(p):  # since it computes in float64
             p[first_row : first_row + len(q)] = target_distribution(q, frequencies)
-        batches = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
-        with contextlib.closing(batches):
-            rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
-            pairs = ((row, self.model._targets(row, target)) for row, target in rows)
-            return labels, train_batches(self.model, pairs, callbacks)
+        numbered = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
+        with contextlib.closing(numbered):
+            rows = ((self.augmenter(batch), p[numbers], self._weights_of(numbers)) for numbers, batch in numbered)
+            batches = ((row, self.model._targets(row, target), *weights) for row, target, weights in rows)
+            return labels, train_batches(self.model, batches, callbacks)
+
+    def _weights_of(self, numbers):
+        """The weights of some rows, as what follows rows and targets in a batch."""
+        return () if self.sample_weight is None else (data.as_batch(self.sample_weight[numbers]),)
 
 
 def warn_of_lost_clusters(sizes, centroids, scale):

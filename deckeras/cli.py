@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 
 import numpy as np
@@ -49,7 +50,9 @@ def main(arguments=None):
         with _interruptible(), _plain_warnings():
             found = options.run(options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        print(f"Error: {error}", file=sys.stderr)
+        if options.debug:
+            traceback.print_exc()
+        print(f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
@@ -137,6 +140,7 @@ def _command(commands, name, run, text, examples):
     quiet = parser.add_mutually_exclusive_group()
     quiet.add_argument("-q", "--quiet", action="store_true", help="print nothing but warnings and errors")
     quiet.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else to the screen")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)
     return parser
 

@@ -7,6 +7,13 @@ import keras
 _DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
 
 
+def in_any_file(**arguments):
+    """The arguments of `keras.Model.compile`, with the losses and metrics themselves in place of their names."""
+    for name in {"metrics", "weighted_metrics"} & set(arguments):
+        arguments[name] = as_metrics(arguments[name])
+    return {**arguments, "loss": as_objects(arguments["loss"])}
+
+
 def as_objects(losses):
     """Replace the names of losses by the losses themselves, in a name, a dict or a list of them.
 
@@ -40,6 +47,14 @@ def as_metrics(metrics):
 def trained(model):
     """Return what tells one set of trained variables from another."""
     return tuple(map(id, model.trainable_variables))
+
+
+def keep_up(model, before):
+    """Renew the optimizer of a compiled model if other variables are trained now than `before`; return what is."""
+    now = trained(model)
+    if now != before:
+        renew_optimizer(model)
+    return now
 
 
 def renew_optimizer(model):

@@ -1,8 +1,8 @@
 """One clustering out of several of the same rows: what most of them agree on, found without labels.
 
 Single clusterings differ by seed, by the space they were made in and by its metric, and which of them is good cannot be
-read off their own scores: silhouettes in different spaces cannot be compared. What several of them have in common is more
-often right than any one.
+read off their own scores: silhouettes in different spaces cannot be compared. What several of them have in common is
+more often right than any one.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ def consensus(labelings, n_clusters, *, seed=0):
     """Return the clustering that has most in common with all the given ones.
 
     Finds the partition that shares the most quadratic mutual information with the given ones, by k-means on their
-    indicators, each column centered and divided by the square root of its frequency. A small cluster so counts as much as
-    a large one.
+    indicators, each column centered and divided by the square root of its frequency. A small cluster so counts as much
+    as a large one.
 
     Args:
         labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
@@ -34,7 +34,8 @@ def consensus(labelings, n_clusters, *, seed=0):
         >>> (labels == labels[0]).tolist()
         [True, True, False, False, False]
 
-    Source: Topchy, Jain and Punch, "Clustering Ensembles: Models of Consensus and Weak Partitions", TPAMI 2005, section 5.
+    Source: Topchy, Jain and Punch, "Clustering Ensembles: Models of Consensus and Weak Partitions", TPAMI 2005, section
+    5.
     """
     from sklearn.cluster import KMeans
 

@@ -5,7 +5,7 @@ import numbers
 
 import keras
 
-from deckeras import distribution, h5_names
+from deckeras import described, distribution, h5_names
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import architecture
 from deckeras.execution import predict
@@ -104,7 +104,13 @@ class IDEC(DEC):
         return {"q": p, "reconstruction": rows}
 
     def _identity(self):
-        return {**super()._identity(), "kind": "idec", "decoder": architecture(self.decoder), "gamma": self.gamma}
+        return {
+            **super()._identity(),
+            "kind": "idec",
+            "decoder": architecture(self.decoder),
+            "decoder_layers": described.layers(self.decoder),
+            "gamma": self.gamma,
+        }
 
 
 h5_names.read_bare_name(IDEC, {"encoder", "decoder", "n_clusters", "alpha", "gamma"})

@@ -9,9 +9,8 @@ import math
 
 import numpy as np
 
-from deckeras import data, distribution, manifold
+from deckeras import data
 
-INITS = ("kmeans", "ward", "mixture", "manifold")
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a share of the embedding's: no cluster of one row
 _JOLT = 0.1  # the standard deviation of the noise that clusters are to stand, as a share of the embedding's
 _VIEWS = 4  # jolted copies, of which each pair is compared
@@ -21,12 +20,9 @@ _WARD_ROWS = 3000
 _START_ROWS, _ROWS_A_CLUSTER = 100_000, 50  # the means of so many rows hardly gain from others
 _MOST_DISTANCES = 2e7
 _MINI_BATCH = 4096
-_MANIFOLD_ROWS = 10_000  # layouts of more cost more time than they gain
-_PLACING_NEIGHBORS = 10
-_WIDE, _NARROW = 10_000, 2048  # features of a row beyond which it is projected, and to how many
 
 
-def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
+def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
     """Centroids of k-means on the embedded rows.
 
     Args:
@@ -34,6 +30,7 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
         n_clusters: int, at most n.
         n_init: int, default 20 as in the paper. Restarts, of which the one with the least inertia is kept.
         seed: int, default 0; None draws a fresh start each time.
+        sample_weight: (n,) array of the rows' weights, default None: 1 each.
 
     Past 20 million distances an iteration (100,000 rows to 200 clusters) this is `sklearn.cluster.MiniBatchKMeans`,
     which chooses from `n_init` starts, but from 3 at most, its own default: they cost more than all else there.
@@ -55,13 +52,13 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import, and needed only where training starts
 
-    _check_finite(z)
+    check_finite(z)
     if len(z) * n_clusters <= _MOST_DISTANCES:
         kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
     else:
         batch_size = max(_MINI_BATCH, 4 * n_clusters)
         kmeans = MiniBatchKMeans(n_clusters, n_init=min(n_init, 3), batch_size=batch_size, random_state=seed)
-    return kmeans.fit(z).cluster_centers_
+    return kmeans.fit(z, sample_weight=sample_weight).cluster_centers_
 
 
 def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
@@ -91,7 +88,7 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
     Source: Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 1963, by
     `sklearn.cluster.AgglomerativeClustering`.
     """
-    _check_finite(z)
+    check_finite(z)
     sample = _sample(z, sample_size, np.random.default_rng(seed))
     return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
@@ -152,13 +149,15 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
-    _check_finite(z)
+    check_finite(z)
     random = np.random.default_rng(seed)
     rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
     deviation, variance = z.std(axis=0, dtype=np.float64), float(z.var(dtype=np.float64))
     views = [rows + random.normal(scale=_JOLT * deviation, size=rows.shape) for _ in range(_VIEWS)]
-    sample_size = min(sample_size, math.ceil(_SHARE * len(z)))
-    ward_size = min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size)))
+    # At least a row for each cluster, and two where there are so many.
+    least_size = min(len(z), max(2, n_clusters))
+    sample_size = max(least_size, min(sample_size, math.ceil(_SHARE * len(z))))
+    ward_size = max(least_size, min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size))))
     least_variance = max(_LEAST_VARIANCE * variance, np.finfo(np.float32).tiny)
     for _ in range(n_init):
         sample = np.asarray(_sample(z, sample_size, random), np.float64)
@@ -167,93 +166,6 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
             mixture = GaussianMixture(n_clusters, reg_covar=least_variance, random_state=0, **start).fit(sample)
             labels = [mixture.predict(view) for view in views]
         yield mixture, float(np.mean([consistency(*pair) for pair in itertools.combinations(labels, 2)]))
-
-
-class ManifoldStart:
-    """A first clusterer that sees neighbors, in the embedding and among the rows themselves.
-
-    k-means and mixtures in the embedding see spheres and ellipsoids there. Neighborhoods follow classes of any shape: see
-    `deckeras.manifold.Neighborhoods`, which this applies to a sample of the rows. The others get the cluster of most of
-    their neighbors in the sample. What does not depend on the number of clusters is computed once.
-
-    Args:
-        z: (n, n_features) float array, the embedding.
-        x: n rows from which it came, an array or any other source that `DEC.fit` takes, default None: only the embedding
-            is looked at.
-        n_init: int, default 1. Layouts of each view.
-        sample_size: int, default 10,000: the time of layouts grows with it, and they gain little from more.
-        seed: int, default 0. Draws the sample and the layouts.
-
-    Raises:
-        ValueError: z holds NaN or infinity.
-
-    Example:
-        >>> import numpy as np
-        >>> from deckeras.initialization import ManifoldStart
-        >>> z = np.concatenate([np.random.rand(30, 4), 9 + np.random.rand(30, 4)])
-        >>> ManifoldStart(z)(z, 2).sum(axis=0)
-        array([30., 30.], dtype=float32)
-
-    Source: McConville, Santos-Rodriguez, Piechocki and Craddock, "N2D: (Not Too) Deep Clustering via Clustering the Local
-    Manifold of an Autoencoded Embedding", ICPR 2020, which lays out the embedding by UMAP.
-    """
-
-    def __init__(self, z, x=None, *, n_init=1, sample_size=_MANIFOLD_ROWS, seed=0):
-        _check_finite(z)
-        self.seed = data.fixed_seed(seed)
-        n = distribution.total(len(z))
-        size = len(z) if n <= sample_size else math.ceil(sample_size * len(z) / n)
-        self.rows = np.sort(np.random.default_rng(self.seed).permutation(len(z))[:size])
-        sampled = np.concatenate(distribution.gather(z[self.rows]))
-        others = None if x is None else np.concatenate(distribution.gather(_narrow_rows(x, self.rows)))
-        self.neighborhoods = None
-        if not manifold.few_rows(len(sampled), 1):
-            views = manifold.views(sampled, others)
-            self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, seed=self.seed)
-
-    def __call__(self, z, n_clusters):
-        """Assign rows to clusters.
-
-        Args:
-            z: (n, n_features) array, the embedding of the same rows, which may have been scaled since.
-            n_clusters: int, at most n.
-
-        Returns:
-            (n, n_clusters) float32 array with a 1 in each row. Fewer than 10 rows, or 3 for each cluster, have no
-            neighborhoods to speak of; they are assigned by k-means.
-        """
-        from sklearn.cluster import KMeans
-        from sklearn.neighbors import KNeighborsClassifier
-
-        sample = np.concatenate(distribution.gather(z[self.rows]))
-        if self.neighborhoods is None or manifold.few_rows(len(sample), n_clusters):
-            labels = KMeans(n_clusters, n_init=20, random_state=self.seed).fit_predict(sample)
-        else:
-            labels = self.neighborhoods.clusters(n_clusters)
-        if len(sample) > len(self.rows) or len(self.rows) < len(z):
-            placed = KNeighborsClassifier(_PLACING_NEIGHBORS, weights="distance").fit(sample, labels)
-            labels = np.concatenate([placed.predict(block) for _, block in data.blocks(z)])
-        return np.eye(n_clusters, dtype=np.float32)[labels]
-
-
-def _narrow_rows(x, numbers):
-    """(n, n_features) float32 array of some rows of x, projected at random to 2,048 features where there are more."""
-    from sklearn.preprocessing import normalize
-    from sklearn.random_projection import SparseRandomProjection
-
-    width = math.prod(x.shape[1:])
-    rows = data.take(x, numbers)
-    if width <= _WIDE:
-        return np.concatenate([np.asarray(block, np.float32).reshape(len(block), -1) for block in rows])
-    projection = SparseRandomProjection(_NARROW, random_state=0, dense_output=True).fit(
-        np.zeros((1, width), np.float32)
-    )
-    narrow = []
-    for block in rows:
-        block = np.asarray(block, np.float32).reshape(len(block), -1)
-        projected = projection.transform(block)
-        narrow.append(normalize(projected) if manifold.of_one_length(block) else projected)
-    return np.concatenate(narrow)
 
 
 def _gaussians(z, n_clusters, least_variance):
@@ -293,19 +205,19 @@ def start_rows(z, n_clusters, n=None, seed=0):
     return z if n <= most else _sample(z, math.ceil(most * len(z) / n), np.random.default_rng(seed))
 
 
-def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None, x=None):
+def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None, sample_weight=None):
     """Centroids and, where the clusterer gives more than these say, the assignments of the rows.
 
     Args:
         rows: (n_rows, n_features) array of embedded rows, which the clusterer sees.
         n_clusters: int.
-        init: "kmeans" (default, as in the paper), "ward", "mixture", "manifold" (`ManifoldStart`), or a function of
-            (z, n_clusters) that returns an (n_clusters, n_features) array of centroids or an (n, n_clusters) one of
-            assignments.
-        n_init: int, restarts of k-means or of the mixture, or layouts of each view of "manifold".
+        init: "kmeans" (default, as in the paper), "ward", "mixture", or a function of (z, n_clusters) that returns an
+            (n_clusters, n_features) array of centroids or an (n, n_clusters) one of assignments.
+        n_init: int, restarts of k-means or of the mixture.
         seed: int, default 0.
         z: (n, n_features) array of the embedded rows to assign, default None: `rows`.
-        x: the n rows from which z came, default None. "manifold" looks at their neighbors, too.
+        sample_weight: (n_rows,) array of weights, default None: 1 each. K-means takes them. The others get as many rows
+            drawn by their weights, with repetition.
 
     Returns:
         (centroids, assignments): (n_clusters, n_features), and (n, n_clusters) or None: of z.
@@ -315,26 +227,29 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
         TypeError: `init` is neither a name nor a function.
     """
     z = rows if z is None else z
-    if init == "manifold":
-        init = ManifoldStart(z, x, n_init=n_init, seed=seed)
-    if isinstance(init, ManifoldStart):
-        assignments = init(z, n_clusters)
-        return _all_means(z, assignments), assignments
+    if sample_weight is not None and init != "kmeans":
+        shares = sample_weight / sample_weight.sum()
+        rows = rows[np.random.default_rng(seed).choice(len(rows), len(rows), p=shares)]
     if callable(init):
         found = np.asarray(init(rows, n_clusters))
-    elif init == "kmeans":
-        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed)
+    elif init == "kmeans" or (len(rows) == 1 and init in ("ward", "mixture")):  # The others need two rows.
+        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed, sample_weight=sample_weight)
     elif init == "ward":
         found = ward_centroids(rows, n_clusters, seed=seed)
     elif init == "mixture":
         mixture = steadiest_mixture(rows, n_clusters, n_init=n_init, seed=seed)
         return cluster_means(rows, responsibilities(mixture, rows)), responsibilities(mixture, z)
     else:
-        raise ValueError(f"init should be one of {', '.join(INITS)} or a function. Received: init={init!r}")
+        raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={init!r}')
+    if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
+        raise ValueError(
+            "init should return finite numbers. Received: NaN or infinity, or no numbers, from "
+            f"init={getattr(init, '__name__', init)!r}. Let it return the means of its clusters, or assignments."
+        )
     if found.shape == (n_clusters, rows.shape[1]):
         return found, None
     if found.shape == (len(rows), n_clusters):
-        return cluster_means(rows, found), found if len(rows) == len(z) else None
+        return cluster_means(rows, found), found if len(rows) == len(z) and sample_weight is None else None
     raise ValueError(
         f"init should return centroids of shape {(n_clusters, rows.shape[1])} or assignments of shape "
         f"{(len(rows), n_clusters)}. Received: shape {found.shape}"
@@ -361,15 +276,6 @@ def cluster_means(z, q):
     sizes = q.sum(axis=0, dtype=np.float64)[:, None]
     means = np.where(sizes > 0, q.T @ z / np.maximum(sizes, np.finfo(np.float32).tiny), z.mean(axis=0))
     return means.astype(z.dtype)
-
-
-def _all_means(z, q):
-    """`cluster_means` over the rows of all processes."""
-    own = [q.sum(axis=0, dtype=np.float64), q.T @ z]
-    sizes, sums = (distribution.total(each) for each in own)
-    if not sizes.all():
-        return cluster_means(z, q)
-    return (sums / sizes[:, None]).astype(z.dtype)
 
 
 def consistency(labels, others):
@@ -399,7 +305,8 @@ def _sample(z, size, random):
     return z[random.permutation(len(z))[:size]]
 
 
-def _check_finite(z):
+def check_finite(z):
+    """Raise ValueError if the embedding holds NaN or infinity."""
     if not np.isfinite(z).all():
         raise ValueError(
             "The embedding should hold finite numbers only. Received: NaN or infinity in it. "

@@ -1,9 +1,10 @@
 """A start that sees neighbors: the neighbor graph of rows, a layout in which neighbors lie together, and its clusters.
 
-The construction is that of UMAP (McInnes, Healy and Melville, 2018): a fuzzy graph of nearest neighbors, and points placed
-so that their similarities match it under the cross-entropy of edges. The similarity is 1 / (1 + distance^2), the Student-t
-kernel of DEC's own soft assignments. Repulsion is computed against a sample of points that all share, which makes each
-step a few matrix products: no compiled extension is needed, and one seed gives one result on any number of cores.
+The construction is that of UMAP (McInnes, Healy and Melville, 2018): a fuzzy graph of nearest neighbors, and points
+placed so that their similarities match it under the cross-entropy of edges. The similarity is 1 / (1 + distance^2), the
+Student-t kernel of DEC's own soft assignments. Repulsion is computed against a sample of points that all share, which
+makes each step a few matrix products: no compiled extension is needed, and one seed gives one result on any number of
+cores.
 """
 
 import concurrent.futures
@@ -34,8 +35,9 @@ _LEAST_ROWS = 10  # below which, or below 3 a cluster, there is no neighborhood 
 class Neighborhoods:
     """Layouts of the neighbor graphs of the same rows in several views, made once and clustered into any number.
 
-    In each view the neighbor graph is laid out; a mixture of Gaussians is fitted to each layout, and the clusters are the
-    `consensus` of all the mixtures. Neighborhoods hold classes that neither k-means nor a mixture in the same space sees.
+    In each view the neighbor graph is laid out; a mixture of Gaussians is fitted to each layout, and the clusters are
+    the `consensus` of all the mixtures. Neighborhoods hold classes that neither k-means nor a mixture in the same space
+    sees.
 
     Args:
         views: list of (array, metric), arguments of `neighbor_graph`, of the same n rows, as `views` makes them.
@@ -125,8 +127,9 @@ def _mixture(points, n_clusters, seed):
 def neighbor_graph(x, n_neighbors=20, *, metric="euclidean"):
     """Return the fuzzy graph of nearest neighbors.
 
-    Each row is connected to its neighbors with weights that fall from 1, at the nearest, with the distance beyond it; the
-    bandwidth of a row is set so that its weights sum to log2(n_neighbors). Two rows are connected if either sees the other.
+    Each row is connected to its neighbors with weights that fall from 1, at the nearest, with the distance beyond it;
+    the bandwidth of a row is set so that its weights sum to log2(n_neighbors). Two rows are connected if either sees
+    the other.
 
     Args:
         x: (n, n_features) float array.

@@ -21,9 +21,11 @@ import numpy as np
 
 from deckeras import data
 from deckeras.augmentation import image_augmentation
-from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder, least_squares
+from deckeras.autoencoder import check_sizes, convolutional_autoencoder, dense_autoencoder, least_squares
 from deckeras.checkpoint import settings
-from deckeras.initialization import INITS
+
+
+INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
 def sgd_at_one(iterations):
@@ -131,6 +133,8 @@ class Recipe:
     decay: float = 1.0
 
     def __post_init__(self):
+        check_sizes(units=self.units)
+        object.__setattr__(self, "units", tuple(map(int, self.units)))
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={self.dropout!r}")
         for name in "epochs", "least_iterations":
