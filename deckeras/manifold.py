@@ -15,6 +15,7 @@ import os
 import numpy as np
 from scipy import sparse
 
+from deckeras import data
 from deckeras.consensus import consensus
 
 _SMOOTHING_STEPS = 64  # bisections for each row's bandwidth, past the precision of float64
@@ -88,7 +89,7 @@ def views(z, x=None):
     if x is None:
         return found
     x = np.asarray(x, np.float32).reshape(len(x), -1)
-    if not of_one_length(x) and min(x.shape) > _PRINCIPAL:
+    if not data.of_one_length(x) and min(x.shape) > _PRINCIPAL:
         from sklearn.decomposition import PCA
 
         x = PCA(_PRINCIPAL, random_state=0).fit_transform(x)
@@ -106,13 +107,6 @@ def _in_threads(function, tasks):
 
     with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, tasks))
-
-
-def of_one_length(x):
-    """Return whether all rows of x but zeros have the same Euclidean length."""
-    lengths = np.linalg.norm(x, axis=1)
-    lengths = lengths[lengths > 0]  # a text without a known word is all zeros
-    return x.shape[1] > 1 and len(lengths) > 0 and np.ptp(lengths) <= 1e-3 * lengths.mean()
 
 
 def _mixture(points, n_clusters, seed):
