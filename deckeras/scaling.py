@@ -105,8 +105,8 @@ def fit(x, method="auto", *, images=False):
 
     Args:
         x: (n, n_features) array of any real dtype, SciPy sparse matrix or `deckeras.data.View`.
-        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows of one
-            length, such as tf-idf, and "standard" for others.
+        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
+            all have one length, such as tf-idf, and "standard" for others.
         images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
 
     Returns:
