@@ -207,7 +207,7 @@ def layout(graph, n_components=10, *, n_epochs=None, seed=0):
     random = np.random.default_rng(seed)
     n = graph.shape[0]
     n_epochs = n_epochs or (_MANY_EPOCHS if n <= _FEW_ROWS else _EPOCHS)
-    graph = sparse.csr_array(graph, dtype=np.float32)
+    graph = sparse.csr_array(graph, dtype=np.float32, copy=True)  # whose weights change below
     points = _first_layout(graph, max(1, min(n_components, n - 2)), random)
     # UMAP would draw an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
