@@ -120,8 +120,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        # Keras drops the optimizer from what it keeps of `compile` when it saves to .h5, and a .keras file written
-        # afterwards would load with another.
+        # Keras drops the optimizer when it saves to .h5, and a .keras file written afterwards would load with another.
         return {**config, "optimizer": serialize(self.optimizer)} if config else config
 
     def compile_from_config(self, config):
@@ -271,8 +270,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             x, recipe, init, n_init, seed, sample_weight: as for `fit`.
 
         Returns:
-            (n, n_clusters) array of assignments where the first clusterer gives more than the centroids say, else None.
-            `fit`, where it calls this itself, takes them for the first target.
+            (n, n_clusters) array of assignments, which `fit` takes for the first target, or None.
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
@@ -285,10 +283,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
 
         Args:
-            x: (n, ...) array, or any other source that Keras takes.
-            batch_size: int, default None: as many rows as fill 16 MiB with their values or their assignments, from 32
-                to 4,096.
-            verbose, steps, callbacks: as in Keras.
+            x: (n, ...) array, or any other source that Keras takes; verbose, steps, callbacks: as in Keras.
+            batch_size: int, default None: as many rows as fill 16 MiB with values or assignments, from 32 to 4,096.
 
         Returns:
             (n, n_clusters) float array; each row sums to 1.
@@ -325,6 +321,10 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         if distribution.active():
             return self._local_outputs(self.encoder, x, batch_size)
         return predict(self.encoder.predict, self._rows(x, batch_size), verbose=verbose)
+
+    def quantize(self, *args, **kwargs):
+        """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
+        compiling.quantize(self, super().quantize, *args, **kwargs)
 
     def save(self, filepath, **kwargs):
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
