@@ -12,6 +12,8 @@ from deckeras import data, distribution, execution
 from deckeras.target import cluster_frequencies, target_distribution
 from deckeras.training import train_batches
 
+_AGREEMENT = 0.99  # fraction of the rows; the rest are those on the borders between clusters
+
 
 class Alternation:
     """One interval after another: target from every row's assignment, batches towards it, assignment anew.
@@ -23,12 +25,16 @@ class Alternation:
         begin: function of the seed that places the centroids, if they are not placed, and returns the first
             assignments where the centroids do not say them all, else None. Called when the training is known to begin,
             and not to go on.
+        lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
+            with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
+        checkpoint: `Checkpoint` that keeps the first assignments while they lead, default None.
         sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
 
-    def __init__(self, model, x, y, batch_size, augmenter, begin, sample_weight=None):
+    def __init__(self, model, x, y, batch_size, augmenter, begin, *, lead=1, checkpoint=None, sample_weight=None):
         self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
-        self.begin, self.sample_weight = begin, sample_weight
+        self.begin, self.lead, self.checkpoint, self.sample_weight = begin, lead, checkpoint, sample_weight
+        self.first = None
         self.near = x if augmenter.changes else execution.near(x)
         self.rows = model._rows(x)
         self.q = self.weights = None
@@ -41,12 +47,20 @@ class Alternation:
         return self.q
 
     def epoch(self, start, steps, seed, callbacks):
-        first = self.begin(seed) if start == 0 and not self.model.placed else None
-        labels, logs = self._train(first, start, steps, seed, callbacks)
+        if start == 0 and not self.model.placed:
+            self.first = self.begin(seed)
+        elif self.first is None and self.checkpoint and self.checkpoint.arrays:
+            self.first = distribution.own_part(self.checkpoint.arrays["first"], len(self.x))
+        labels, logs = self._train(self.first, start, steps, seed, callbacks)
         new_labels = self.assign().argmax(axis=1)
         each = np.ones(len(labels)) if self.sample_weight is None else self.sample_weight
         changed, n = distribution.total(np.array([each[new_labels != labels].sum(), each.sum()]))
         logs["changed"] = float(changed / n)
+        if logs["changed"] <= 1 - _AGREEMENT or start + steps >= self.lead * steps:
+            self.first = None
+        if self.checkpoint:
+            leading = self.first is not None
+            self.checkpoint.arrays = {"first": np.concatenate(distribution.gather(self.first))} if leading else {}
         if self.y is not None:
             from deckeras.metrics import scores  # slow to import, and needed only where there are labels
 

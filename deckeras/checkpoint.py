@@ -5,7 +5,7 @@ data, the shapes, what else must not change), and is refused by a training with 
 
 Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
 groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras path in
-`path`.
+`path`. The group `arrays` holds what the training keeps beside its variables; files without it load as well.
 """
 
 import contextlib
@@ -106,6 +106,9 @@ class Checkpoint:
         identity: JSON-able dict of what the training is; a file with another is refused.
         optimizer: `settings` under which the model was compiled, default None: those that it has now.
         others: list of further Keras variables that training changes, default none.
+
+    Attributes:
+        arrays: dict from name to array, saved and restored with the variables.
     """
 
     def __init__(self, path, model, identity, optimizer=None, others=()):
@@ -115,6 +118,7 @@ class Checkpoint:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.others = list(others)
+        self.arrays = {}
         self.optimizer = optimizer or settings(model.optimizer)
 
     def exists(self):
@@ -148,6 +152,9 @@ class Checkpoint:
             _write_variables(file.create_group("model"), self.model.variables)
             _write_variables(file.create_group("others"), self.others)
             _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
+            arrays = file.create_group("arrays")
+            for name, array in self.arrays.items():
+                arrays.create_dataset(name, data=array, compression="gzip")
 
     def restore(self):
         """Restore the model and its optimizer, if there is a file.
@@ -179,6 +186,7 @@ class Checkpoint:
                     stacklevel=4,
                 )
             state = json.loads(file.attrs["state"])
+            self.arrays = {name: array[()] for name, array in file.get("arrays", {}).items()}
         for variable, value in zip(variables + optimizer, values, strict=False):
             variable.assign(value)
         return state

@@ -251,6 +251,22 @@ def blocks(x):
         yield start, x[start : start + size]
 
 
+def blocks_of_rows(x, numbers):
+    """Yield some rows of x, by their sorted numbers, a block of them at a time.
+
+    Rows that do not lie in memory are read once, in order, since their files cannot be read in any other.
+    """
+    size = predict_batch_size(math.prod(x.shape[1:]))
+    if _blocks_of(x) is None:
+        for start in range(0, len(numbers), size):
+            yield x[numbers[start : start + size]]
+        return
+    for start, block in blocks(x):
+        inside = numbers[(numbers >= start) & (numbers < start + len(block))]
+        if len(inside):
+            yield block[inside - start]
+
+
 class View:
     """Rows that are made as they are read, a few at a time: of a sparse matrix, scaled, or both.
 

@@ -208,6 +208,12 @@ def own_rows(n):
     return slice(n * process // processes, n * (process + 1) // processes)
 
 
+def own_part(array, n):
+    """The n rows of this process in an array that has the rows of all processes, one after the other."""
+    start = int(np.sum(gather(n)[: process_index()]))
+    return array[start : start + n]
+
+
 def local_batch_size(batch_size):
     """This process's share of a batch, which is made as much smaller as the number of devices asks for.
 

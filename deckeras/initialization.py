@@ -52,7 +52,7 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import, and needed only where training starts
 
-    _check_finite(z)
+    check_finite(z)
     if len(z) * n_clusters <= _MOST_DISTANCES:
         kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
     else:
@@ -88,7 +88,7 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
     Source: Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 1963, by
     `sklearn.cluster.AgglomerativeClustering`.
     """
-    _check_finite(z)
+    check_finite(z)
     sample = _sample(z, sample_size, np.random.default_rng(seed))
     return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
@@ -149,7 +149,7 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
-    _check_finite(z)
+    check_finite(z)
     random = np.random.default_rng(seed)
     rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
     deviation, variance = z.std(axis=0, dtype=np.float64), float(z.var(dtype=np.float64))
@@ -305,7 +305,8 @@ def _sample(z, size, random):
     return z[random.permutation(len(z))[:size]]
 
 
-def _check_finite(z):
+def check_finite(z):
+    """Raise ValueError if the embedding holds NaN or infinity."""
     if not np.isfinite(z).all():
         raise ValueError(
             "The embedding should hold finite numbers only. Received: NaN or infinity in it. "

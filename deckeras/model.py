@@ -174,8 +174,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             tol: float in [0, 1).
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`, for
                 a training that begins.
-            init: "kmeans", as in the paper, "ward", "mixture", or a function of (z, n_clusters) that returns centroids
-                or assignments: see `deckeras.initialization`.
+            init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
+                a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
             n_init: int, restarts of `init`.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the rows as they are.
@@ -244,7 +244,17 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         def begin(seed):
             return self.initialize_centroids(x, recipe=recipe, seed=seed, sample_weight=weights)
 
-        alternation = Alternation(self, x, y, distribution.local_batch_size(batch_size), augmenter, begin, weights)
+        alternation = Alternation(
+            self,
+            x,
+            y,
+            distribution.local_batch_size(batch_size),
+            augmenter,
+            begin,
+            lead=recipe.lead,
+            checkpoint=checkpoint,
+            sample_weight=weights,
+        )
         history = train(
             self,
             alternation.epoch,
@@ -275,7 +285,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
         weights = data.check_weights(sample_weight, len(z))
-        centroids, assignments = start.first_clusters(self, z, recipe, seed, weights)
+        centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
         self.centroids = distribution.agreed(centroids)
         return assignments
 
