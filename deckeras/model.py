@@ -172,8 +172,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             update_interval: int, batches between two updates of p; see `default_update_interval`.
             max_iterations: int, batches in all.
             tol: float in [0, 1).
-            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`, for
-                a training that begins.
+            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
             init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
                 a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
             n_init: int, restarts of `init`.
@@ -181,8 +180,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 `image_augmentation`. The target always comes from the rows as they are.
             seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.
             checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
-            checkpoint_every: int, default 5. Updates between two writes of the checkpoint; the start and the end are
-                always written.
+            checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
             callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
                 interval; `fit` can go on with it.
             verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
@@ -244,17 +242,9 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         def begin(seed):
             return self.initialize_centroids(x, recipe=recipe, seed=seed, sample_weight=weights)
 
-        alternation = Alternation(
-            self,
-            x,
-            y,
-            distribution.local_batch_size(batch_size),
-            augmenter,
-            begin,
-            lead=recipe.lead,
-            checkpoint=checkpoint,
-            sample_weight=weights,
-        )
+        own_batch = distribution.local_batch_size(batch_size)
+        options = {"lead": recipe.lead, "checkpoint": checkpoint, "sample_weight": weights}
+        alternation = Alternation(self, x, y, own_batch, augmenter, begin, **options)
         history = train(
             self,
             alternation.epoch,

@@ -24,7 +24,6 @@ from deckeras.augmentation import image_augmentation
 from deckeras.autoencoder import check_sizes, convolutional_autoencoder, dense_autoencoder, least_squares
 from deckeras.checkpoint import settings
 
-
 INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
