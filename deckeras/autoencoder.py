@@ -236,7 +236,10 @@ def check_encoder(encoder):
         ValueError: it has no symbolic inputs, or an output of another shape.
     """
     if not isinstance(encoder, keras.Model):
-        raise TypeError(f"encoder should be a keras.Model. Received: {type(encoder).__name__}")
+        raise TypeError(
+            f"encoder should be a keras.Model. Received: {type(encoder).__name__}. "
+            "deckeras.dense_autoencoder(n_features, units) builds one, and its decoder."
+        )
     if not getattr(encoder, "inputs", None):
         raise ValueError(
             f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
