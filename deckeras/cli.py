@@ -50,9 +50,8 @@ def main(arguments=None):
         with _interruptible(), _plain_warnings():
             found = options.run(options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        if options.debug:
-            traceback.print_exc()
-        print(f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}", file=sys.stderr)
+        trace = traceback.format_exc() if options.debug else ""
+        print(f"{trace}Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
@@ -312,7 +311,8 @@ def _estimator(options, rows, output):
     from deckeras.estimator import DeepEmbeddedClustering
 
     recipe = options.recipe
-    image_shape = rows.layout.image_shape and tuple(rows.layout.image_shape)
+    declared = options.image_shape or options.convolutional or rows.layout.kind != "array" or rows.x.ndim != 3
+    image_shape = tuple(rows.layout.image_shape) if rows.layout.image_shape and declared else None
     if options.convolutional:
         recipe = recipes.get("images" if recipe == "auto" else recipe, convolutional=True, image_shape=image_shape)
     return DeepEmbeddedClustering(
