@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from deckeras import labels as labelling
 from deckeras import metrics, plots, projection
 
 _POINTS = 2000  # of the map; more would hide each other, and make the file slow
@@ -110,6 +111,10 @@ def _clusters(q, labels):
 def _scores(y, labels):
     if y is None:
         return ""
+    known = labelling.present(y)
+    if not known.any():
+        return ""
+    y, labels = np.array(y[known].tolist()), labels[known]
     scores = metrics.scores(y, labels)
     numbers = [f"{100 * scores[key]:.2f}" for key in ("acc", "nmi", "ari")]
     table = _table(["", "ACC (%)", "NMI (%)", "ARI (%)"], [["against the labels", *numbers]])
