@@ -119,6 +119,19 @@ def described(dialect):
     )
 
 
+def short_lines(lines, dialect):
+    """Return the numbers of the lines, counted from 1, that have fewer cells than there are names.
+
+    Args:
+        lines: iterable of str, the lines from the first row on.
+        dialect: `Dialect`.
+    """
+    if dialect.sep == " ":
+        lines = (re.sub(r"[ \t]+", " ", line.strip()) + "\n" for line in lines)
+    reader = csv.reader(lines, delimiter=dialect.sep, quotechar=dialect.quote, skipinitialspace=dialect.sep == " ")
+    return [dialect.start + reader.line_num for cells in reader if cells and len(cells) < len(dialect.names)]
+
+
 def _above(lines, sep, skip):
     """Return (the number of the first line of interest, the separator, notices)."""
     notices = []

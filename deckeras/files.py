@@ -169,7 +169,7 @@ def read(
         sep=sep, skip=skip, comment=comment, header=header, decimal=decimal, thousands=thousands, encoding=encoding,
         na=tuple(na), sheet=key,
     )  # fmt: skip
-    table = tables.read(path, options, [*filter(None, (names, labels)), *one_hot])
+    table = tables.read(path, options, [*filter(None, (names, labels)), *one_hot], names)
     layout, notices = _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip)
     return _table(path, table.frame, _with_images(path, layout, image_shape), labels, notices)
 
@@ -203,7 +203,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
         skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,
     )  # fmt: skip
-    table = tables.read(path, options, [*filter(None, (layout.names, labels)), *layout.categories])
+    table = tables.read(path, options, [*filter(None, (layout.names, labels)), *layout.categories], layout.names)
     frame = table.frame
     wanted = [*layout.columns, *layout.categories, *([layout.names] if layout.names else [])]
     columns.check_names(frame, [*wanted, *([labels] if labels else [])])

@@ -165,7 +165,8 @@ def _opened(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large images and odd metadata are no matter of the user's
-            with Image.open(path) as image:
+            # By its name, Pillow maps a TIFF into memory, and then misreads one that lies on its side.
+            with open(path, "rb") as file, Image.open(file) as image:
                 yield image
     except (PermissionError, FileNotFoundError):
         raise

@@ -207,7 +207,8 @@ def write_report(path, run, rows, q, z, centroids):
     from deckeras import report
 
     page = report.make(run, rows, q, z, centroids, run["history"])
-    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+    # Names of files need not be text; what is no character appears as its number.
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(page)
 
 

@@ -57,6 +57,12 @@ class Options:
             )
 
 
+_MISSING = (  # those of pandas
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """A table that was read.
@@ -82,13 +88,14 @@ def extension(path):
     return last
 
 
-def read(path, options, texts=()):
+def read(path, options, texts=(), names=None):
     """Read a table.
 
     Args:
         path: the file.
         options: `Options`.
         texts: columns that are kept as they are written.
+        names: str, the one of them with the names of the rows, which may be any text; default None.
 
     Returns:
         `Table`.
@@ -99,7 +106,7 @@ def read(path, options, texts=()):
     """
     kind = extension(path)
     if kind in TEXT or kind in COMPRESSED:
-        frame, options, notices = _text(path, options, texts)
+        frame, options, notices = _text(path, options, texts, names)
     elif kind in (".xlsx", ".xls"):
         frame, header, notices = workbooks.read(path, options.sheet, options.skip, options.header, options.na)
         options = dataclasses.replace(options, header=header)
@@ -116,14 +123,14 @@ def read(path, options, texts=()):
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
     if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
         # What was taken for a decimal point may be one between thousands.
-        again = read(path, dataclasses.replace(options, decimal=","), texts)
+        again = read(path, dataclasses.replace(options, decimal=","), texts, names)
         commas = [f'"{name}"' for name, form in found.forms.items() if form.decimal == ","]
         again.notices.append(f"decimal commas in {columns.listed(commas)}")
         return again
     return Table(frame, options, found, notices)
 
 
-def _text(path, options, texts):
+def _text(path, options, texts, names):
     with _named(path):
         encoding, compression, head = text_files.look(path, options.encoding)
         prefer = options.prefer or ("\t" if extension(path) in (".tsv", ".tab") else None)
@@ -132,21 +139,29 @@ def _text(path, options, texts):
             prefer=prefer,
         )  # fmt: skip
         with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
-            frame = _parse(file, dialect, options, texts)
+            frame = _parse(file, dialect, options, texts, names)
+        short = []
+        if len(dialect.names) > 1 and frame.iloc[:, -1].isna().any():
+            with text_files.opened(path, encoding, compression) as file:
+                short = dialects.short_lines(_rows(file, dialect), dialect)
+        if short and dialect.sep == " ":
+            raise ValueError(
+                f"is no regular table: line {short[0]} has fewer cells than the others. Between blanks no value can be "
+                "left out: write NA in its place, or say another separator by --sep."
+            )
     notices = [f"{dialects.described(dialect)}{'' if encoding == 'utf-8' else f', in {encoding}'}"]
     if compression and not os.fspath(path).lower().endswith(COMPRESSED):
         notices.append(f"the file is compressed by {compression}, which its name does not say")
+    if short:
+        notices.append(f"cells are missing at the end of {len(short):,} lines (first in line {short[0]:,})")
     found = dataclasses.replace(options, header=dialect.header, encoding=encoding, prefer=dialect.sep or None)
     return frame, found, notices + list(dialect.notices)
 
 
-def _parse(file, dialect, options, texts):
+def _parse(file, dialect, options, texts, names):
     import pandas
 
-    for _ in range(dialect.start):
-        file.readline()
-    if dialect.comment:
-        file = _Uncommented(file, dialect.comment, dialect.quote)
+    file = _rows(file, dialect)
     own = options.decimal == "," == dialect.sep  # pandas does not cut and convert at one character
     try:
         with warnings.catch_warnings():
@@ -159,7 +174,8 @@ def _parse(file, dialect, options, texts):
                 index_col=False,
                 quotechar=dialect.quote,
                 skipinitialspace=dialect.blanks,
-                na_values=list(options.na),
+                na_values={name: _missing(name == names, options.na) for name in dialect.names},
+                keep_default_na=False,
                 decimal="." if own else options.decimal or ".",
                 dtype=str if own else dict.fromkeys([text for text in texts if text in dialect.names], str),
                 low_memory=False,
@@ -182,6 +198,18 @@ def _parse(file, dialect, options, texts):
         raise ValueError("has no rows below the line of names.") from error
 
 
+def _rows(file, dialect):
+    """Return the file from its first row on, without comments."""
+    for _ in range(dialect.start):
+        file.readline()
+    return _Uncommented(file, dialect.comment, dialect.quote) if dialect.comment else file
+
+
+def _missing(are_names, na):
+    """Return the texts for a missing value; a row may be named "null"."""
+    return ["", *na] if are_names else [*_MISSING, *na]
+
+
 class _Uncommented(io.TextIOBase):
     """The text of a file without the lines that begin with the sign of a comment, unless within a quoted cell."""
 
@@ -192,20 +220,27 @@ class _Uncommented(io.TextIOBase):
     def readable(self):
         return True
 
+    def __iter__(self):
+        while line := self._next():
+            yield line
+
     def read(self, size=-1):
         while size < 0 or len(self._left) < size:
-            line = self._file.readline()
+            line = self._next()
             if not line:
                 break
-            if self._quoted or not line.startswith(self._sign):
-                self._quoted ^= line.count(self._quote) % 2 == 1
-                self._left += line
+            self._left += line
         size = len(self._left) if size < 0 else size
         text, self._left = self._left[:size], self._left[size:]
         return text
 
-    def readline(self, size=-1):
-        raise io.UnsupportedOperation("readline")
+    def _next(self):
+        """Return the next line that is no comment, "" at the end."""
+        while line := self._file.readline():
+            if self._quoted or not line.startswith(self._sign):
+                self._quoted ^= line.count(self._quote) % 2 == 1
+                return line
+        return ""
 
 
 @contextlib.contextmanager

@@ -201,7 +201,7 @@ def test_choose_k(flowers, capsys):
 @pytest.mark.usefixtures("flowers")
 def test_errors_are_one_message_and_code_1(capsys, arguments, message):
     error = fails(capsys, *arguments)
-    assert error.startswith("Error: ")
+    assert "\nError: " in f"\n{error}"
     assert message in error
     assert "Traceback" not in error
     assert not [name for name in os.listdir() if name.endswith("-clusters") and os.listdir(name)]
