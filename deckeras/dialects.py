@@ -127,7 +127,7 @@ def short_lines(lines, dialect):
         dialect: `Dialect`.
     """
     if dialect.sep == " ":
-        lines = (re.sub(r"[ \t]+", " ", line.strip()) + "\n" for line in lines)
+        lines = map(_with_blanks, lines)
     reader = csv.reader(lines, delimiter=dialect.sep, quotechar=dialect.quote, skipinitialspace=dialect.sep == " ")
     return [dialect.start + reader.line_num for cells in reader if cells and len(cells) < len(dialect.names)]
 
@@ -169,12 +169,18 @@ def _quote(body):
 
 
 def _separator(body, quote, prefer):
-    best, best_score = "", 0.0
-    order = (prefer or "") + _SEPARATORS
-    for sep in dict.fromkeys(order):
-        score = _score(_records(body[:_SCORED], sep, quote))
-        if score > best_score + 1e-9:
-            best, best_score = sep, score
+    """Return the separator that fits best; raise a ValueError where another fits as well and cuts otherwise."""
+    scores, cuts = {}, {}
+    for sep in _SEPARATORS:
+        records = _records(body[:_SCORED], sep, quote)
+        scores[sep], cuts[sep] = _score(records), [record.cells for record in records]
+    best = max(scores, key=lambda sep: (round(scores[sep], 9), sep == prefer))
+    if not scores[best]:
+        return ""
+    others = [sep for sep in scores if abs(scores[sep] - scores[best]) < 1e-9 and cuts[sep] != cuts[best]]
+    if others and best != prefer:
+        words = " or ".join(f"{WORDS[sep]}s" for sep in (best, *others))
+        raise ValueError(f"The cells of the lines may be separated by {words}. Say which by --sep.")
     return best
 
 
@@ -195,7 +201,7 @@ def _score(records):
 def _records(body, sep, quote):
     lines = (line for _, line in body)
     if sep == " ":
-        lines = (re.sub(r"[ \t]+", " ", line.strip()) + "\n" for line in lines)
+        lines = map(_with_blanks, lines)
     reader = csv.reader(lines, delimiter=sep or "\x1f", quotechar=quote, skipinitialspace=sep == " ")
     records, before = [], 0
     numbers = [number for number, _ in body] + [body[-1][0] + 1]
@@ -207,6 +213,12 @@ def _records(body, sep, quote):
     except csv.Error:  # a cell without an end; it does not count
         pass
     return records
+
+
+def _with_blanks(line):
+    """Return a line of blank-separated cells without blanks at its end, and with blanks for tabs between cells."""
+    bare = line.rstrip(" \t\r\n")
+    return (bare if '"' in bare else bare.replace("\t", " ")) + line[len(line.rstrip("\r\n")) :]
 
 
 def _cells(line, sep, quote):

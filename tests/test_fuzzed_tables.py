@@ -78,7 +78,17 @@ def _column(table):
     return "0" if table["names"] is None else "the name"
 
 
+def _is_two_tables(table):
+    """Return whether the same bytes are another table: a column of 1,5 without a name is two of whole numbers."""
+    alone = table["x"].shape[1] == 1 and table["texts"] is None and table["names"] is None
+    if alone and table["decimal"] == "," and table["quoting"] != csv.QUOTE_ALL:
+        return True
+    # Apostrophes around a few cells may as well belong to them.
+    return table["quote"] == "'" and table["quoting"] == csv.QUOTE_MINIMAL
+
+
 def _check(table, seen):
+    hypothesis.assume(not _is_two_tables(table))
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "data.csv")
         _write(path, table)
