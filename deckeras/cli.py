@@ -77,6 +77,7 @@ def _parser():
     fit.add_argument("-o", "--output", metavar="DIR", help="folder for the results; default: NAME-clusters")
     fit.add_argument("--resume", action="store_true", help="go on with the run in the folder where it was interrupted")
     fit.add_argument("--method", choices=("dec", "idec"), default="dec", help="idec keeps reconstructing; default: dec")
+    fit.add_argument("--write-obs", action="store_true", help="also write the clusters into obs of the .h5ad file")
     fit.add_argument("--no-report", dest="report", action="store_false", help="write no report.html")
     _add_training(fit)
     _add_format(fit)
@@ -181,6 +182,8 @@ def _fit(options):
         "folder_labels": options.folder_labels,
         "notices": rows.notices,
     }
+    if options.write_obs:
+        runs.check_observations(options.data)
     runs.begin(output, run, resume=options.resume)
     runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
     options.way_on = f"To go on: {run['command']} --resume"
@@ -199,6 +202,8 @@ def _fit(options):
         "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
     }
     written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
+    if options.write_obs:
+        written["obs"] = runs.write_observations(options.data, rows, estimator)
     for message in run["warnings"]:
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))

@@ -175,13 +175,19 @@ def _separator(body, quote, prefer):
         records = _records(body[:_SCORED], sep, quote)
         scores[sep], cuts[sep] = _score(records), [record.cells for record in records]
     best = max(scores, key=lambda sep: (round(scores[sep], 9), sep == prefer))
-    if not scores[best]:
+    if not scores[best] or (best == "," and _is_one_column([line for _, line in body[:_SCORED]])):
         return ""
     others = [sep for sep in scores if abs(scores[sep] - scores[best]) < 1e-9 and cuts[sep] != cuts[best]]
     if others and best != prefer:
         words = " or ".join(f"{WORDS[sep]}s" for sep in (best, *others))
         raise ValueError(f"The cells of the lines may be separated by {words}. Say which by --sep.")
     return best
+
+
+def _is_one_column(lines):
+    """Return whether lines are numbers of which only some have decimal commas."""
+    lines = [line.strip() for line in lines if line.strip()][1:]
+    return all(map(numerals.is_number, lines)) and any("," not in line for line in lines)
 
 
 def _score(records):
@@ -249,6 +255,11 @@ def _without_titles(records, skip, sep, given):
         return records, []
     least = width if width == 2 else width - 1
     first = next(number for number, record in enumerate(records) if len(record.cells) >= least)
+    if any(all(map(numerals.is_number, record.cells)) for record in records[:first]):
+        raise ValueError(
+            f"The lines have different numbers of cells, {len(records[0].cells)} in the first and {width} in most. Say "
+            "what separates them by --sep, or how many lines stand above the table by --skip."
+        )
     if (
         width == 2
         and first == 1

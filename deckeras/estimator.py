@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import data, distribution, recipes, scaling, sources
+from deckeras import containers, data, distribution, recipes, scaling, sources
 from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
 from deckeras.execution import predict
@@ -103,13 +103,14 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         Args:
             X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; or (n, height, width[, channels])
-                images. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
-                read as it is needed.
+                images; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or polars. An `np.memmap`,
+                `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is read as it is needed.
             y: ignored, as scikit-learn's clusterers do.
 
         Returns:
             The estimator itself.
         """
+        X = containers.as_rows(X)
         source = sources.of(X)
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
@@ -189,6 +190,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _rows(self, X, *, reset=False):
         """(flat rows of X, shape of the image in one or None): validated as scikit-learn does."""
+        X = containers.as_rows(X)
         image_shape = self.image_shape
         least = 2 if reset else 1
         source = sources.of(X)

@@ -120,6 +120,15 @@ def anndata(path, key=None, labels=None):
         return x, names, features, y
 
 
+def check_observations(path):
+    """Raise a ValueError if `write_observations` cannot write into a file."""
+    with opened(path) as file:
+        if not isinstance(file.get("obs"), h5py.Group):
+            raise ValueError(
+                f"{os.fspath(path)!r} is of an AnnData before 0.7. Read and write it by a newer one first."
+            )
+
+
 def write_observations(path, columns, embedding=None):
     """Add columns to obs of a file of AnnData, in the place of those of the same names.
 
@@ -130,10 +139,6 @@ def write_observations(path, columns, embedding=None):
     """
     with h5py.File(path, "r+") as file:
         obs = file["obs"]
-        if not isinstance(obs, h5py.Group):
-            raise ValueError(
-                f"{os.fspath(path)!r} is of an AnnData before 0.7. Read and write it by a newer one first."
-            )
         order = [_text(name) for name in obs.attrs.get("column-order", [])]
         for name, values in columns.items():
             if name in obs:

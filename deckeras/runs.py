@@ -16,13 +16,14 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import tempfile
 
 import keras
 import numpy as np
 
 import deckeras  # noqa: F401 - its classes, for the files of models
-from deckeras import baseline, extras, metrics
+from deckeras import baseline, extras, hdf5, metrics
 from deckeras.checkpoint import prepare_directory, whole_file
 
 _FILES = {
@@ -200,6 +201,32 @@ def check_output(path):
     if extension == ".parquet" and not importlib.util.find_spec("pyarrow"):
         raise extras.needed("Writing .parquet", "pyarrow", "parquet")
     return extension
+
+
+def check_observations(path):
+    """Raise a ValueError or OSError if results cannot be written into a file of AnnData, before they are computed."""
+    if not os.fspath(path).lower().endswith(".h5ad"):
+        raise ValueError(f"--write-obs writes into obs of an .h5ad file. Received: {path!r}")
+    hdf5.check_observations(path)
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{path!r} cannot be written. Leave out --write-obs, or make it writable.")
+    prepare_directory(os.path.dirname(os.path.abspath(path)))
+
+
+def write_observations(path, rows, estimator):
+    """Add the clusters to a file of AnnData: "deckeras" and "deckeras_confidence" in obs, "X_deckeras" in obsm.
+
+    The file is replaced by a changed copy, so that it is whole at any moment.
+
+    Returns:
+        The path.
+    """
+    q = estimator.predict_proba(rows.x)
+    columns = {"deckeras": q.argmax(axis=1), "deckeras_confidence": q.max(axis=1)}
+    with whole_file(path) as draft:
+        shutil.copyfile(path, draft)
+        hdf5.write_observations(draft, columns, estimator.transform(rows.x))
+    return os.fspath(path)
 
 
 def write_report(path, run, rows, q, z, centroids):

@@ -143,6 +143,25 @@ def test_names_that_are_no_text_do_not_fail_after_the_training(capsys):
     assert "\\xfc.png" in pathlib.Path("out/report.html").read_text()
 
 
+def test_results_are_written_back_to_cells(blobs, capsys):
+    import h5py
+
+    x, _ = blobs
+    with h5py.File("cells.h5ad", "w") as file:
+        file["X"] = x[::6]
+        obs = file.create_group("obs")
+        obs.attrs.update({"_index": "_index", "column-order": ["n"]})
+        obs["_index"], obs["n"] = [f"cell{n}" for n in range(50)], np.arange(50)
+    run("fit", "cells.h5ad", "-k", "3", "--write-obs", *QUICK)
+    clusters = pandas.read_csv("cells-clusters/clusters.csv")
+    assert clusters.name[7] == "cell7"
+    rows = deckeras.files.read("cells.h5ad", labels="deckeras")
+    assert rows.labels.tolist() == clusters.cluster.astype(str).tolist()
+    assert deckeras.files.read("cells.h5ad", key="obsm/X_deckeras").x.shape == (50, 10)
+    np.save("x.npy", x)
+    assert "writes into obs of an .h5ad file" in fails(capsys, "fit", "x.npy", "-k", "3", "--write-obs", *QUICK)
+
+
 def test_results_are_tried_before_the_training(flowers, capsys, monkeypatch):
     def fail(*arguments):
         raise ValueError("no page today")

@@ -345,3 +345,10 @@ def test_labels_may_be_missing():
 def test_is_number():
     assert all(map(numerals.is_number, ["1", "-1.5", "1,5", "1e5", "inf", "3 %", "$4", " 7 ", ".5", "5."]))
     assert not any(map(numerals.is_number, ["", "a", "1a", "1.2.3", "2021-03-04", "(5", "e5", "."]))
+
+
+def test_a_column_of_which_some_numbers_have_decimal_commas():
+    rows = files.read(write("a\n0\n0,5\n1,5\n3\n"))
+    np.testing.assert_array_equal(rows.x, [[0], [0.5], [1.5], [3]])
+    with pytest.raises(ValueError, match="lines have different numbers of cells, 1 in the first and 3 in most"):
+        files.read(write("2023\n1,2,3\n4,5,6\n7,8,9\n"))
