@@ -20,12 +20,15 @@ __all__ = [
     "IDEC",
     "ClusteringLayer",
     "DeepEmbeddedClustering",
+    "baseline",
     "cells",
     "cluster_frequencies",
+    "containers",
     "convolutional_autoencoder",
     "datasets",
     "default_update_interval",
     "dense_autoencoder",
+    "descriptions",
     "distribution",
     "experiments",
     "files",
@@ -51,8 +54,11 @@ __all__ = [
 ]
 
 _LAZY = (
+    "baseline",
     "cells",
+    "containers",
     "datasets",
+    "descriptions",
     "experiments",
     "files",
     "metrics",

@@ -187,7 +187,8 @@ def _separator(body, quote, prefer):
 def _is_one_column(lines):
     """Return whether lines are numbers of which only some have decimal commas."""
     lines = [line.strip() for line in lines if line.strip()][1:]
-    return all(map(numerals.is_number, lines)) and any("," not in line for line in lines)
+    numbers = [line for line in lines if line not in ('""', "''")]
+    return all(map(numerals.is_number, numbers)) and any("," not in line for line in lines)
 
 
 def _score(records):

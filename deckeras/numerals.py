@@ -204,13 +204,12 @@ def _shows(form, texts):
 
 
 def _grouped(forms, digits):
-    """Return the form with thousands where the values speak for it, else None.
+    """Return the form with thousands where the values show it, else None.
 
-    Decimals are rarely all three, and numbers below 1,000 beside them have none at all only where commas group.
+    Written with three decimals, no number is without any; written without zeros at the end, none ends in 0.
     """
     grouped = [form for form in forms if form.thousands is not None]
     if len(grouped) != 1:
         return None
-    group = _GROUPS[grouped[0].thousands]
-    below = digits.str.fullmatch(r"\d{1,3}")
-    return grouped[0] if below.any() and digits[~below].str.contains(rf"\d{group}\d").all() else None
+    whole = digits.str.fullmatch(r"\d+")
+    return grouped[0] if whole.any() and digits[~whole].str.endswith("0").any() else None
