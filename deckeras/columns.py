@@ -9,6 +9,7 @@ from deckeras import numerals
 
 _FEW = 20  # values of a column of text up to which they are taken for categories in what is advised
 _NAMED = 5  # columns that a sentence names
+_LOOKED_AT = 10_000  # values that show what a column is
 _LEAST = 5  # rows, below which numbers count up by chance
 _EPOCHS = (6e8, 2.2e9)  # seconds, from 1989 to 2039
 _ID = re.compile(
@@ -82,7 +83,7 @@ def _text_problem(column, values, present):
     if not len(texts):
         return f'{start}: its numbers differ in their form or their signs. Write all alike, or --drop "{column}"'
     distinct = texts.drop_duplicates()
-    if 2 * number < len(present):
+    if 2 * number < len(present) or all(map(numerals.is_missing, distinct)):
         where = f" (row {values.index.get_loc(odd.index[0]) + 1})"
         if len(distinct) <= 3:
             na = " ".join(f'"{value}"' for value in distinct)
@@ -172,7 +173,11 @@ def _sentences(constant, counting, named, epochs, copies, standing):
         (constant, "the same value in all rows, which tells nothing: {}"),
         (counting, "numbers that count up, as row numbers and times do: {}. --drop them if they are no features"),
         (named, "another whole number in each row, by their names those of the rows: {}. --drop them, or --names one"),
-        (epochs, "times in seconds or parts of them since 1970: {}. --drop them if they are no features"),
+        (
+            epochs,
+            "times in seconds since 1970 or parts of them, or dates such as 20240131: {}. --drop them if they are no "
+            "features",
+        ),
         (copies, "copies of another column, which counts twice: {}. --drop them"),
         (standing, "a value that stands apart and occurs often: {}. --na with it if it means a missing value"),
     ]
@@ -203,25 +208,34 @@ def listed(names, most=_NAMED):
 
 
 def _counts_up(values):
-    steps = np.diff(values[:10_000])
+    steps = np.diff(values[:_LOOKED_AT])
     return len(values) >= _LEAST and steps[0] != 0 and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0))
 
 
 def _is_epoch(values):
     if (values != values.round()).any() or len(np.unique(values[:1000])) < min(len(values), 1000) / 2:
         return False
+    days, months, years = values % 100, values // 100 % 100, values // 10_000
+    ranges = (days, 1, 31), (months, 1, 12), (years, 1900, 2100)
+    if all(low <= part.min() and part.max() <= high for part, low, high in ranges):
+        return True
     return any(_EPOCHS[0] * unit <= values.min() and values.max() <= _EPOCHS[1] * unit for unit in (1, 1e3, 1e6, 1e9))
 
 
 def _sentinel(values):
     """Return a value that occurs often and is further from all others than these are from each other, else None."""
-    distinct, counts = np.unique(values, return_counts=True)
+    distinct, counts = np.unique(values[:_LOOKED_AT], return_counts=True)
     if len(distinct) < 4:
         return None
     for at, near, rest in (0, 1, distinct[1:]), (-1, -2, distinct[:-1]):
         value = distinct[at]
         apart = abs(distinct[near] - value) > rest[-1] - rest[0]
-        if apart and counts[at] > max(1, 0.002 * len(values)) and value != 0 and value == math.floor(value):
+        if (
+            apart
+            and counts[at] > max(1, 0.002 * min(len(values), _LOOKED_AT))
+            and value != 0
+            and value == math.floor(value)
+        ):
             return value
     return None
 

@@ -15,7 +15,9 @@ from deckeras import headers, numerals
 
 _SEPARATORS = "\t;|, "
 _CELLS = 20_000  # cells that decide whether the first line has names
-_SCORED = 40  # lines that decide the separator
+_SCORED = 40  # records that decide the separator, the last of some lines, since the first may stand above the table
+_LINES, _CHARACTERS = 500, 2**22
+_SVMLIGHT = re.compile(r"\S+(?:\s+\d+:[-+.\deE]+)+(?:\s*#.*)?")
 WORDS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank", "": "nothing"}
 
 
@@ -80,6 +82,8 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
     body, comment, remark = _uncommented(lines, start, comment)
     if not body:
         raise ValueError("There are no rows below the comments and the lines that are skipped.")
+    if all(_SVMLIGHT.fullmatch(line.strip()) for _, line in body[:5]):
+        raise ValueError("The lines are those of svmlight, such as 1 3:0.5 7:1.2. Name the file .svmlight.")
     quote = _quote(body)
     found = sep or _separator(body, quote, prefer)
     records = _records(body, found, quote)
@@ -87,7 +91,7 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
     if blanks:
         records = [dataclasses.replace(record, cells=[cell.lstrip() for cell in record.cells]) for record in records]
     records, titles = _without_titles(records, skip, found, sep)
-    notices += [f'the line "{_short(title)}" above the table is left out' for title in titles]
+    notices += told_titles(titles)
     first, *rest = records
     if (
         (
@@ -117,6 +121,15 @@ def described(dialect):
         if dialect.sep
         else f"{columns}, {names}"
     )
+
+
+def told_titles(titles):
+    """Return a sentence, or none, about lines that stand above a table."""
+    if len(titles) > 3:
+        return [
+            f'the {len(titles)} lines from "{_short(titles[0])}" to "{_short(titles[-1])}" above the table are left out'
+        ]
+    return [f'the line "{_short(title)}" above the table is left out' for title in titles]
 
 
 def short_lines(lines, dialect):
@@ -171,8 +184,10 @@ def _quote(body):
 def _separator(body, quote, prefer):
     """Return the separator that fits best; raise a ValueError where another fits as well and cuts otherwise."""
     scores, cuts = {}, {}
+    lengths = itertools.accumulate(len(line) for _, line in body[:_LINES])
+    part = body[: max(_SCORED, sum(length < _CHARACTERS for length in lengths))]
     for sep in _SEPARATORS:
-        records = _records(body[:_SCORED], sep, quote)
+        records = _records(part, sep, quote)[-_SCORED:]
         scores[sep], cuts[sep] = _score(records), [record.cells for record in records]
     best = max(scores, key=lambda sep: (round(scores[sep], 9), sep == prefer))
     if not scores[best] or (best == "," and _is_one_column([line for _, line in body[:_SCORED]])):
@@ -214,7 +229,7 @@ def _records(body, sep, quote):
     numbers = [number for number, _ in body] + [body[-1][0] + 1]
     try:
         for cells in reader:
-            if cells and (len(cells) > 1 or cells[0].strip()):
+            if cells and not (len(cells) == 1 and cells[0].isspace()):
                 records.append(_Record(cells, numbers[before], numbers[reader.line_num]))
             before = reader.line_num
     except csv.Error:  # a cell without an end; it does not count
@@ -225,7 +240,9 @@ def _records(body, sep, quote):
 def _with_blanks(line):
     """Return a line of blank-separated cells without blanks at its end, and with blanks for tabs between cells."""
     bare = line.rstrip(" \t\r\n")
-    return (bare if '"' in bare else bare.replace("\t", " ")) + line[len(line.rstrip("\r\n")) :]
+    parts = bare.split('"')  # of which every other one is quoted
+    parts[::2] = [part.replace("\t", " ") for part in parts[::2]]
+    return '"'.join(parts) + line[len(line.rstrip("\r\n")) :]
 
 
 def _cells(line, sep, quote):

@@ -22,7 +22,8 @@ _WRAPPED = re.compile(
     rf"(?P<digits>[\d.,'’{_BLANK}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
 )
 _DATES = re.compile(
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?"
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?"
+    r"|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?|\d{1,2}\.\d{2}\.\d{2}"
     r"|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}( .*)?|[A-Za-z]{3,9} \d{1,2},? \d{4}( .*)?"
 )
 _MISSING = ("", "?", "-", "--", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nil", ".", "missing", "unknown")
@@ -42,7 +43,7 @@ class Form:
 
     def pattern(self):
         """Return the regular expression of the digits of a number."""
-        decimals = rf"(?:{re.escape(self.decimal)}\d*)?"
+        decimals = r"(?:\.\d*)?" if self.decimal == "." else rf"(?:{re.escape(self.decimal)}\d+)?"
         if self.thousands is None:
             return rf"(?:\d+{decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
         group = _GROUPS.get(self.thousands, re.escape(self.thousands))

@@ -119,6 +119,10 @@ def read(path, options, texts=(), names=None):
         raise ValueError(f"{os.fspath(path)!r} should have columns of different names. Received: {doubled!r} twice")
     if kind not in TEXT and options.na:
         frame = frame.replace(list(options.na), np.nan)
+    empty = frame.isna().all(axis=1)
+    if empty.any() and len(frame.columns) > 1:
+        frame = frame[~empty]
+        notices = [*notices, f"{int(empty.sum()):,} rows without any value are left out"]
     frame, found = _numbers(frame, texts, options)
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
     if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:

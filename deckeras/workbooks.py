@@ -26,6 +26,12 @@ def read(path, sheet=None, skip=None, header=None, na=()):
     """
     import pandas
 
+    with open(path, "rb") as file:
+        if file.read(4) not in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+            raise ValueError(
+                f"{os.fspath(path)!r} is damaged or no workbook, whatever its name says. If it is text, name it .csv, "
+                "else save it as .xlsx again."
+            )
     library = "openpyxl" if os.fspath(path).lower().endswith("x") else "xlrd"
     try:
         sheets = pandas.read_excel(path, sheet_name=None, header=None, dtype=object, engine=library)
@@ -42,7 +48,7 @@ def read(path, sheet=None, skip=None, header=None, na=()):
         notices.append(f'sheet "{chosen}" of {len(sheets)}')
     filled = cells.notna().to_numpy()
     start, titles = _start(cells, filled, skip)
-    notices += [f'the line "{title}" above the table is left out' for title in titles]
+    notices += dialects.told_titles(titles)
     cells = cells[filled.any(axis=1) & (np.arange(len(cells)) >= start)].reset_index(drop=True)
     if not len(cells):
         raise ValueError(f"{os.fspath(path)!r} has no rows below the lines that are skipped.")

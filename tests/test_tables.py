@@ -204,7 +204,7 @@ def test_columns_that_are_no_features_are_pointed_at():
         "the same value in all rows, which tells nothing",
         "numbers that count up, as row numbers and times do",
         "another whole number in each row, by their names those of the rows",
-        "times in seconds or parts of them since 1970",
+        "times in seconds since 1970 or parts of them, or dates such as 20240131",
         "copies of another column, which counts twice",
         "a value that stands apart and occurs often",
     ]
@@ -352,3 +352,33 @@ def test_a_column_of_which_some_numbers_have_decimal_commas():
     np.testing.assert_array_equal(rows.x, [[0], [0.5], [1.5], [3]])
     with pytest.raises(ValueError, match="lines have different numbers of cells, 1 in the first and 3 in most"):
         files.read(write("2023\n1,2,3\n4,5,6\n7,8,9\n"))
+
+
+def test_classic_files():
+    """Forms that well-known data sets are kept in, of other numbers."""
+    lines = [f'{n + 10.5}   {n % 3}   {200 - n}.0      ?          70  1\t"car {n} sw"\n' for n in range(20)]
+    rows = files.read(write("".join(lines), "auto.data"), names="6", na=["?"])
+    assert rows.x.shape == (20, 5)  # one column has no value
+    assert rows.names[3] == "car 3 sw"
+    start = "|1x3 Cross validator\n"
+    lines = [f"{20 + n}, State-gov, {77516 - n}, <=50K.\n" for n in range(20)]
+    rows = files.read(write(start + "".join(lines), "adult.test.txt"), drop=["1"], labels="3")
+    assert (rows.x.shape, rows.labels[0]) == ((20, 2), "<=50K.")
+    lines = [f"{n + 1}/03/2004;{n}.00.00;{n},6;-200;;\n" for n in range(20)]
+    rows = files.read(
+        write("Date;Time;CO(GT);T;;\n" + "".join(lines) + ";;;;;\n" * 5, "air.csv"), drop=["Date", "Time"]
+    )
+    assert rows.x.shape == (20, 2)
+    assert "5 rows without any value are left out" in rows.notices
+    with pytest.raises(ValueError, match='column "Time" holds dates'):
+        files.read("air.csv", drop=["Date"])
+    preamble = "".join(f"Parameter {n}, value {n}\n" for n in range(60))
+    lines = [f"{n}.5,{n},{n % 7},{n % 3}\n" for n in range(80)]
+    rows = files.read(write(preamble + "\nwave,a,b,c\n" + "".join(lines)))
+    assert rows.features == ["wave", "a", "b", "c"]
+    assert len(rows.x) == 80
+    assert 'the 60 lines from "Parameter 0 value 0" to' in " ".join(rows.notices)
+    with pytest.raises(ValueError, match="those of svmlight, such as 1 3:0.5 7:1.2. Name the file .svmlight"):
+        files.read(write("1 3:0.5 7:1.2\n-1 2:0.5\n", "a.txt"))
+    with pytest.raises(ValueError, match="If it is text, name it .csv"):
+        files.read(write("a,b\n1,2\n", "a.xls"))
