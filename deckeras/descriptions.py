@@ -46,7 +46,7 @@ def words(x, labels, n_clusters, features, n_words=_MOST):
         >>> from deckeras import descriptions
         >>> x = np.array([[900.0, 1], [950, 1], [1500, 0], [1550, 0]])
         >>> descriptions.words(x, np.array([0, 0, 1, 1]), 2, ["weight", "fuel=petrol"])
-        ['weight low, petrol', 'weight high, not petrol']
+        ['petrol, weight low', 'not petrol, weight high']
     """
     means = cluster_means(x, labels, n_clusters)
     mean = np.asarray(x.mean(axis=0), "float64").ravel()

@@ -1,6 +1,7 @@
 """Decide whether the first line of a table names its columns."""
 
 import itertools
+import math
 
 from deckeras import numerals
 
@@ -70,7 +71,7 @@ def is_units(row, rest, na=()):
 
 
 def _numbers(column, na):
-    """Return the numbers of a column as (text, value), None if it is one of text."""
+    """Return the numbers of a column as they are written, None if it is one of text."""
     present = [cell for cell in column if not numerals.is_missing(cell, na)]
     numbers = [cell for cell in present if numerals.is_number(cell)]
     if not numbers or len(numbers) < _MOSTLY * len(present):
@@ -118,14 +119,13 @@ def _counts_up(first, rest):
 
 
 def _value(text):
-    return float(text.strip().replace(",", ".")) if text.count(",") + text.count(".") < 2 else float("nan")
+    """Return the value of a number, NaN if it is not plain, such as one with a sign of money beside it."""
+    try:
+        return float(text.strip().replace(",", ".")) if text.count(",") + text.count(".") < 2 else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _range(numbers):
-    values = []
-    for number in numbers:
-        try:
-            values.append(_value(number))
-        except ValueError:  # it has a sign of percent or money beside it
-            return float("-inf"), float("inf")
-    return min(values), max(values)
+    values = [_value(number) for number in numbers]
+    return (-math.inf, math.inf) if any(map(math.isnan, values)) else (min(values), max(values))
