@@ -84,7 +84,10 @@ def _text_problem(column, values, present):
         return f'{start}: its numbers differ in their form or their signs. Write all alike, or --drop "{column}"'
     distinct = texts.drop_duplicates()
     if 2 * number < len(present) or all(map(numerals.is_missing, distinct)):
-        where = f" (row {values.index.get_loc(odd.index[0]) + 1})"
+        row = values.index.get_loc(odd.index[0]) + 1
+        where = f" (row {row})"
+        if row == len(values) and not numerals.is_missing(example):
+            return f"{start}{where}: delete the last line from the file if it is no row, else correct it"
         if len(distinct) <= 3:
             na = " ".join(f'"{value}"' for value in distinct)
             return f"{start}{where}: --na {na} if that means a missing value, else correct it"
@@ -193,6 +196,9 @@ def _forms(found):
     for mark in sorted({form.thousands for form in found.forms.values()} - {None}):
         columns = [f'"{name}"' for name, form in found.forms.items() if form.thousands == mark]
         sentences.append(f'"{mark}" between thousands in {listed(columns)}')
+    if found.bracketed:
+        quoted = listed(f'"{name}"' for name in found.bracketed)
+        sentences.append(f"numbers in parentheses are taken for negative ones in {quoted}")
     for sign in sorted(set(found.affixes.values())):
         columns = [f'"{name}"' for name, affix in found.affixes.items() if affix == sign]
         sentences.append(f"{sign} is left out of the numbers in {listed(columns)}")

@@ -289,7 +289,7 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
         sep=table.options.prefer,
         skip=skip,
         comment=table.options.comment,
-        decimal=table.options.decimal or ("," if decimals else None),
+        decimal=table.options.decimal or ("," if decimals else "." if found.dotted else None),
         thousands=table.options.thousands or _thousands(found),
         encoding=table.options.encoding,
         header=table.options.header,

@@ -63,12 +63,14 @@ class Found:
         forms: dict from column to its `Form`, of the columns that all of whose values are numbers.
         affixes: dict from column to the sign that stands beside all its numbers, such as "%".
         ambiguous: dict from column to a value that can be read in two ways.
+        bracketed: list of the columns in which numbers stand in parentheses.
         dotted: bool, whether a column shows that the table has decimal points.
     """
 
     forms: dict = dataclasses.field(default_factory=dict)
     affixes: dict = dataclasses.field(default_factory=dict)
     ambiguous: dict = dataclasses.field(default_factory=dict)
+    bracketed: list = dataclasses.field(default_factory=list)
     dotted: bool = False
 
 
@@ -122,6 +124,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
             continue
         if affix:
             found.affixes[name] = affix
+        if texts.str.contains("(", regex=False).any():
+            found.bracketed.append(name)
         forms = _without_needless(forms, digits)
         if len({form.decimal for form in forms}) == 1:
             found.forms[name] = forms[0]

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from deckeras import columns, dialects, extras, numerals, text_files, workbooks
+from deckeras import dialects, extras, numerals, text_files, workbooks
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 OTHER = (".parquet", ".feather", ".xlsx", ".xls", ".arff", ".jsonl", ".ndjson")
@@ -128,8 +128,8 @@ def read(path, options, texts=(), names=None):
     if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
         # What was taken for a decimal point may be one between thousands.
         again = read(path, dataclasses.replace(options, decimal=","), texts, names)
-        commas = [f'"{name}"' for name, form in found.forms.items() if form.decimal == ","]
-        again.notices.append(f"decimal commas in {columns.listed(commas)}")
+        for name, form in found.forms.items():
+            again.found.forms.setdefault(name, form)
         return again
     return Table(frame, options, found, notices)
 
@@ -144,6 +144,10 @@ def _text(path, options, texts, names):
         )  # fmt: skip
         with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
             frame = _parse(file, dialect, options, texts, names)
+        german = _thousands_or_decimals(frame, dialect, options, texts)
+        if german:
+            with text_files.opened(path, encoding, compression) as file:
+                frame = _parse(file, dialect, options, [*texts, *german], names)
         short = []
         if len(dialect.names) > 1 and frame.iloc[:, -1].isna().any():
             with text_files.opened(path, encoding, compression) as file:
@@ -160,6 +164,20 @@ def _text(path, options, texts, names):
         notices.append(f"cells are missing at the end of {len(short):,} lines (first in line {short[0]:,})")
     found = dataclasses.replace(options, header=dialect.header, encoding=encoding, prefer=dialect.sep or None)
     return frame, found, notices + list(dialect.notices)
+
+
+def _thousands_or_decimals(frame, dialect, options, texts):
+    """Return the columns of a semicolon-separated table whose points may stand between thousands, as in 1.234."""
+    if dialect.sep != ";" or options.decimal is not None:
+        return []
+    found = []
+    for name in frame.columns:
+        if name not in texts and frame[name].dtype == "float64":
+            values = frame[name].dropna().abs()
+            thousandths = values * 1000
+            if ((values < 1000) & np.isclose(thousandths, thousandths.round(), rtol=1e-12)).all() and len(values):
+                found.append(name)
+    return found
 
 
 def _parse(file, dialect, options, texts, names):

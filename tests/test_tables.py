@@ -143,6 +143,13 @@ def test_a_column_is_read_by_what_others_show():
     np.testing.assert_array_equal(comma.x, [[1.234, 0.5], [5.678, 1]])
     point = files.read(write('a,b\n"1,234",0.5\n"5,678",1\n'))
     np.testing.assert_array_equal(point.x, [[1234, 0.5], [5678, 1]])
+    table = "a;b\n1.234;0.5\n5.678;1\n"
+    np.testing.assert_array_equal(files.read(write(table)).x, [[1.234, 0.5], [5.678, 1]])
+    with pytest.raises(ValueError, match=r'column "a" .* --decimal "." or --thousands "." --decimal ","'):
+        files.read(write(table.replace("0.5", "5")))
+    np.testing.assert_array_equal(files.read("data.csv", decimal=".").x[:, 0], [1.234, 5.678])
+    np.testing.assert_array_equal(files.read("data.csv", decimal=",", thousands=".").x[:, 0], [1234, 5678])
+    np.testing.assert_array_equal(files.read(write("a;b\n1.230;5\n561;1\n")).x[:, 0], [1230, 561])
     dots = files.read(write("a;b\n1.234;0,5\n5.678;1\n12.345.678;1\n"))
     np.testing.assert_array_equal(dots.x[:, 0], [1234, 5678, 12345678])
 
@@ -332,6 +339,8 @@ def test_new_rows_in_another_dialect():
     layout = files.read(write("a;b;p\n1,5;2;3 %\n3,5;4;5 %\n0,5;7;1 %\n")).layout
     np.testing.assert_array_equal(files.read_like(write("a;b;p\n1,234;5;6 %\n", "new.csv"), layout).x, [[1.234, 5, 6]])
     np.testing.assert_array_equal(files.read_like(write("a\tb\tp\n1,5\t5\t6%\n", "new.csv"), layout).x, [[1.5, 5, 6]])
+    point = files.read(write("a;b\n0.5;1\n0.25;2\n")).layout
+    np.testing.assert_array_equal(files.read_like(write("a;b\n1.234;5\n", "new.csv"), point).x, [[1.234, 5]])
     with pytest.raises(ValueError, match='column "p" has no sign beside its numbers, but % in the fit'):
         files.read_like(write("a;b;p\n1,5;5;0,6\n", "new.csv"), layout)
 
@@ -342,6 +351,30 @@ def test_labels_may_be_missing():
     assert "1 of 3 rows have no label; scores are of the others" in rows.notices
     with pytest.raises(ValueError, match="the column 'kind' should hold labels. Received: none"):
         files.read(write("a,kind\n1,\n2,\n4,\n"), labels="kind")
+
+
+def test_signs_that_change_numbers_are_said():
+    rows = files.read(write("a,b\n(5),3 %\n7,4 %\n"))
+    np.testing.assert_array_equal(rows.x, [[-5, 3], [7, 4]])
+    assert rows.notices[1:] == [
+        'numbers in parentheses are taken for negative ones in "a"',
+        '% is left out of the numbers in "b"',
+    ]
+
+
+def test_reading_does_not_import_keras(run_python):
+    """Stand-in packages keep `deckeras/__init__.py` from doing so."""
+    folder = pathlib.Path(files.__file__).parent
+    source = f"""
+import pathlib, sys, types
+package = types.ModuleType("deckeras")
+package.__path__ = [{str(folder)!r}]
+sys.modules["deckeras"] = package
+from deckeras import containers, files
+pathlib.Path("a.csv").write_text("a,b\\n1,2\\n3,4\\n")
+print(files.read("a.csv").x.shape, "keras" in sys.modules, "tensorflow" in sys.modules)
+"""
+    assert run_python(source).strip() == "(2, 2) False False"
 
 
 def test_is_number():
