@@ -133,6 +133,7 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
             open_columns[name] = forms, digits
     decimals = {form.decimal for name, form in found.forms.items() if _shows(form, columns[name])}
     decimals |= {"."} if found.dotted else set()
+    found.dotted = "." in decimals
     for name, (forms, digits) in open_columns.items():
         fitting = [form for form in forms if form.decimal in decimals] if len(decimals) == 1 else forms
         if len({form.decimal for form in fitting}) == 1:
