@@ -44,10 +44,9 @@ def text_problems(frame, columns, found):
     import pandas
 
     problems = []
-    for column in columns:
+    types = frame.dtypes.to_dict()
+    for column in [name for name in columns if not pandas.api.types.is_numeric_dtype(types[name])]:
         values = frame[column]
-        if pandas.api.types.is_numeric_dtype(values):
-            continue
         present = values.dropna()
         if column in found.ambiguous:
             example = found.ambiguous[column]
@@ -116,24 +115,23 @@ def value_problems(frame, columns, texts=(), *, missing):
     import pandas
 
     problems = []
-    numbers = [column for column in columns if pandas.api.types.is_numeric_dtype(frame[column]) or column in texts]
-    counts = {} if missing else {column: int(frame[column].isna().sum()) for column in numbers}
-    counts = {column: count for column, count in counts.items() if count}
-    if counts:
-        lacking = listed([f'"{column}" ({count})' for column, count in counts.items()], 20)
+    types = frame.dtypes.to_dict()
+    numbers = [name for name in columns if pandas.api.types.is_numeric_dtype(types[name]) or name in texts]
+    lacking = {} if missing else frame[numbers].isna().sum()
+    lacking = {name: int(count) for name, count in dict(lacking).items() if count}
+    if lacking:
+        shown = listed([f'"{name}" ({count})' for name, count in lacking.items()], 20)
         problems.append(
-            f"- values are missing in {lacking}: --missing median to fill them, or --missing drop to leave out the rows"
+            f"- values are missing in {shown}: --missing median to fill them, or --missing drop to leave out the rows"
         )
-    for column in columns:
-        values = frame[column]
-        if not pandas.api.types.is_float_dtype(values):
-            continue
-        infinite = np.flatnonzero(np.isinf(values.to_numpy("float64", na_value=np.nan)))
-        if infinite.size:
-            problems.append(
-                f'- column "{column}" holds infinity in {infinite.size} of {len(values)} rows (row {infinite[0] + 1}): '
-                "--na inf -inf if that means a missing value, else correct it"
-            )
+    floats = [name for name in columns if pandas.api.types.is_float_dtype(types[name])]
+    infinite = np.isinf(frame[floats].to_numpy("float64", na_value=np.nan))
+    for place in np.flatnonzero(infinite.any(axis=0)).tolist():
+        rows = np.flatnonzero(infinite[:, place])
+        problems.append(
+            f'- column "{floats[place]}" holds infinity in {rows.size} of {len(frame)} rows (row {rows[0] + 1}): '
+            "--na inf -inf if that means a missing value, else correct it"
+        )
     return problems
 
 

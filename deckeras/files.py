@@ -265,8 +265,8 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
     columns.check_names(frame, [*filter(None, (names, labels)), *drop, *one_hot])
     others = {names, labels, *drop, *one_hot}
     used = [column for column in frame.columns if column not in others]
-    empty = [column for column in used if frame[column].isna().all()]
-    used = [column for column in used if column not in empty]
+    lacking = frame[used].isna().all()
+    empty, used = list(lacking.index[lacking]), list(lacking.index[~lacking])
     problems = columns.text_problems(frame, used, table.found)
     problems += columns.value_problems(frame, [*used, *one_hot], one_hot, missing=bool(missing))
     if problems:

@@ -21,6 +21,7 @@ _WRAPPED = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>{_SIGN})\s*(?P<before>{_AFFIX})?\s*(?P<inner>{_SIGN})"
     rf"(?P<digits>[\d.,'’{_BLANK}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
 )
+_PLAIN = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _DATES = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?"
     r"|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?|\d{1,2}\.\d{2}\.\d{2}"
@@ -77,6 +78,8 @@ class Found:
 def is_number(text):
     """Return whether the text is a number in any form."""
     text = text.strip()
+    if _PLAIN.fullmatch(text):
+        return True
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
     match = _WRAPPED.fullmatch(text)

@@ -196,8 +196,7 @@ def _parse(file, dialect, options, texts, names):
                 index_col=False,
                 quotechar=dialect.quote,
                 skipinitialspace=dialect.blanks,
-                na_values={name: _missing(name == names, options.na) for name in dialect.names},
-                keep_default_na=False,
+                **_missing(dialect.names, names, options.na),
                 decimal="." if own else options.decimal or ".",
                 dtype=str if own else dict.fromkeys([text for text in texts if text in dialect.names], str),
                 low_memory=False,
@@ -227,9 +226,12 @@ def _rows(file, dialect):
     return _Uncommented(file, dialect.comment, dialect.quote) if dialect.comment else file
 
 
-def _missing(are_names, na):
-    """Return the texts for a missing value; a row may be named "null"."""
-    return ["", *na] if are_names else [*_MISSING, *na]
+def _missing(columns, names, na):
+    """Return the arguments of pandas for missing values; a row may be named "null"."""
+    if names not in columns:
+        return {"na_values": list(na)}
+    texts = {name: ["", *na] if name == names else [*_MISSING, *na] for name in columns}
+    return {"na_values": texts, "keep_default_na": False}
 
 
 class _Uncommented(io.TextIOBase):
