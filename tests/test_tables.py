@@ -270,6 +270,10 @@ def test_compressed(name):
 def test_lines_of_comments_within_a_table():
     rows = files.read(write('# x\na,b\n1,2\n# pause\n"4\n# no comment",3\n5,6\n'), names="a")
     assert rows.names.tolist() == ["1", "4\n# no comment", "5"]
+    write("# x\na,b\n1,2\n#4,3\n5,6\n")
+    with pytest.raises(ValueError, match='a comment by its "#" and a row by its cells, "#4,3". Say --comment "#"'):
+        files.read("data.csv")
+    np.testing.assert_array_equal(files.read("data.csv", comment="#").x, [[1, 2], [5, 6]])
     rows = files.read(write("% x\na,b\n1,2\n%\n5,6\n"), comment="%")
     np.testing.assert_array_equal(rows.x, [[1, 2], [5, 6]])
 
