@@ -70,6 +70,17 @@ def read(path, key=None, labels=None):
     return found
 
 
+def channels_first(shape):
+    """Return whether an array of this shape holds images as PyTorch has them: (n, channels, height, width).
+
+    Example:
+        >>> from deckeras import arrays
+        >>> arrays.channels_first((60, 3, 32, 32)), arrays.channels_first((60, 32, 32, 3))
+        (True, False)
+    """
+    return len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS
+
+
 def _arrays(path, kind, stack):
     """Return a dict from name to a function that reads the array; "" names the only one of a file without names."""
     try:
@@ -201,7 +212,7 @@ def _shaped(path, found):
         raise ValueError(f"{os.fspath(path)!r} should hold rows. Received: an array of shape {x.shape}")
     if x.ndim == 1:
         return x.reshape(-1, 1)
-    if x.ndim == 4 and x.shape[1] in _CHANNELS and x.shape[3] not in _CHANNELS:
+    if channels_first(x.shape):
         found.notices.append(f"shape {x.shape} is taken for (images, channels, height, width)")
         return np.moveaxis(x, 1, 3)
     return x

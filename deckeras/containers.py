@@ -1,8 +1,14 @@
-"""Rows in the objects of other libraries: AnnData, datasets of Hugging Face, xarray.
+"""Rows in the objects of other libraries: AnnData, datasets of Hugging Face, xarray, and images with channels first.
 
 The classes are known by the modules that they come from, so that none of these libraries is imported here. What
 `numpy.asarray` makes numbers of, such as a DataFrame of polars or an `xarray.DataArray`, needs nothing of this.
 """
+
+import warnings
+
+import numpy as np
+
+from deckeras import arrays
 
 
 def as_rows(x):
@@ -13,10 +19,14 @@ def as_rows(x):
 
     Returns:
         Of an `anndata.AnnData` its X, with the names of the variables where it is dense; of a `datasets.Dataset` and an
-        `xarray.Dataset` a pandas.DataFrame of the columns; x itself of all else.
+        `xarray.Dataset` a pandas.DataFrame of the columns; of an array (n, channels, height, width) the same images
+        with the channels last; x itself of all else.
 
     Raises:
         ValueError: some of the columns hold no numbers, or there are several tables in the object.
+
+    Warns:
+        UserWarning: channels were moved.
 
     Example:
         >>> import numpy as np
@@ -24,6 +34,14 @@ def as_rows(x):
         >>> containers.as_rows(np.zeros((3, 2))).shape
         (3, 2)
     """
+    if isinstance(x, np.ndarray) and arrays.channels_first(x.shape):
+        warnings.warn(
+            f"X of shape {x.shape} is taken for images of (channels, height, width), and turned to (height, width, "
+            "channels). Pass numpy.moveaxis(X, 1, 3) to say so.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return np.moveaxis(x, 1, 3)
     library, name = type(x).__module__.partition(".")[0], type(x).__name__
     if library == "anndata" and hasattr(x, "X"):
         return _anndata(x)

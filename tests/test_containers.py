@@ -44,6 +44,14 @@ def test_datasets_of_hugging_face():
         containers.as_rows(splits)
 
 
+def test_channels_first():
+    images = np.random.default_rng(0).random((5, 3, 8, 6))
+    with pytest.warns(UserWarning, match=r"\(5, 3, 8, 6\) is taken for images of \(channels, height, width\)"):
+        moved = containers.as_rows(images)
+    np.testing.assert_array_equal(moved, images.transpose(0, 2, 3, 1))
+    assert containers.as_rows(moved) is moved
+
+
 def test_xarray():
     xarray = pytest.importorskip("xarray")
     data = xarray.Dataset({name: ("n", FRAME[name].to_numpy()) for name in FRAME})
