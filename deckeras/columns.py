@@ -130,7 +130,7 @@ def value_problems(frame, columns, texts=(), *, missing):
         rows = np.flatnonzero(infinite[:, place])
         problems.append(
             f'- column "{floats[place]}" holds infinity in {rows.size} of {len(frame)} rows (row {rows[0] + 1}): '
-            "--na inf -inf if that means a missing value, else correct it"
+            "--na inf if that means a missing value, else correct it"
         )
     return problems
 

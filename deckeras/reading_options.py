@@ -20,7 +20,7 @@ def add_reading(parser):
     text = parser.add_argument_group("text files, of which all is found and said unless an option says it")
     text.add_argument("--sep", metavar="CHARACTER", help='separator: "," ";" tab blank')
     text.add_argument("--skip", type=int, metavar="N", help="lines above the table")
-    text.add_argument("--comment", metavar="CHARACTER", help="leave out lines that begin with it")
+    text.add_argument("--comment", metavar="TEXT", help="leave out lines that begin with it")
     text.add_argument("--decimal", metavar="CHARACTER", help='before decimals: "." or ","')
     text.add_argument("--thousands", metavar="CHARACTER", help="between thousands")
     text.add_argument("--encoding", help="default: utf-8, or utf-16 where the file says so")

@@ -1,5 +1,6 @@
 """Read a table of any format into a DataFrame, whose columns are numbers where numbers can be made of them."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -40,10 +41,14 @@ class Options:
     def __post_init__(self):
         if self.sep is not None:
             object.__setattr__(self, "sep", {"tab": "\t", "\\t": "\t", "blank": " "}.get(self.sep, self.sep))
-        for name in "sep", "comment", "decimal", "thousands":
+        if self.comment is not None and (not isinstance(self.comment, str) or not self.comment.strip()):
+            raise ValueError(f"comment should be the beginning of lines. Received: comment={self.comment!r}")
+        for name in "sep", "decimal", "thousands":
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or len(value) != 1 or value in '\r\n"0123456789+-'):
                 raise ValueError(f"{name} should be one character, no digit, sign or quote. Received: {name}={value!r}")
+        if "inf" in self.na:  # on the command line, -inf would be taken for an option
+            object.__setattr__(self, "na", tuple(dict.fromkeys([*self.na, "-inf"])))
         if self.skip is not None and (isinstance(self.skip, bool) or self.skip < 0):
             raise ValueError(f"skip should be a number of lines, at least 0. Received: skip={self.skip!r}")
         if (self.decimal or ".") == self.thousands:
@@ -100,7 +105,7 @@ def read(path, options, texts=(), names=None):
         doubled = frame.columns[frame.columns.duplicated()][0]
         raise ValueError(f"{os.fspath(path)!r} should have columns of different names. Received: {doubled!r} twice")
     if kind not in TEXT and options.na:
-        frame = frame.replace(list(options.na), np.nan)
+        frame = frame.replace([*options.na, *_plain_numbers(options.na)], np.nan)
     empty = frame.isna().all(axis=1)
     if empty.any() and len(frame.columns) > 1:
         frame = frame[~empty]
@@ -114,6 +119,15 @@ def read(path, options, texts=(), names=None):
             again.found.forms.setdefault(name, form)
         return again
     return Table(frame, options, found, notices)
+
+
+def _plain_numbers(texts):
+    """Return the texts that are numbers, as numbers."""
+    numbers = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            numbers.append(float(text))
+    return numbers
 
 
 def _other(path, kind):

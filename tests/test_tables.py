@@ -276,6 +276,8 @@ def test_lines_of_comments_within_a_table():
     np.testing.assert_array_equal(files.read("data.csv", comment="#").x, [[1, 2], [5, 6]])
     rows = files.read(write("% x\na,b\n1,2\n%\n5,6\n"), comment="%")
     np.testing.assert_array_equal(rows.x, [[1, 2], [5, 6]])
+    rows = files.read(write("// x\na,b\n1,2\n//\n5,6\n"), comment="//")
+    np.testing.assert_array_equal(rows.x, [[1, 2], [5, 6]])
 
 
 def _zip(**members):
@@ -316,6 +318,7 @@ def test_no_tables(content, message):
     ("options", "message"),
     [
         ({"sep": "ab"}, "sep should be one character"),
+        ({"comment": " "}, "comment should be the beginning of lines"),
         ({"decimal": ",", "thousands": ","}, "decimal and thousands should differ"),
         ({"skip": -1}, "skip should be a number of lines"),
         ({"skip": 99}, "skip should be less than the lines"),
@@ -355,6 +358,19 @@ def test_labels_may_be_missing():
     assert "1 of 3 rows have no label; scores are of the others" in rows.notices
     with pytest.raises(ValueError, match="the column 'kind' should hold labels. Received: none"):
         files.read(write("a,kind\n1,\n2,\n4,\n"), labels="kind")
+
+
+@pytest.mark.parametrize("extension", ["csv", "parquet", "xlsx"])
+def test_numbers_that_mean_missing(extension):
+    pytest.importorskip({"csv": "pandas", "parquet": "pyarrow", "xlsx": "openpyxl"}[extension])
+    frame = pandas.DataFrame({"a": [1, 2, np.inf, -np.inf, 3], "b": [-200.0, 3, 4, 5, -200]})
+    if extension == "xlsx":
+        frame["a"] = [1, 2, "inf", "-inf", 3]
+    getattr(frame, {"csv": "to_csv", "parquet": "to_parquet", "xlsx": "to_excel"}[extension])(
+        f"data.{extension}", index=False
+    )
+    rows = files.read(f"data.{extension}", na=["inf", "-200"], missing="median")
+    np.testing.assert_array_equal(rows.x, [[1, 4], [2, 3], [2, 4], [2, 5], [3, 4]])
 
 
 def test_signs_that_change_numbers_are_said():
