@@ -15,8 +15,7 @@ import os
 
 import numpy as np
 
-from deckeras import arrays, columns, image_folder, tables
-from deckeras import labels as labelling
+from deckeras import arrays, columns, file_labels, image_folder, tables
 
 _TABLE = tables.TEXT + tables.OTHER
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".rds", ".rdata")
@@ -358,8 +357,8 @@ def _table(path, frame, layout, y, notices):
 
 def _labels(y, n, name, notices):
     """Return clean labels, and say how many rows have none."""
-    y = labelling.clean(y, n, name)
-    lacking = int(n - labelling.present(y).sum())
+    y = file_labels.clean(y, n, name)
+    lacking = int(n - file_labels.present(y).sum())
     if lacking:
         notices.append(f"{lacking:,} of {n:,} rows have no label; scores are of the others")
     return y

@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from deckeras import descriptions, metrics, plots, report_page, report_rows
-from deckeras import labels as labelling
+from deckeras import descriptions, file_labels, metrics, plots, report_page, report_rows
 from deckeras.report_page import name, number, table, text
 
 _COLUMNS = 24  # features in the table of centroids
@@ -136,7 +135,7 @@ def _scores(shown):
     method = shown.run.get("settings", {}).get("method", "dec").upper()
     others = shown.run.get("kmeans")
     y, labels = shown.rows.labels, shown.labels
-    known = np.zeros(len(labels), bool) if y is None else labelling.present(y)
+    known = np.zeros(len(labels), bool) if y is None else file_labels.present(y)
     if not known.any() and not others:
         return ""
     header, lines, notes = [""], [[method]], []

@@ -122,20 +122,20 @@ def pictures(rows):
         low, high = 0.0, 255.0
     else:
         low, high = min(0.0, float(np.min(rows.x))), float(np.max(rows.x))
-    return lambda image: _png((np.asarray(image).reshape(shape) - low) / max(high - low, 1e-9) * 255)
+    return lambda image: _encoded((np.asarray(image).reshape(shape) - low) / max(high - low, 1e-9) * 255)
 
 
-def _png(image):
+def _encoded(image):
+    """Return a picture of a row; one of colors is compressed with loss, or 2,000 of them would fill 30 MB."""
     from PIL import Image
 
     image = np.asarray(np.clip(image, 0, 255), "uint8")
-    if image.ndim == 3 and image.shape[-1] not in (3, 4):
-        image = image[..., 0]
-    file = io.BytesIO()
-    picture = Image.fromarray(image)
+    colors = image.ndim == 3 and image.shape[-1] in (3, 4)
+    picture = Image.fromarray(image[..., :3] if colors else image.reshape(image.shape[:2] + (-1,))[..., 0])
     picture.thumbnail((_SIDE, _SIDE))
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    file, kind = io.BytesIO(), "jpeg" if colors else "png"
+    picture.save(file, kind)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def svg(figure):

@@ -19,10 +19,10 @@ def clean(y, n, name="labels"):
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import labels
-        >>> labels.clean(np.array([[b"cat"], [b"dog"]]), 2)
+        >>> from deckeras import file_labels
+        >>> file_labels.clean(np.array([[b"cat"], [b"dog"]]), 2)
         array(['cat', 'dog'], dtype=object)
-        >>> labels.present(labels.clean([1.0, np.nan], 2))
+        >>> file_labels.present(file_labels.clean([1.0, np.nan], 2))
         array([ True, False])
     """
     y = np.asarray(y)
