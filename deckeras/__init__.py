@@ -11,7 +11,7 @@ from deckeras.dec_keras import load_dec_keras_weights
 from deckeras.idec import IDEC
 from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_centroids
 from deckeras.model import DEC
-from deckeras.pretrain import pretrain, pretrain_autoencoder, pretrain_layerwise
+from deckeras.pretrain import pretrain, pretrain_autoencoder, pretrain_layerwise, refit_decoder
 from deckeras.recipes import default_update_interval
 from deckeras.target import cluster_frequencies, target_distribution
 
@@ -43,6 +43,7 @@ __all__ = [
     "pretrain_layerwise",
     "projection",
     "recipes",
+    "refit_decoder",
     "report",
     "runs",
     "scaling",
@@ -70,6 +71,14 @@ _LAZY = (
     "selection",
     "spectral",
 )  # loading needs none of them
+
+
+# The function has the name of its module, and takes its place as `deckeras.pretrain`.
+pretrain.refit_decoder = refit_decoder
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def __getattr__(name):

@@ -12,6 +12,8 @@ from deckeras import data, distribution, execution
 from deckeras.target import cluster_frequencies, target_distribution
 from deckeras.training import train_batches
 
+_AGREEMENT = 0.99  # fraction of the rows; the rest are those on the borders between clusters
+
 
 class Alternation:
     """One interval after another: target from every row's assignment, batches towards it, assignment anew.
@@ -23,11 +25,16 @@ class Alternation:
         begin: function of the seed that places the centroids, if they are not placed, and returns the first
             assignments where the centroids do not say them all, else None. Called when the training is known to begin,
             and not to go on.
+        lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
+            with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
+        checkpoint: `Checkpoint` that keeps the first assignments while they lead, default None.
+        sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
 
-    def __init__(self, model, x, y, batch_size, augmenter, begin):
+    def __init__(self, model, x, y, batch_size, augmenter, begin, *, lead=1, checkpoint=None, sample_weight=None):
         self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
-        self.begin = begin
+        self.begin, self.lead, self.checkpoint, self.sample_weight = begin, lead, checkpoint, sample_weight
+        self.first = None
         self.near = x if augmenter.changes else execution.near(x)
         self.rows = model._rows(x)
         self.q = self.weights = None
@@ -40,11 +47,20 @@ class Alternation:
         return self.q
 
     def epoch(self, start, steps, seed, callbacks):
-        first = self.begin(seed) if start == 0 and not self.model.centroids.any() else None
-        labels, logs = self._train(first, start, steps, seed, callbacks)
+        if start == 0 and not self.model.placed:
+            self.first = self.begin(seed)
+        elif self.first is None and self.checkpoint and self.checkpoint.arrays:
+            self.first = distribution.own_part(self.checkpoint.arrays["first"], len(self.x))
+        labels, logs = self._train(self.first, start, steps, seed, callbacks)
         new_labels = self.assign().argmax(axis=1)
-        changed, n = distribution.total(np.array([np.sum(new_labels != labels), len(labels)]))
+        each = np.ones(len(labels)) if self.sample_weight is None else self.sample_weight
+        changed, n = distribution.total(np.array([each[new_labels != labels].sum(), each.sum()]))
         logs["changed"] = float(changed / n)
+        if logs["changed"] <= 1 - _AGREEMENT or start + steps >= self.lead * steps:
+            self.first = None
+        if self.checkpoint:
+            leading = self.first is not None
+            self.checkpoint.arrays = {"first": np.concatenate(distribution.gather(self.first))} if leading else {}
         if self.y is not None:
             from deckeras.metrics import scores  # slow to import, and needed only where there are labels
 
@@ -55,14 +71,18 @@ class Alternation:
         """Train towards the target of all assignments, or of the first ones; return their labels, and the logs."""
         p = self.assign() if first is None else np.array(first)
         self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
-        labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p))
+        labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p, self.sample_weight))
         for first_row, q in data.blocks(p):  # since it computes in float64
             p[first_row : first_row + len(q)] = target_distribution(q, frequencies)
-        batches = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
-        with contextlib.closing(batches):
-            rows = ((self.augmenter(batch), p[numbers]) for numbers, batch in batches)
-            pairs = ((row, self.model._targets(row, target)) for row, target in rows)
-            return labels, train_batches(self.model, pairs, callbacks)
+        numbered = data.training_batches(self.near, self.batch_size, distribution.own_seed(seed), start, steps)
+        with contextlib.closing(numbered):
+            rows = ((self.augmenter(batch), p[numbers], self._weights_of(numbers)) for numbers, batch in numbered)
+            batches = ((row, self.model._targets(row, target), *weights) for row, target, weights in rows)
+            return labels, train_batches(self.model, batches, callbacks)
+
+    def _weights_of(self, numbers):
+        """The weights of some rows, as what follows rows and targets in a batch."""
+        return () if self.sample_weight is None else (data.as_batch(self.sample_weight[numbers]),)
 
 
 def warn_of_lost_clusters(sizes, centroids, scale):

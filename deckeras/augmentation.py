@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from deckeras import data, distribution, execution, interrupts
+from deckeras import data, described, distribution, execution, interrupts
 from deckeras.autoencoder import check_row_shape
 from deckeras.checkpoint import settings
 
@@ -72,6 +72,7 @@ class Augmenter:
 
     def __init__(self, augment, row_shape):
         self.variables, self.settings, self.changes = [], None, augment is not None
+        self.asked = None if augment is None or isinstance(augment, keras.Layer) else described.function(augment)
         if augment is None:
             self._augment = None
         elif isinstance(augment, keras.Layer):

@@ -8,6 +8,8 @@ import numpy as np
 
 from deckeras.clustering import HALF_PRECISION
 
+_SEQUENCES = {"units": "500, 10", "image_shape": "28, 28", "filters": "32, 64", "kernel_sizes": "5, 3"}
+
 
 def dense_autoencoder(
     n_features,
@@ -49,7 +51,8 @@ def dense_autoencoder(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
-    _check_sizes(n_features=n_features, units=units)
+    check_sizes(n_features=n_features, units=units)
+    n_features, units = int(n_features), list(map(int, units))  # Keras takes no NumPy integers.
     widths, depth = [n_features, *units], len(units)
     seeds = _layer_seeds(seed, 2 * depth)
 
@@ -112,7 +115,7 @@ def convolutional_autoencoder(
     Source: Guo, Liu, Zhu and Yin, "Deep Clustering with Convolutional Autoencoders", ICONIP 2017, figure 1. It pads by
     "valid" where 8 does not divide the side; here the last map of a 28 by 28 image is 4 by 4 instead of 3 by 3.
     """
-    _check_sizes(image_shape=image_shape, n_embedding=n_embedding, filters=filters, kernel_sizes=kernel_sizes)
+    check_sizes(image_shape=image_shape, n_embedding=n_embedding, filters=filters, kernel_sizes=kernel_sizes)
     if len(filters) != len(kernel_sizes):
         raise ValueError(
             f"There should be a kernel size for each number of filters. Received: filters={filters!r}, "
@@ -174,12 +177,14 @@ def scale_embedding(factor, encoder, decoder=None):
 
     Returns:
         bool, whether it was done: it takes an encoder that ends in a linear `Dense` layer (and a decoder that begins
-        with a `Dense` layer). Others are left as they are.
+        with a `Dense` layer). Others are left as they are, and so are frozen layers.
     """
     last = encoder.layers[-1]
     first = next((layer for layer in decoder.layers if layer.weights), None) if decoder else None
     linear = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear
     if not linear or (decoder and not isinstance(first, keras.layers.Dense)):
+        return False
+    if not last.trainable or (first and not first.trainable):
         return False
     last.set_weights([weight * factor for weight in last.get_weights()])
     if first:
@@ -254,11 +259,24 @@ def check_decoder(encoder, decoder):
         )
 
 
-def _check_sizes(**sizes):
+def check_sizes(**sizes):
+    """Raise ValueError if a size, or one of a sequence of them, is not a positive whole number."""
     for name, values in sizes.items():
-        values = values if isinstance(values, list | tuple) else [values]
-        if not values or any(not hasattr(value, "__index__") or value < 1 for value in values):
+        if name in _SEQUENCES:
+            if not isinstance(values, list | tuple | range | np.ndarray):
+                raise ValueError(
+                    f"{name} should be a sequence of positive whole numbers, such as ({_SEQUENCES[name]}). "
+                    f"Received: {name}={values!r}"
+                )
+            values = list(values)
+        else:
+            values = [values]
+        if not values or any(not _is_count(value) for value in values):
             raise ValueError(f"{name} should hold positive whole numbers, at least one. Received: {values!r}")
+
+
+def _is_count(value):
+    return hasattr(value, "__index__") and not isinstance(value, bool) and np.ndim(value) == 0 and value >= 1
 
 
 def _layer_seeds(seed, count):

@@ -5,7 +5,7 @@ data, the shapes, what else must not change), and is refused by a training with 
 
 Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
 groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras path in
-`path`.
+`path`. The group `arrays` holds what the training keeps beside its variables; files without it load as well.
 """
 
 import contextlib
@@ -20,13 +20,14 @@ import numpy as np
 
 from deckeras import distribution
 
-VERSION = 3
+VERSION = 4
+READABLE = (3, VERSION)  # 3 says less of what was asked
 
 
 def prepare_directory(path):
     """Create the directory if it is missing, and prove that files can be written there.
 
-    Meant to be called before a training starts rather than when its result is due.
+    Meant to be called before a training starts rather than when its result is due. Returns the path.
 
     Raises:
         OSError: the directory cannot be made or written, with the path and the reason.
@@ -40,6 +41,7 @@ def prepare_directory(path):
             f"Cannot write to the directory {os.fspath(path)!r}: {error.strerror or error}. "
             "Pass another directory, or make this one writable."
         ) from error
+    return path
 
 
 @contextlib.contextmanager
@@ -84,6 +86,17 @@ def serialize(keras_object):
     return _with_public_names(keras.saving.serialize_keras_object(keras_object))
 
 
+def scheduled_iterations(path):
+    """Return how many iterations the learning rate of the checkpoint falls over, None if it does not or there is none.
+
+    A training that is resumed with more of them keeps this schedule: a new one would raise the rate again.
+    """
+    with contextlib.suppress(OSError, KeyError, ValueError), h5py.File(path, "r") as file:
+        rate = json.loads(file.attrs["optimizer"])["config"].get("learning_rate")
+        return rate["config"].get("decay_steps") if isinstance(rate, dict) else None
+    return None
+
+
 class Checkpoint:
     """The file of one training: `restore` what it holds, then `save` to it now and then.
 
@@ -93,6 +106,9 @@ class Checkpoint:
         identity: JSON-able dict of what the training is; a file with another is refused.
         optimizer: `settings` under which the model was compiled, default None: those that it has now.
         others: list of further Keras variables that training changes, default none.
+
+    Attributes:
+        arrays: dict from name to array, saved and restored with the variables.
     """
 
     def __init__(self, path, model, identity, optimizer=None, others=()):
@@ -102,6 +118,7 @@ class Checkpoint:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.others = list(others)
+        self.arrays = {}
         self.optimizer = optimizer or settings(model.optimizer)
 
     def exists(self):
@@ -135,6 +152,9 @@ class Checkpoint:
             _write_variables(file.create_group("model"), self.model.variables)
             _write_variables(file.create_group("others"), self.others)
             _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
+            arrays = file.create_group("arrays")
+            for name, array in self.arrays.items():
+                arrays.create_dataset(name, data=array, compression="gzip")
 
     def restore(self):
         """Restore the model and its optimizer, if there is a file.
@@ -154,18 +174,19 @@ class Checkpoint:
             return None
         variables, optimizer = self.model.variables + self.others, self.model.optimizer.variables
         with self._open() as file:
-            self._check(json.loads(file.attrs["identity"]))
+            self._check(json.loads(file.attrs["identity"]), file.attrs["deckeras_checkpoint"])
             values = self._read(file["model"], self.model.variables) + self._read(file["others"], self.others)
-            if json.loads(file.attrs["optimizer"]) == self.optimizer:
+            if json.loads(file.attrs["optimizer"]) == self.optimizer and len(file["optimizer"]) == len(optimizer):
                 values += self._read(file["optimizer"], optimizer)
             else:
                 warnings.warn(
-                    f"The checkpoint {self.path!r} was written with another optimizer, so this one starts afresh from "
-                    "its weights, without momentum.",
+                    f"The checkpoint {self.path!r} was written with another optimizer, or other frozen layers, so this "
+                    "optimizer starts afresh from its weights, without momentum.",
                     UserWarning,
                     stacklevel=4,
                 )
             state = json.loads(file.attrs["state"])
+            self.arrays = {name: array[()] for name, array in file.get("arrays", {}).items()}
         for variable, value in zip(variables + optimizer, values, strict=False):
             variable.assign(value)
         return state
@@ -179,7 +200,7 @@ class Checkpoint:
                 f"{self.path!r} is truncated or no HDF5 file ({error}). Delete it to start anew, or restore a copy."
             ) from error
         with file:
-            if file.attrs.get("deckeras_checkpoint") != VERSION:
+            if file.attrs.get("deckeras_checkpoint") not in READABLE:
                 raise ValueError(
                     f"{self.path!r} is no checkpoint of this version of deckeras "
                     f"(deckeras_checkpoint should be {VERSION}). "
@@ -187,8 +208,11 @@ class Checkpoint:
                 )
             yield file
 
-    def _check(self, identity):
-        differences = list(_differences(identity, self.identity))
+    def _check(self, identity, version):
+        asked = self.identity
+        if version != VERSION:
+            asked = {name: value for name, value in asked.items() if name in identity}
+        differences = list(_differences(identity, asked))
         if differences:
             raise ValueError(
                 f"The checkpoint {self.path!r} is of another training. They differ in {'; '.join(differences)}. "

@@ -12,22 +12,20 @@ it should be, 2 if the command is not, 130 if it was interrupted.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import importlib.metadata
 import json
 import logging
 import os
 import shlex
-import signal
 import sys
-import threading
 import time
+import traceback
 import warnings
 
 import numpy as np
 
-from deckeras import files, pixels, reading_options, recipes, runs
+from deckeras import files, pixels, reading_options, recipes, runs, terminal
 from deckeras.checkpoint import whole_file
 
 _INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
@@ -41,10 +39,13 @@ def main(arguments=None):
     options.command_line = shlex.join(["deckeras", *arguments])
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of compiling `predict` for several models
     try:
-        with _interruptible(), _plain_warnings():
+        with terminal.interruptible(), terminal.plain_warnings():
             found = options.run(options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        print(f"Error: {error}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+        if options.debug:
+            traceback.print_exc()
+        text = f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}"
+        print(terminal.writable(text), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
@@ -137,6 +138,7 @@ def _command(commands, name, run, text, examples):
     quiet = parser.add_mutually_exclusive_group()
     quiet.add_argument("-q", "--quiet", action="store_true", help="print nothing but warnings and errors")
     quiet.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else to the screen")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)
     return parser
 
@@ -190,7 +192,7 @@ def _fit(options):
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, _to_stderr(options.json):
+    with warnings.catch_warnings(record=True) as caught, terminal.to_stderr(options.json):
         warnings.simplefilter("default", UserWarning)
         estimator.fit(rows.x)
     seconds = time.perf_counter() - started
@@ -207,9 +209,7 @@ def _fit(options):
     for message in run["warnings"]:
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
-    if run["scores"]:
-        _say(options, f"{options.method.upper()}: {_percent(run['scores'])}")
-    _say(options, _compared(run["kmeans"], options.method.upper()))
+    _say(options, _compared(run, options.method.upper()))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
     kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "warnings", "notices")}
     return {**written, "seconds": seconds, **kept}
@@ -271,7 +271,7 @@ def _choose(options):
     x = estimator.prepare(rows.x)
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
-    with _to_stderr(options.json):
+    with terminal.to_stderr(options.json):
         choice = selection.choose_n_clusters(
             x,
             range(options.least, options.most + 1),
@@ -332,17 +332,18 @@ def _percent(scores):
     return ", ".join(f"{name.upper()} {100 * value:.2f} %" for name, value in scores.items())
 
 
-def _compared(found, name):
-    """Return the line on k-means on the same rows."""
+def _compared(run, name):
+    """The scores, and the line on k-means on the same rows."""
+    own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
+    found = run["kmeans"]
     scores = f"{_percent(found['scores'])}; " if found["scores"] else ""
-    return (
-        f"k-means on the same rows: {scores}{found['differ']:,} of {found['rows']:,} rows lie elsewhere than by {name}"
-    )
+    differ = f"{found['differ']:,} of {found['rows']:,} rows lie elsewhere than by {name}"
+    return f"{own}k-means on the same rows: {scores}{differ}"
 
 
 def _say(options, text, file=None):
     if not options.quiet and not options.json:
-        print(text.encode("utf-8", "backslashreplace").decode(), flush=True, file=file)
+        print(terminal.writable(text), flush=True, file=file)
 
 
 def _note(options, rows):
@@ -355,43 +356,3 @@ def _verbose(options):
     if options.quiet:
         return 0
     return 1 if sys.stdout.isatty() else 2
-
-
-@contextlib.contextmanager
-def _to_stderr(wanted):
-    """Let what Keras prints of its progress go where it is in nobody's way."""
-    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
-        yield
-
-
-@contextlib.contextmanager
-def _interruptible():
-    """Interrupt again each second until it is heard: Python drops what is raised inside a callback of its collector."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number, frame):
-        signal.setitimer(signal.ITIMER_REAL, 1.0)
-        raise KeyboardInterrupt
-
-    def again(number, frame):
-        signal.raise_signal(signal.SIGINT)  # which may be held back for the moment
-
-    before = [signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGALRM, again)]
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in zip((signal.SIGINT, signal.SIGALRM), before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _plain_warnings():
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before

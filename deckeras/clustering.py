@@ -4,6 +4,7 @@ import math
 import numbers
 
 import keras
+import numpy as np
 from keras import ops
 
 HALF_PRECISION = ("float16", "bfloat16")
@@ -11,6 +12,7 @@ LOWEST = -3e38  # just inside the range of float32
 MOST_DIFFERENCES = 1024  # of a row to the centroids; 4,096 rows of them fill 16 MiB
 NEAREST = 2  # two centroids may be close to each other and to a row; more are not worth their time
 FARTHEST = 1e15  # whose square float32 can compute with
+LARGEST_FOR_LOG = 10.0  # alpha up to which log(1 + x) gives a log-kernel to within 4e-7 of the true one
 LARGEST_ALPHA = 1e30  # a Gaussian long before, and a number that float32 can compute with
 
 
@@ -72,14 +74,21 @@ class ClusteringLayer(keras.layers.Layer):
 
     def call(self, inputs):
         distances = squared_distances(inputs, self.clusters)
-        log_kernel = -(self.alpha + 1) / 2 * ops.log1p(distances / self.alpha)
+        relative = distances / self.alpha
+        # ONNX has no log1p. The difference matters where alpha is large and all distances are small against it.
+        logarithm = ops.log(1 + relative) if self.alpha <= LARGEST_FOR_LOG else ops.log1p(relative)
+        log_kernel = -(self.alpha + 1) / 2 * logarithm
         if self.n_clusters == 1:
-            return ops.exp(log_kernel - log_kernel)  # of 1; Keras takes a softmax over one number for a mistake
+            # 1 for every row, also an infinitely far one. Keras takes a softmax over one number for a mistake.
+            return ops.exp(0 * ops.maximum(log_kernel, LOWEST))
         # A distance whose square overflows has a log-kernel of -inf; a row of nothing else would become NaN.
         return ops.softmax(ops.maximum(log_kernel, LOWEST))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.n_clusters)
+
+    def quantize(self, *args, **kwargs):
+        """Leave the centroids in full precision: they are few numbers, on whose differences the clusters depend."""
 
     def get_config(self):
         return {
@@ -90,8 +99,26 @@ class ClusteringLayer(keras.layers.Layer):
         }
 
 
-# Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
-keras.saving.get_custom_objects()["ClusteringLayer"] = ClusteringLayer
+def graph_parts(inputs, outputs):
+    """Return the encoder and the clustering layer of a graph that ends in one.
+
+    Args:
+        inputs: `keras.KerasTensor` of rows.
+        outputs: `keras.KerasTensor` that a `ClusteringLayer` gives.
+
+    Returns:
+        (encoder, clustering): functional `keras.Model` of the layers before the `ClusteringLayer`, and that layer.
+
+    Raises:
+        ValueError: the graph ends in another layer.
+    """
+    layer = getattr(getattr(outputs, "_keras_history", None), "operation", None)
+    if not isinstance(layer, ClusteringLayer):
+        raise ValueError(
+            f"A DEC should end in a ClusteringLayer. Received: a graph that ends in {type(layer).__name__}. To copy a "
+            "model with its settings, use type(model).from_config(model.get_config())."
+        )
+    return keras.Model(inputs, layer.input, name="encoder"), layer
 
 
 def squared_distances(z, centroids):
@@ -144,6 +171,17 @@ def check_n_clusters(n_clusters):
     if isinstance(n_clusters, bool) or not hasattr(n_clusters, "__index__") or n_clusters < 1:
         raise ValueError(f"n_clusters should be a whole number of at least 1. Received: n_clusters={n_clusters!r}")
     return int(n_clusters)
+
+
+def check_centroids(centroids, shape):
+    """Return `centroids` as an array, or raise ValueError if they are not finite numbers of this shape."""
+    centroids = np.asarray(centroids)
+    if centroids.shape != shape or not np.isfinite(centroids).all():
+        raise ValueError(
+            f"centroids should be finite numbers of shape {shape}: (n_clusters, n_embedding). "
+            f"Received: shape {centroids.shape}"
+        )
+    return centroids
 
 
 def check_alpha(alpha):

@@ -10,10 +10,12 @@ import keras
 import numpy as np
 from scipy import sparse
 
-from deckeras import sources
+from deckeras import frames, sources
 
 _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
+
+_ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, past the rounding of float16
 
 
 def check_rows(x, row_shape=None, n_min=1):
@@ -58,8 +60,11 @@ def check_rows(x, row_shape=None, n_min=1):
 
 
 def _array(x):
+    table = frames.as_array(x)
+    if table is not None:
+        return table
     source = sources.of(x)
-    return np.asarray(x) if source is None else source
+    return frames.object_numbers(np.asarray(x)) if source is None else source
 
 
 def _fits(shape, expected):
@@ -78,7 +83,7 @@ def _check_finite(x):
             value = block[row][~(np.abs(block[row]) <= largest)].flat[0]
             raise ValueError(
                 f"x should hold finite numbers only. Received: {value} in row {start + row}. "
-                "Drop such rows or fill them in, for example with sklearn.impute.SimpleImputer."
+                "Drop rows with NaN or infinity, or fill them in, for example with sklearn.impute.SimpleImputer."
             )
     if isinstance(x, sources.Blocks | View):
         x.checked = True  # another reading would be dear
@@ -97,20 +102,97 @@ def take(x, rows):
 
 
 def check_labels(y, n):
-    """Return `y` as an array of n labels (None stays None), or raise ValueError if they cannot be labels of them."""
+    """Check labels, before anything is trained.
+
+    Args:
+        y: n labels, all numbers or all text: an array, list or pandas Series. Bytes, as HDF5 and .npz files hold text,
+            are decoded.
+        n: int, the number of rows.
+
+    Returns:
+        (n,) array; None for None.
+
+    Raises:
+        ValueError: another number of labels, a missing one (its row is named), or labels that cannot be sorted.
+    """
     if y is None:
         return None
+    if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
+        mask, y = np.ma.getmaskarray(y), np.array(y.data, object)
+        y[mask] = None
     y = np.asarray(y)
     if y.shape != (n,):
         raise ValueError(f"y should hold one label for each of the {n} rows of x. Received: y of shape {y.shape}")
-    missing = np.flatnonzero((y != y) | (y == None))  # noqa: E711 - elementwise; NaN alone differs from itself
-    if missing.size:
-        raise ValueError(f"y should have a label for every row. Received: {y[missing[0]]} in row {missing[0]}")
+    if y.dtype.kind in "OfcmM":
+        missing = next((row for row, label in enumerate(y) if _is_missing(label)), None)
+        if missing is not None:
+            raise ValueError(f"y should have a label for every row. Received: {y[missing]} in row {missing}")
+    if y.dtype.kind in "SO":
+        y = _decoded(y)
     try:
         np.unique(y)
     except TypeError as error:
         raise ValueError(f"y should hold labels that can be compared with each other. Received: {error}") from error
     return y
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)  # NaN alone differs from itself.
+    except TypeError:  # pandas.NA is neither equal nor unequal to anything.
+        return True
+    except ValueError:  # of arrays, which are no labels, but not missing
+        return False
+
+
+def _decoded(y):
+    """Labels with text in place of bytes, and of one type where they are of one."""
+    labels = list(y)
+    for row, label in enumerate(labels):
+        if isinstance(label, bytes):
+            try:
+                labels[row] = label.decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"y should hold text in UTF-8. Received: {bytes(label)!r} in row {row}. Decode it first: "
+                    "[label.decode('latin-1') for label in y]"
+                ) from error
+    if labels and all(isinstance(label, str) for label in labels):
+        return np.array(labels)
+    found = np.empty(len(labels), object)
+    found[:] = labels
+    return found
+
+
+def check_weights(sample_weight, n):
+    """Check the weights of rows.
+
+    Args:
+        sample_weight: (n,) numbers of at least 0, not all 0, or one number for all.
+        n: int, the number of rows.
+
+    Returns:
+        (n,) float64 array, or None for None.
+
+    Raises:
+        ValueError: another number of weights, or one that is negative, NaN or infinite; its row is named.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind not in "fiubO":
+        raise TypeError(f"sample_weight should hold numbers. Received: dtype {weights.dtype}")
+    weights = np.full(n, weights, np.float64) if weights.ndim == 0 else weights.astype(np.float64)
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight should hold one number for each of the {n} rows of x. Received: shape {weights.shape}"
+        )
+    bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+    if bad.size:
+        raise ValueError(
+            f"sample_weight should hold finite numbers of at least 0. Received: {weights[bad[0]]} in row {bad[0]}"
+        )
+    return weights
 
 
 def check_count(name, value):
@@ -171,6 +253,41 @@ def blocks(x):
         yield start, x[start : start + size]
 
 
+def of_one_length(x):
+    """Return whether all rows of x but zeros have the same Euclidean length, as tf-idf and normalized features have.
+
+    Such rows are scaled already, to be compared by the angle between them.
+    """
+    if math.prod(x.shape[1:]) == 1:
+        return False
+    shortest, longest = math.inf, 0.0
+    for _, block in blocks(x):
+        rows = np.asarray(block, np.float64).reshape(len(block), -1)
+        lengths = np.linalg.norm(rows, axis=1)
+        lengths = lengths[lengths > 0]  # A text without a known word is all zeros.
+        if lengths.size:
+            shortest, longest = min(shortest, lengths.min()), max(longest, lengths.max())
+        if longest > _ONE_LENGTH * shortest:
+            return False
+    return longest > 0
+
+
+def blocks_of_rows(x, numbers):
+    """Yield some rows of x, by their sorted numbers, a block of them at a time.
+
+    Rows that do not lie in memory are read once, in order, since their files cannot be read in any other.
+    """
+    size = predict_batch_size(math.prod(x.shape[1:]))
+    if _blocks_of(x) is None:
+        for start in range(0, len(numbers), size):
+            yield x[numbers[start : start + size]]
+        return
+    for start, block in blocks(x):
+        inside = numbers[(numbers >= start) & (numbers < start + len(block))]
+        if len(inside):
+            yield block[inside - start]
+
+
 class View:
     """Rows that are made as they are read, a few at a time: of a sparse matrix, scaled, or both.
 
@@ -224,6 +341,12 @@ class Rows(keras.utils.PyDataset):
     def __getitem__(self, index):
         start = index * self.batch_size
         return (as_batch(self.x[start : start + self.batch_size]),)
+
+
+def large_batches(x, row_shape, n_outputs, batch_size=None):
+    """The rows of x in batches as large as memory allows, for a model that gives `n_outputs` numbers for each."""
+    x = check_rows(x, row_shape)
+    return Rows(x, batch_size or predict_batch_size(max(math.prod(x.shape[1:]), n_outputs)))
 
 
 def training_batches(x, batch_size, seed, start, steps):

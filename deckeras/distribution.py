@@ -175,10 +175,43 @@ def fixed_seed(seed):
     return data.fixed_seed(seed) if seed is not None else agreed(data.fixed_seed(None))
 
 
+def relative_weights(sample_weight, n, n_clusters):
+    """The weights of this process's n rows, so that those of all processes have a mean of 1.
+
+    Args:
+        sample_weight: as for `deckeras.data.check_weights`.
+        n, n_clusters: ints.
+
+    Returns:
+        (n,) float64 array, or None where all rows of all processes count alike.
+
+    Raises:
+        ValueError: as `check_weights`, or fewer rows than clusters have a weight above 0.
+    """
+    given = data.check_weights(sample_weight, n)
+    weights = np.ones(n) if given is None else given
+    counted, even = total(int(np.count_nonzero(weights))), total(int(np.ptp(weights) == 0))
+    first = np.stack(gather(weights[0]))
+    if even == process_count() and np.ptp(first) == 0 and first[0] > 0:
+        return None
+    if counted < n_clusters:
+        raise ValueError(
+            f"sample_weight should be above zero for at least {n_clusters} rows, one a cluster. Received: {counted} "
+            "such rows"
+        )
+    return weights * (total(n) / total(weights.sum()))
+
+
 def own_rows(n):
     """This process's part of n rows that all of them can read, as a slice: `x[own_rows(len(x))]`."""
     process, processes = process_index(), process_count()
     return slice(n * process // processes, n * (process + 1) // processes)
+
+
+def own_part(array, n):
+    """The n rows of this process in an array that has the rows of all processes, one after the other."""
+    start = int(np.sum(gather(n)[: process_index()]))
+    return array[start : start + n]
 
 
 def local_batch_size(batch_size):

@@ -8,13 +8,15 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import containers, data, distribution, recipes, scaling, sources
+from deckeras import containers, data, distribution, frames, recipes, scaling, sources
 from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
 from deckeras.execution import predict
 from deckeras.idec import IDEC
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, refit_decoder
+
+_SCORED_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
 
 
 class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -98,7 +100,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn the embedding and the clusters of the rows of X.
 
         Args:
@@ -106,6 +108,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 images; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or polars. An `np.memmap`,
                 `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is read as it is needed.
             y: ignored, as scikit-learn's clusterers do.
+            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
+                rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
 
         Returns:
             The estimator itself.
@@ -114,7 +118,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         source = sources.of(X)
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
-        model = self._train(x, _seed(self.random_state))
+        weights = data.check_weights(sample_weight, x.shape[0])
+        model = self._train(x, _seed(self.random_state), weights)
         self.model_ = scaling.into_model(model, self.scaling_)
         self.cluster_centers_ = self.model_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]
@@ -158,6 +163,32 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
         check_is_fitted(self, "model_")
         return self.model_.predict(self._rows(X)[0], verbose=0)
+
+    def score(self, X, y=None, sample_weight=None):
+        """The mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
+
+        It needs no labels, and compares estimators of other settings or numbers of clusters, as `GridSearchCV` does: it
+        looks at the rows and not at the embedding, which is another in each.
+
+        Args:
+            X: rows, as for `fit`. Past 2,000 of them, as many at random.
+            y: ignored.
+            sample_weight: (n,) numbers of at least 0, default None: 1 each. Weights of the rows in the mean.
+
+        Returns:
+            float from -1 to 1; -1 where all rows are in one cluster, or each in its own.
+        """
+        from sklearn.metrics import silhouette_samples
+
+        labels = self.predict(X)
+        weights = data.check_weights(sample_weight, len(labels))
+        rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SCORED_ROWS])
+        labels = labels[rows]
+        if not 2 <= len(np.unique(labels)) < len(labels):
+            return -1.0
+        x = self.scaling_.rows(self._rows(X)[0])
+        values = silhouette_samples(np.asarray(data.take(x, rows)), labels)
+        return float(np.average(values, weights=None if weights is None else weights[rows]))
 
     def transform(self, X):
         """The embedding of the rows: (n, n_embedding) float32 array."""
@@ -204,6 +235,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                     f"{image_shape}"
                 )
         if source is None:
+            X = _numbers(X)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
             X = data.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
@@ -221,7 +253,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             recipe = dataclasses.replace(recipe, max_iterations=self.max_iter, updates=None)
         return recipe
 
-    def _train(self, x, seed):
+    def _train(self, x, seed, weights):
         """The trained model of scaled rows."""
         common = {
             "recipe": self.recipe_,
@@ -233,12 +265,12 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         stages = pretrain(encoder, decoder, x, **common)
         if self.method == "idec":
             model = IDEC(encoder, decoder, self.n_clusters, self.alpha)
-            history = model.fit(x, **common)
+            history = model.fit(x, sample_weight=weights, **common)
         else:
             model = DEC(encoder, self.n_clusters, self.alpha)
             if self.recipe_.embedding_scale is not None:  # to which `fit` scales the encoder alone
                 scale_decoder(self.recipe_.embedding_scale / embedding_spread(model.embed(x, verbose=0)), decoder)
-            history = model.fit(x, **common)
+            history = model.fit(x, sample_weight=weights, **common)
             refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
         self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))
@@ -246,6 +278,19 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.history_ = history.history
         self.pretraining_history_ = [stage.history for stage in stages]
         return model
+
+
+def _numbers(X):
+    """X with numbers for columns of bool, nullable types and Arrow; refused where, and as, `DEC.fit` refuses it."""
+    values = frames.as_array(X)
+    if values is not None:
+        return type(X)(values, columns=X.columns, index=X.index) if frames.is_frame(X) else values
+    if not isinstance(X, np.ndarray | list) or np.ndim(X) != 2:
+        return X
+    values = np.asarray(X)
+    if frames.holds_text(values) or (values.dtype.kind == "f" and values.size):
+        data.check_rows(values)
+    return X
 
 
 def _seed(random_state):

@@ -47,7 +47,7 @@ def train_together(model, batches):
 
     Args:
         model: compiled `keras.Model`.
-        batches: list of (x, y), structures of arrays of one shape.
+        batches: list of (x, y) or (x, y, sample_weight), structures of arrays of one shape.
 
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
@@ -175,7 +175,7 @@ def _tensorflow_program(model):
         for step in tf.range(n_steps):
             model().reset_metrics()
             batch = tf.nest.map_structure(operator.itemgetter(step), batches)
-            logs = model().train_step((*batch, None))  # as `train_on_batch` calls it, with sample weights
+            logs = model().train_step((*batch, None)[:3])  # as `train_on_batch` calls it, with sample weights
             names[:] = logs
             values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
         return values.stack()
@@ -194,7 +194,7 @@ def _jax_program(model):
         with keras.StatelessScope(list(zip(variables, metrics, strict=True))) as scope:
             model().reset_metrics()
         fresh = [scope.get_current_value(variable).astype(variable.dtype) for variable in variables]
-        logs, state = model().train_step((*others, fresh), (*batch, None))
+        logs, state = model().train_step((*others, fresh), (*batch, None)[:3])
         return state, logs
 
     def one_by_one(state, batches):

@@ -5,7 +5,7 @@ import numbers
 
 import keras
 
-from deckeras import distribution
+from deckeras import described, distribution, h5_names
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import architecture
 from deckeras.execution import predict
@@ -48,7 +48,12 @@ class IDEC(DEC):
     equation 4.
     """
 
-    def __init__(self, encoder, decoder, n_clusters, alpha=1.0, gamma=0.1, **kwargs):
+    def __init__(self, encoder, decoder, n_clusters=None, alpha=1.0, gamma=0.1, *args, **kwargs):
+        if args or isinstance(encoder, keras.KerasTensor):  # as Keras's `clone_model` calls it, see DEC
+            raise TypeError(
+                "IDEC takes two models, encoder and decoder. Received: tensors, which do not say gamma. To copy a "
+                "model with its settings, use type(model).from_config(model.get_config())."
+            )
         if isinstance(gamma, bool) or not isinstance(gamma, numbers.Real) or not 0 < gamma < math.inf:
             raise ValueError(f"gamma should be a positive number. Received: gamma={gamma!r}")
         check_encoder(encoder)
@@ -99,7 +104,13 @@ class IDEC(DEC):
         return {"q": p, "reconstruction": rows}
 
     def _identity(self):
-        return {**super()._identity(), "kind": "idec", "decoder": architecture(self.decoder), "gamma": self.gamma}
+        return {
+            **super()._identity(),
+            "kind": "idec",
+            "decoder": architecture(self.decoder),
+            "decoder_layers": described.layers(self.decoder),
+            "gamma": self.gamma,
+        }
 
 
-keras.saving.get_custom_objects()["IDEC"] = IDEC  # see DEC
+h5_names.read_bare_name(IDEC, {"encoder", "decoder", "n_clusters", "alpha", "gamma"})

@@ -22,7 +22,7 @@ _MOST_DISTANCES = 2e7
 _MINI_BATCH = 4096
 
 
-def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
+def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
     """Centroids of k-means on the embedded rows.
 
     Args:
@@ -30,6 +30,7 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
         n_clusters: int, at most n.
         n_init: int, default 20 as in the paper. Restarts, of which the one with the least inertia is kept.
         seed: int, default 0; None draws a fresh start each time.
+        sample_weight: (n,) array of the rows' weights, default None: 1 each.
 
     Past 20 million distances an iteration (100,000 rows to 200 clusters) this is `sklearn.cluster.MiniBatchKMeans`,
     which chooses from `n_init` starts, but from 3 at most, its own default: they cost more than all else there.
@@ -51,13 +52,13 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0):
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import, and needed only where training starts
 
-    _check_finite(z)
+    check_finite(z)
     if len(z) * n_clusters <= _MOST_DISTANCES:
         kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
     else:
         batch_size = max(_MINI_BATCH, 4 * n_clusters)
         kmeans = MiniBatchKMeans(n_clusters, n_init=min(n_init, 3), batch_size=batch_size, random_state=seed)
-    return kmeans.fit(z).cluster_centers_
+    return kmeans.fit(z, sample_weight=sample_weight).cluster_centers_
 
 
 def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
@@ -87,7 +88,7 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
     Source: Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 1963, by
     `sklearn.cluster.AgglomerativeClustering`.
     """
-    _check_finite(z)
+    check_finite(z)
     sample = _sample(z, sample_size, np.random.default_rng(seed))
     return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
@@ -148,13 +149,15 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
-    _check_finite(z)
+    check_finite(z)
     random = np.random.default_rng(seed)
     rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
     deviation, variance = z.std(axis=0, dtype=np.float64), float(z.var(dtype=np.float64))
     views = [rows + random.normal(scale=_JOLT * deviation, size=rows.shape) for _ in range(_VIEWS)]
-    sample_size = min(sample_size, math.ceil(_SHARE * len(z)))
-    ward_size = min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size)))
+    # At least a row for each cluster, and two where there are so many.
+    least_size = min(len(z), max(2, n_clusters))
+    sample_size = max(least_size, min(sample_size, math.ceil(_SHARE * len(z))))
+    ward_size = max(least_size, min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size))))
     least_variance = max(_LEAST_VARIANCE * variance, np.finfo(np.float32).tiny)
     for _ in range(n_init):
         sample = np.asarray(_sample(z, sample_size, random), np.float64)
@@ -202,7 +205,7 @@ def start_rows(z, n_clusters, n=None, seed=0):
     return z if n <= most else _sample(z, math.ceil(most * len(z) / n), np.random.default_rng(seed))
 
 
-def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None):
+def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None, sample_weight=None):
     """Centroids and, where the clusterer gives more than these say, the assignments of the rows.
 
     Args:
@@ -213,6 +216,8 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
         n_init: int, restarts of k-means or of the mixture.
         seed: int, default 0.
         z: (n, n_features) array of the embedded rows to assign, default None: `rows`.
+        sample_weight: (n_rows,) array of weights, default None: 1 each. K-means takes them. The others get as many rows
+            drawn by their weights, with repetition.
 
     Returns:
         (centroids, assignments): (n_clusters, n_features), and (n, n_clusters) or None: of z.
@@ -222,10 +227,13 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
         TypeError: `init` is neither a name nor a function.
     """
     z = rows if z is None else z
+    if sample_weight is not None and init != "kmeans":
+        shares = sample_weight / sample_weight.sum()
+        rows = rows[np.random.default_rng(seed).choice(len(rows), len(rows), p=shares)]
     if callable(init):
         found = np.asarray(init(rows, n_clusters))
-    elif init == "kmeans":
-        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed)
+    elif init == "kmeans" or (len(rows) == 1 and init in ("ward", "mixture")):  # The others need two rows.
+        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed, sample_weight=sample_weight)
     elif init == "ward":
         found = ward_centroids(rows, n_clusters, seed=seed)
     elif init == "mixture":
@@ -233,10 +241,15 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
         return cluster_means(rows, responsibilities(mixture, rows)), responsibilities(mixture, z)
     else:
         raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={init!r}')
+    if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
+        raise ValueError(
+            "init should return finite numbers. Received: NaN or infinity, or no numbers, from "
+            f"init={getattr(init, '__name__', init)!r}. Let it return the means of its clusters, or assignments."
+        )
     if found.shape == (n_clusters, rows.shape[1]):
         return found, None
     if found.shape == (len(rows), n_clusters):
-        return cluster_means(rows, found), found if len(rows) == len(z) else None
+        return cluster_means(rows, found), found if len(rows) == len(z) and sample_weight is None else None
     raise ValueError(
         f"init should return centroids of shape {(n_clusters, rows.shape[1])} or assignments of shape "
         f"{(len(rows), n_clusters)}. Received: shape {found.shape}"
@@ -292,7 +305,8 @@ def _sample(z, size, random):
     return z[random.permutation(len(z))[:size]]
 
 
-def _check_finite(z):
+def check_finite(z):
+    """Raise ValueError if the embedding holds NaN or infinity."""
     if not np.isfinite(z).all():
         raise ValueError(
             "The embedding should hold finite numbers only. Received: NaN or infinity in it. "

@@ -8,13 +8,26 @@ from sklearn.metrics.cluster import contingency_matrix
 
 
 def _check_labels(y_true, y_pred):
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = _as_labels(y_true), _as_labels(y_pred)
     if y_true.ndim != 1 or y_true.shape != y_pred.shape or y_true.size == 0:
         raise ValueError(
             "y_true and y_pred should be 1-D, of one length, and not empty. "
             f"Received: shapes {y_true.shape} and {y_pred.shape}"
         )
     return y_true, y_pred
+
+
+def _as_labels(labels):
+    """Labels as an array, with text in place of bytes, which scikit-learn refuses."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind == "S" or (labels.dtype == object and any(isinstance(label, bytes) for label in labels.flat)):
+        labels = np.array([label.decode() if isinstance(label, bytes) else label for label in labels.flat])
+    return labels
+
+
+def _codes(y_true, y_pred):
+    """The labels of both as whole numbers, whatever they are."""
+    return tuple(np.unique(labels, return_inverse=True)[1] for labels in _check_labels(y_true, y_pred))
 
 
 def match_clusters(y_true, y_pred):
@@ -38,7 +51,7 @@ def match_clusters(y_true, y_pred):
     Source: Kuhn's Hungarian method, by `scipy.optimize.linear_sum_assignment`.
     """
     y_true, y_pred = _check_labels(y_true, y_pred)
-    counts = contingency_matrix(y_true, y_pred)
+    counts = contingency_matrix(*_codes(y_true, y_pred))
     classes, clusters = np.unique(y_true), np.unique(y_pred)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     matched = sorted(zip(columns, rows, strict=True))
@@ -67,19 +80,19 @@ def accuracy(y_true, y_pred):
 
     Source: Xie, Girshick and Farhadi, ICML 2016, equation 10.
     """
-    y_true, y_pred = _check_labels(y_true, y_pred)
+    y_true, y_pred = _codes(y_true, y_pred)
     counts = contingency_matrix(y_true, y_pred)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / y_true.size)
 
 
 def nmi(y_true, y_pred):
     """Normalized mutual information (by the arithmetic mean of the entropies), a float from 0 to 1."""
-    return float(normalized_mutual_info_score(*_check_labels(y_true, y_pred)))
+    return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
 def ari(y_true, y_pred):
     """Adjusted Rand index: 1.0 for equal partitions, about 0 for random ones; can be negative."""
-    return float(adjusted_rand_score(*_check_labels(y_true, y_pred)))
+    return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
 def scores(y_true, y_pred):
@@ -143,8 +156,10 @@ def surest_rows(q, n_rows=10):
         [[1, 0], [2]]
     """
     q = np.asarray(q)
-    members = [np.flatnonzero(q.argmax(axis=1) == cluster) for cluster in range(q.shape[1])]
-    return [rows[np.argsort(-q[rows, cluster], kind="stable")][:n_rows] for cluster, rows in enumerate(members)]
+    labels = q.argmax(axis=1)
+    order = np.lexsort((-q[np.arange(len(q)), labels], labels))
+    ends = np.cumsum(np.bincount(labels, minlength=q.shape[1]))
+    return [rows[:n_rows] for rows in np.split(order, ends[:-1])]
 
 
 def divergences(p, q):

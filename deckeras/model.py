@@ -9,19 +9,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from deckeras import data, distribution, recipes
+from deckeras import compiling, data, described, distribution, h5_names, recipes, refusals, start
 from deckeras.alternation import Alternation, warn_of_lost_clusters
 from deckeras.augmentation import Augmenter
-from deckeras.autoencoder import check_encoder, embedding_spread, scale_embedding
-from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, serialize, settings
-from deckeras.clustering import ClusteringLayer, check_n_clusters
+from deckeras.autoencoder import check_encoder
+from deckeras.checkpoint import Checkpoint, prepare_directory, scheduled_iterations, serialize, settings
+from deckeras.clustering import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
 from deckeras.execution import predict
-from deckeras.initialization import first_clusters, start_rows
 from deckeras.training import train
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
-class DEC(keras.Model):
+class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     """Deep Embedded Clustering: a pretrained encoder and a clustering layer, trained together.
 
     A functional `keras.Model` from the encoder's inputs to the soft assignments q. It holds the encoder itself, not a
@@ -52,13 +51,20 @@ class DEC(keras.Model):
     Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016.
     """
 
-    def __init__(self, encoder, n_clusters, alpha=1.0, **kwargs):
-        n_clusters = check_n_clusters(n_clusters)
-        check_encoder(encoder)
-        # Centroids of zeros mean "not placed yet" to `fit`, so that any way of loading weights counts as placing them.
-        clustering = ClusteringLayer(
-            n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
-        )
+    def __init__(self, encoder, n_clusters, alpha=1.0, *args, **kwargs):
+        # Keras's `clone_model` keeps the class of a model that takes *args, and passes the cloned inputs and outputs.
+        if args:
+            raise TypeError(f"DEC takes an encoder, n_clusters and alpha by position. Received: {len(args)} more")
+        if isinstance(encoder, keras.KerasTensor):
+            encoder, clustering = graph_parts(encoder, n_clusters)
+        else:
+            n_clusters = check_n_clusters(n_clusters)
+            check_encoder(encoder)
+            # Zeros mean "not placed yet", so that any way of loading weights places them, but for `zero_centroids`.
+            clustering = ClusteringLayer(
+                n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
+            )
+        zero_centroids = kwargs.pop("zero_centroids", False)
         decoder = kwargs.pop("decoder", None)  # of IDEC
         kwargs.setdefault("name", "dec")
         z = encoder.outputs[0]
@@ -66,6 +72,7 @@ class DEC(keras.Model):
         super().__init__(inputs=encoder.inputs[0], outputs=outputs, **kwargs)
         self.encoder, self.decoder = encoder, decoder
         self.clustering = clustering
+        self._zero_centroids = zero_centroids
 
     @property
     def n_clusters(self):
@@ -84,13 +91,14 @@ class DEC(keras.Model):
 
     @centroids.setter
     def centroids(self, centroids):
-        centroids = np.asarray(centroids)
-        if centroids.shape != self.centroids.shape or not np.isfinite(centroids).all():
-            raise ValueError(
-                f"centroids should be finite numbers of shape {self.centroids.shape}: (n_clusters, n_embedding). "
-                f"Received: shape {centroids.shape}"
-            )
+        centroids = check_centroids(centroids, self.centroids.shape)
         self.clustering.clusters.assign(centroids)
+        self._zero_centroids = not centroids.any()
+
+    @property
+    def placed(self):
+        """bool, whether the centroids are placed: by `fit`, by loading weights or by assignment."""
+        return bool(self._zero_centroids or self.centroids.any())
 
     def compile(self, optimizer=None, loss=None, **kwargs):
         """Configure the training, as `keras.Model.compile` does.
@@ -101,15 +109,14 @@ class DEC(keras.Model):
             loss: Keras loss of (p, q), default `keras.losses.KLDivergence()`, equation 2 of the paper.
             **kwargs: the other arguments of `keras.Model.compile`.
         """
-        super().compile(
-            optimizer=keras.optimizers.SGD(0.01, momentum=0.9) if optimizer is None else optimizer,
-            loss=keras.losses.KLDivergence() if loss is None else loss,
-            **kwargs,
-        )
+        if optimizer is None:
+            optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+        loss = keras.losses.KLDivergence() if loss is None else loss
+        super().compile(**compiling.in_any_file(optimizer=optimizer, loss=loss, **kwargs))
         # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
         self.optimizer.build(self.trainable_variables)
         # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
-        self._optimizer_settings = settings(self.optimizer)
+        self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -126,6 +133,7 @@ class DEC(keras.Model):
         y=None,
         batch_size=None,
         *,
+        sample_weight=None,
         recipe="table",
         update_interval=None,
         max_iterations=None,
@@ -139,6 +147,7 @@ class DEC(keras.Model):
         checkpoint_every=5,
         callbacks=None,
         verbose="auto",
+        **refused,
     ):
         """Cluster the rows of x.
 
@@ -157,6 +166,8 @@ class DEC(keras.Model):
             y: (n,) labels, default None. For reporting only: they never change the training.
             batch_size: int. At most n rows are taken. This and each further argument whose default is None is by
                 default what the recipe says.
+            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
+                rows in the first clusters, in the frequencies of the target, in the loss and in `changed`.
             recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It also says the optimizer of a model that is
                 not compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
@@ -164,8 +175,8 @@ class DEC(keras.Model):
             tol: float in [0, 1).
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`, for
                 a training that begins.
-            init: "kmeans", as in the paper, "ward", "mixture", or a function of (z, n_clusters) that returns centroids
-                or assignments: see `deckeras.initialization`.
+            init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
+                a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
             n_init: int, restarts of `init`.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the rows as they are.
@@ -184,7 +195,8 @@ class DEC(keras.Model):
             them, count all the runs of a training that was resumed.
 
         Raises:
-            TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
+            TypeError, ValueError: bad x or a bad argument, such as Keras's `validation_split`, or a checkpoint of
+                another training.
             OSError: the checkpoint cannot be written or read.
             FloatingPointError: the training diverged.
 
@@ -192,6 +204,7 @@ class DEC(keras.Model):
             UserWarning: a cluster ended empty, or two centroids coincide.
         """
         started = time.perf_counter()
+        refusals.check(f"{type(self).__name__}.fit", refused)
         x = data.check_rows(x, self.encoder.input_shape[1:])
         y = data.check_labels(y, len(x))
         if distribution.total(int(y is None)) not in (0, distribution.process_count()):
@@ -199,8 +212,10 @@ class DEC(keras.Model):
         n = distribution.total(len(x))
         if n < self.n_clusters:
             raise ValueError(f"x should have at least {self.n_clusters} rows, one a cluster. Received: {n}")
+        weights = distribution.relative_weights(sample_weight, len(x), self.n_clusters)
         checkpoint_every = data.check_count("checkpoint_every", checkpoint_every)
         seed = None if seed is None else distribution.fixed_seed(seed)
+        compiling.check_trainable(self)
         recipe = recipes.get(
             recipe,
             batch_size=batch_size,
@@ -214,18 +229,33 @@ class DEC(keras.Model):
             recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
         batch_size, update_interval, iterations = recipe.intervals(n)
         if not self.compiled:
-            self.compile(self._optimizer_of(recipe, iterations))
+            begun = checkpoint_dir and scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5"))
+            self.compile(self._optimizer_of(recipe, begun or iterations))
+        self._trained = compiling.keep_up(self, self._trained)
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True)
         augmenter = Augmenter(augment, x.shape[1:])
-        checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter)
-        if centroids is not None and not (checkpoint and checkpoint.exists()):
-            self.centroids = centroids
+        checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter, weights)
+        if centroids is not None:
+            centroids = check_centroids(centroids, self.centroids.shape)
+            self._zero_centroids = not centroids.any()
+            if not (checkpoint and checkpoint.exists()):
+                self.centroids = centroids
 
         def begin(seed):
-            return self.initialize_centroids(x, recipe=recipe, seed=seed)
+            return self.initialize_centroids(x, recipe=recipe, seed=seed, sample_weight=weights)
 
-        alternation = Alternation(self, x, y, distribution.local_batch_size(batch_size), augmenter, begin)
+        alternation = Alternation(
+            self,
+            x,
+            y,
+            distribution.local_batch_size(batch_size),
+            augmenter,
+            begin,
+            lead=recipe.lead,
+            checkpoint=checkpoint,
+            sample_weight=weights,
+        )
         history = train(
             self,
             alternation.epoch,
@@ -244,11 +274,11 @@ class DEC(keras.Model):
         warn_of_lost_clusters(distribution.total(sizes), self.centroids, scale)
         return history
 
-    def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0):
+    def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0, sample_weight=None):
         """Scale the embedding and place the centroids, wherever they were. `fit` calls this by itself.
 
         Args:
-            x, recipe, init, n_init, seed: as for `fit`.
+            x, recipe, init, n_init, seed, sample_weight: as for `fit`.
 
         Returns:
             (n, n_clusters) array of assignments where the first clusterer gives more than the centroids say, else None.
@@ -256,15 +286,8 @@ class DEC(keras.Model):
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
-        rows = np.concatenate(distribution.gather(start_rows(z, self.n_clusters, distribution.total(len(z)), seed)))
-        if recipe.embedding_scale is not None:
-            factor = recipe.embedding_scale / embedding_spread(rows)
-            if scale_embedding(factor, self.encoder, self.decoder):
-                z *= factor
-                rows *= factor
-        centroids, assignments = first_clusters(
-            rows, self.n_clusters, recipe.init, n_init=recipe.n_init, seed=seed, z=z
-        )
+        weights = data.check_weights(sample_weight, len(z))
+        centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
         self.centroids = distribution.agreed(centroids)
         return assignments
 
@@ -296,7 +319,7 @@ class DEC(keras.Model):
         Raises:
             ValueError: the centroids are not placed yet.
         """
-        if not self.centroids.any():
+        if not self.placed:
             raise ValueError("The centroids are not placed yet. Call fit, initialize_centroids or load weights first.")
         return self.predict(x, batch_size, verbose).argmax(axis=1)
 
@@ -316,14 +339,17 @@ class DEC(keras.Model):
     def save(self, filepath, **kwargs):
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
 
-        Args:
-            filepath: path of the .keras or .h5 file.
-            **kwargs: as in Keras.
+        Raises:
+            ValueError: weights of bfloat16, which an .h5 file cannot hold.
         """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            h5_names.check_writable(self)  # before Keras empties the file
         with distribution.alone():
             super().save(filepath, **kwargs)
 
     def get_config(self):
+        if h5_names.writing_h5():
+            h5_names.check_writable(self)
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -332,6 +358,7 @@ class DEC(keras.Model):
             "alpha": self.alpha,
             "dtype": keras.saving.serialize_keras_object(self.clustering.dtype_policy),
             "trainable_centroids": self.clustering.trainable,
+            **({"zero_centroids": True} if self._zero_centroids and not self.centroids.any() else {}),
         }
 
     @classmethod
@@ -348,9 +375,7 @@ class DEC(keras.Model):
         """x in large batches, unless Keras reads it in batches of its own."""
         if data.reads_itself(x):
             return x
-        x = data.check_rows(x, self.encoder.input_shape[1:])
-        largest = max(math.prod(x.shape[1:]), self.n_clusters)
-        return data.Rows(x, batch_size or data.predict_batch_size(largest))
+        return data.large_batches(x, self.encoder.input_shape[1:], self.n_clusters, batch_size)
 
     def _local_outputs(self, model, x, batch_size):
         rows = x if isinstance(x, data.Rows) else self._rows(data.check_rows(x), batch_size)
@@ -365,26 +390,21 @@ class DEC(keras.Model):
 
     def _identity(self):
         """What of the model must be the same where a training goes on."""
-        return {
-            "kind": "clustering",
-            "encoder": architecture(self.encoder),
-            "n_clusters": self.n_clusters,
-            "alpha": self.alpha,
-        }
+        return described.clustering(self)
 
-    def _checkpoint(self, directory, x, seed, augmenter):
+    def _checkpoint(self, directory, x, seed, augmenter, weights):
         if directory is None:
             return None
-        prepare_directory(directory)
         identity = {
             **self._identity(),
             "data": distribution.fingerprint(x),
             "augment": augmenter.settings,
+            "augment_asked": augmenter.asked,
+            "sample_weight": None if weights is None else distribution.fingerprint(weights[:, None]),
             "seed": seed,
         }
-        path = os.path.join(directory, "checkpoint.h5")
+        path = os.path.join(prepare_directory(directory), "checkpoint.h5")
         return Checkpoint(path, self, identity, self._optimizer_settings, augmenter.variables)
 
 
-# Keras writes the bare class name into .h5 files, without the package, and looks it up as it is.
-keras.saving.get_custom_objects()["DEC"] = DEC
+h5_names.read_bare_name(DEC, {"encoder", "n_clusters", "alpha", "trainable_centroids"})

@@ -7,14 +7,27 @@ import os
 import keras
 import numpy as np
 
-from deckeras import data, distribution, execution, recipes
+from deckeras import data, described, distribution, execution, recipes, refusals
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoder import check_decoder, check_encoder
 from deckeras.checkpoint import Checkpoint, architecture, prepare_directory, settings
+from deckeras.layer_pairs import mirrored_layers, pair_autoencoder
 from deckeras.training import train, train_batches
 
 
-def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None, callbacks=None, verbose="auto"):
+def pretrain(
+    encoder,
+    decoder,
+    x,
+    recipe="table",
+    *,
+    dropout=None,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+    **refused,
+):
     """Pretrain as a recipe says: layer by layer, or all layers together.
 
     Args:
@@ -22,6 +35,8 @@ def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None
         x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
+        dropout: float in [0, 1), default None: what the recipe says. The share of input values set to zero; with a
+            recipe that is layer-wise, in the pairs of layers alone.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
 
     Returns:
@@ -40,8 +55,15 @@ def pretrain(encoder, decoder, x, recipe="table", *, seed=0, checkpoint_dir=None
         >>> len(pretrain(encoder, decoder, x, recipe, verbose=0))
         1
     """
+    refusals.check("pretrain", refused)
     recipe = recipes.get(recipe)
-    common = {"recipe": recipe, "seed": seed, "checkpoint_dir": checkpoint_dir, "callbacks": callbacks}
+    common = {
+        "recipe": recipe,
+        "dropout": dropout,
+        "seed": seed,
+        "checkpoint_dir": checkpoint_dir,
+        "callbacks": callbacks,
+    }
     if recipe.layerwise:
         return pretrain_layerwise(encoder, decoder, x, verbose=verbose, **common)
     return [pretrain_autoencoder(encoder, decoder, x, verbose=verbose, **common)]
@@ -64,6 +86,7 @@ def pretrain_autoencoder(
     checkpoint_dir=None,
     callbacks=None,
     verbose="auto",
+    **refused,
 ):
     """Train encoder and decoder together to reproduce the rows of x.
 
@@ -105,12 +128,14 @@ def pretrain_autoencoder(
         >>> len(history.history["loss"])
         2
     """
+    refusals.check("pretrain_autoencoder", refused)
     check_encoder(encoder)
     check_decoder(encoder, decoder)
     x = data.check_rows(x, encoder.input_shape[1:])
     recipe = recipes.get(recipe, dropout=dropout, pretraining_loss=loss)
     batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
-    dropout = 0.0 if recipe.layerwise else recipe.dropout
+    if dropout is None:  # A layer-wise recipe has its dropout in the pairs.
+        dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
     noisy = (
         keras.layers.Dropout(dropout, seed=data.layer_seed(distribution.fixed_seed(seed)))(inputs)
@@ -203,7 +228,7 @@ def pretrain_layerwise(
         recipe, distribution.total(len(x)), batch_size, None, finetune_iterations
     )
     augment = recipe.augmentation(x.shape[1:], seed) if augment is None else augment
-    pairs = _mirrored_layers(encoder, decoder)
+    pairs = mirrored_layers(encoder, decoder)
     pattern = None if optimizer is None else keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
 
     def fresh_optimizer(iterations):
@@ -220,7 +245,7 @@ def pretrain_layerwise(
     for position, (encoding, decoding) in enumerate(pairs):
         below = encoder.layers[:position]
         with _frozen(below):
-            model = _pair_autoencoder(
+            model = pair_autoencoder(
                 encoder.input_shape[1:], below, encoding, decoding, recipe.dropout, seeds[position]
             )
             model.compile(fresh_optimizer(recipe.layer_iterations), recipe.pretraining_loss)
@@ -270,8 +295,7 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import dense_autoencoder
-        >>> from deckeras.pretrain import refit_decoder
+        >>> from deckeras import dense_autoencoder, refit_decoder
         >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
         >>> history = refit_decoder(encoder, decoder, np.random.rand(100, 8), iterations=10, verbose=0)
         >>> encoder.trainable
@@ -301,9 +325,12 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
             "iterations": iterations,
             "batch_size": batch_size,
             "augment": augmenter.settings,
+            "augment_asked": augmenter.asked,
+            "settings": described.layers(model),
+            "loss_asked": described.function(model.loss),
             "dropout": dropout,
             "seed": seed,
-            "loss": keras.saving.serialize_keras_object(keras.losses.get(model.loss)),
+            "loss": described.loss(model.loss),
             "optimizer": settings(model.optimizer),
         },
         others=augmenter.variables,
@@ -325,34 +352,6 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
         callbacks=callbacks,
         verbose=verbose,
     )
-
-
-def _pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
-    """A model of the rows whose output is what the pair gets wrong of h, so that its loss is taken against zero."""
-    inputs = hidden = keras.Input(row_shape)
-    for layer in below:
-        hidden = layer(hidden)
-    seed = distribution.fixed_seed(seed)
-    noisy = keras.layers.Dropout(dropout, seed=data.layer_seed(seed))(hidden)
-    code = keras.layers.Dropout(dropout, seed=data.layer_seed(seed ^ 1))(encoding(noisy))
-    return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
-
-
-def _mirrored_layers(encoder, decoder):
-    encoding, decoding = encoder.layers, decoder.layers[::-1]
-    mirrored = len(encoding) == len(decoding) and all(
-        isinstance(up, keras.layers.Dense)
-        and isinstance(down, keras.layers.Dense)
-        and down.kernel.shape == up.kernel.shape[::-1]
-        for up, down in zip(encoding, decoding, strict=True)
-    )
-    if not mirrored:
-        raise ValueError(
-            "Layer-wise pretraining needs an encoder and a decoder of Dense layers that mirror each other, as "
-            f"dense_autoencoder makes them. Received: layers {[layer.name for layer in encoder.layers]} and "
-            f"{[layer.name for layer in decoder.layers]}. Use pretrain_autoencoder for others."
-        )
-    return list(zip(encoding, decoding, strict=True))
 
 
 @contextlib.contextmanager

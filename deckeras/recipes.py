@@ -21,8 +21,10 @@ import numpy as np
 
 from deckeras import data
 from deckeras.augmentation import image_augmentation
-from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder, least_squares
+from deckeras.autoencoder import check_sizes, convolutional_autoencoder, dense_autoencoder, least_squares
 from deckeras.checkpoint import settings
+
+INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
 def sgd_at_one(iterations):
@@ -88,6 +90,8 @@ class Recipe:
         embedding_scale: float or None. The mean standard deviation of the embedding's features before clustering, to
             which `DEC.fit` scales an encoder that ends in a linear layer.
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
+        lead: int. Updates for which the assignments of the first clusterer stay the target, at most, while the network
+            does not agree with 99 % of them. Where the clusterer gives centroids alone there is nothing to keep.
         batch_size, update_interval, tol: as for `DEC.fit`.
         max_iterations: int. As for `DEC.fit`.
         updates: int or None. Updates of the target after which clustering ends before that.
@@ -118,6 +122,7 @@ class Recipe:
     embedding_scale: float | None = None
     init: str | Callable = "kmeans"
     n_init: int = 20
+    lead: int = 5
     batch_size: int = 256
     update_interval: int | None = None
     tol: float = 1e-3
@@ -127,6 +132,8 @@ class Recipe:
     decay: float = 1.0
 
     def __post_init__(self):
+        check_sizes(units=self.units)
+        object.__setattr__(self, "units", tuple(map(int, self.units)))
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={self.dropout!r}")
         for name in "epochs", "least_iterations":
@@ -134,7 +141,7 @@ class Recipe:
                 object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
         if not self.epochs and not self.least_iterations:
             raise ValueError("epochs or least_iterations should be at least 1. Received: 0 for both")
-        for name in "n_init", "batch_size", "max_iterations", "pretraining_batch_size":
+        for name in "n_init", "lead", "batch_size", "max_iterations", "pretraining_batch_size":
             object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
         if self.update_interval is not None:
             object.__setattr__(self, "update_interval", data.check_count("update_interval", self.update_interval))
@@ -146,8 +153,8 @@ class Recipe:
                 raise ValueError(f"{name} should be a positive number. Received: {name}={value!r}")
         if not 0 <= self.decay <= 1:
             raise ValueError(f"decay should be from 0 to 1. Received: decay={self.decay!r}")
-        if not callable(self.init) and self.init not in ("kmeans", "ward", "mixture"):
-            raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={self.init!r}')
+        if not callable(self.init) and self.init not in INITS:
+            raise ValueError(f"init should be one of {', '.join(INITS)} or a function. Received: init={self.init!r}")
 
     def prepare(self, x):
         """The rows as the recipe wants them: x itself, or with `unit_scale` a scaled copy in Keras's float type.
@@ -258,7 +265,7 @@ DEC_KERAS = Recipe(
     update_interval=140,
 )
 
-TABLE = Recipe(name="table")
+TABLE = Recipe(name="table", init="manifold", n_init=2, updates=20)
 
 IMAGES = Recipe(
     name="images",
@@ -267,8 +274,8 @@ IMAGES = Recipe(
     epochs=40,
     least_iterations=6000,
     embedding_scale=3.0,
-    init="mixture",
-    n_init=30,
+    init="manifold",
+    n_init=2,
     updates=10,
     decay=0.1,
 )

@@ -131,7 +131,7 @@ def _encoded(image):
 
     image = np.asarray(np.clip(image, 0, 255), "uint8")
     colors = image.ndim == 3 and image.shape[-1] in (3, 4)
-    picture = Image.fromarray(image[..., :3] if colors else image.reshape(image.shape[:2] + (-1,))[..., 0])
+    picture = Image.fromarray(image[..., :3] if colors else image.reshape((*image.shape[:2], -1))[..., 0])
     picture.thumbnail((_SIDE, _SIDE))
     file, kind = io.BytesIO(), "jpeg" if colors else "png"
     picture.save(file, kind)

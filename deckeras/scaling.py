@@ -15,11 +15,14 @@ import numpy as np
 from scipy import sparse
 
 from deckeras import data
+from deckeras.clustering import HALF_PRECISION
 from deckeras.idec import IDEC
 from deckeras.model import DEC
 
 METHODS = ("standard", "largest", "unit", "none")
-_LARGEST = 1e18  # the square root of what float32 holds, since the model has the squares of standard deviations
+_LARGEST = 1e18  # so that neither it nor its inverse leaves the range of float32
+_MOST_IN_CONFIG = 500  # features, of which an IDEC has four numbers each, of some 13 characters; .h5 has room for 64 kB
+_HALF_OF_8_BITS, _LARGEST_OF_8_BITS = 127, 255
 _COARSE = 1e4  # a mean so many standard deviations from 0 leaves three digits of float32 to the feature
 
 
@@ -48,7 +51,9 @@ class Scaling:
         return data.View(x) if sparse.issparse(x) else x
 
     def layer(self, row_shape, *, invert=False):
-        """The scaling, or the way back from it, as a Keras layer of constants that any Keras loads; None for "none".
+        """The scaling, or the way back from it, as a Keras layer that any Keras loads and no training changes.
+
+        None for "none".
 
         Args:
             row_shape: tuple, the shape of a row.
@@ -59,16 +64,28 @@ class Scaling:
         name = "unscaling" if invert else "scaling"
         if self.method != "standard":
             return keras.layers.Rescaling(self.divisor if invert else 1 / self.divisor, name=name, dtype="float32")
-        mean, divisor = (-self.mean / self.divisor, 1 / self.divisor) if invert else (self.mean, self.divisor)
-        # Keras's Normalization forgets in a nested model what it was adapted to when .h5 is loaded, and Rescaling has
-        # its numbers in a config that .h5 limits to 64 kB.
-        layer = keras.layers.BatchNormalization(
-            center=False, scale=False, epsilon=0.0, trainable=False, name=name, dtype="float32"
-        )
-        layer.build((None, *row_shape))
-        layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(np.square(divisor))
-        return layer
+        scale, offset = (self.divisor, self.mean) if invert else (1 / self.divisor, -self.mean / self.divisor)
+        # Numbers in the config cannot be trained, whatever is frozen or thawed, unlike the weights of other layers.
+        return keras.layers.Rescaling(_short(scale), _short(offset), name=name, dtype="float32")
+
+    def folded(self, layer, *, invert=False):
+        """The same in the weights of a copy of a `Dense` layer: the model's first one, or with `invert` its last.
+
+        Args:
+            layer: built `keras.layers.Dense`; with `invert` a linear one.
+            invert: bool, default False.
+        """
+        copy = type(layer).from_config({**layer.get_config(), "use_bias": True})
+        copy.build(layer.input.shape)
+        kernel, *bias = (np.asarray(weight, np.float64) for weight in layer.get_weights())
+        bias = bias[0] if bias else np.zeros(kernel.shape[1])
+        if invert:
+            copy.set_weights([kernel * self.divisor, bias * self.divisor + self.mean])
+        else:
+            kernel = kernel / np.reshape(self.divisor, (-1, 1))
+            copy.set_weights([kernel, bias - np.broadcast_to(self.mean, len(kernel)) @ kernel])
+        copy.trainable = layer.trainable
+        return copy
 
     def __str__(self):
         if self.method == "standard":
@@ -78,6 +95,8 @@ class Scaling:
         if self.method == "none":
             return "features as they are"
         reason = "the largest value" if self.method == "largest" else "so that the mean square is 1"
+        if self.method == "largest" and self.divisor == _LARGEST_OF_8_BITS:
+            reason = "the range of 8-bit pixels"
         return f"all features divided by {self.divisor:g}, {reason}"
 
 
@@ -86,13 +105,15 @@ def fit(x, method="auto", *, images=False):
 
     Args:
         x: (n, n_features) array of any real dtype, SciPy sparse matrix or `deckeras.data.View`.
-        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and "standard" for
-            others.
+        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
+            all have one length, such as tf-idf, and "standard" for others.
         images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
 
     Returns:
-        `Scaling`. A feature that is constant, or that has no other values than 0 and 1, has the divisor 1. The largest
-        value of uint8 images is 255, whether it occurs or not, and that of images within [0, 1] is 1.
+        `Scaling`. A feature that is constant, or that has no other values than 0 and 1, has the divisor 1. The range
+        of images is told by their values, not by their dtype: whole numbers of which the largest is from 128 to 255 are
+        pixels of 8 bits and divided by 255; others are divided by the largest value, a mask of 0 and 1 and all images
+        within [0, 1] by 1.
 
     Raises:
         ValueError: no such method, or "standard" for sparse rows, which would fill up.
@@ -109,11 +130,15 @@ def fit(x, method="auto", *, images=False):
         array([[0., 0.],
                [1., 0.]])
         >>> print(scaling.fit(np.array([[0, 16]], "uint8"), images=True))
-        all features divided by 255, the largest value
+        all features divided by 16, the largest value
+        >>> print(scaling.fit(np.array([[0, 250]], "uint8"), images=True))
+        all features divided by 255, the range of 8-bit pixels
     """
     sparse_rows = sparse.issparse(x) or sparse.issparse(getattr(x, "x", None))
     if method == "auto":
-        method = "largest" if images else "unit" if sparse_rows else "standard"
+        method = (
+            "largest" if images else "unit" if sparse_rows or data.of_one_length(data.check_rows(x)) else "standard"
+        )
     if method not in METHODS:
         raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
     if method == "standard" and sparse_rows:
@@ -138,8 +163,12 @@ def into_model(model, scaling):
     """
     if scaling.method == "none":
         return model
-    row_shape = model.encoder.input_shape[1:]
-    encoder = _sequence(model.encoder, [scaling.layer(row_shape), *_layers(model.encoder)])
+    first, *others = _layers(model.encoder)
+    if _folds(scaling, first):
+        layers = [scaling.folded(first), *others]
+    else:
+        layers = [scaling.layer(model.encoder.input_shape[1:]), first, *others]
+    encoder = _sequence(model.encoder, layers)
     common = {"n_clusters": model.n_clusters, "alpha": model.alpha, "dtype": model.clustering.dtype_policy}
     if isinstance(model, IDEC):
         decoder = out_of_model(model.decoder, scaling)
@@ -154,7 +183,22 @@ def out_of_model(decoder, scaling):
     """A decoder with the same weights that gives rows as they were before the scaling; itself for "none"."""
     if scaling.method == "none":
         return decoder
-    return _sequence(decoder, [*_layers(decoder), scaling.layer(decoder.output_shape[1:], invert=True)])
+    *others, last = _layers(decoder)
+    if _folds(scaling, last) and last.activation is keras.activations.linear:
+        return _sequence(decoder, [*others, scaling.folded(last, invert=True)])
+    return _sequence(decoder, [*others, last, scaling.layer(decoder.output_shape[1:], invert=True)])
+
+
+def _folds(scaling, layer):
+    """Whether the scaling goes into the weights of a layer, since a config of so many numbers would not fit in .h5."""
+    wide = np.size(scaling.mean) > _MOST_IN_CONFIG
+    return wide and isinstance(layer, keras.layers.Dense) and layer.compute_dtype not in HALF_PRECISION
+
+
+def _short(values):
+    """Numbers as lists, with the digits that float32 has."""
+    values = np.asarray(values)
+    return np.reshape([float(str(value)) for value in values.astype("float32").flat], values.shape).tolist()
 
 
 def _layers(model):
@@ -193,9 +237,16 @@ def _standard(x):
 
 
 def _largest(x):
-    if x.dtype == np.uint8:
-        return Scaling("largest", divisor=255.0)
-    largest = max(float(np.abs(block).max()) for _, block in data.blocks(x))
+    largest, whole = 0.0, True
+    for _, block in data.blocks(x):
+        block = np.asarray(block)
+        if block.dtype.kind in "bu" or (block.dtype.kind == "i" and block.dtype.itemsize < 8):
+            block = block.astype(np.float64)  # whose range has room for the absolute value of the least integer
+        largest = max(largest, float(np.abs(block).max()))
+        whole = whole and bool((block == np.rint(block)).all()) and float(block.min()) >= 0
+    # Pixels of 8 bits hardly ever take all their values, but more than half of them.
+    if whole and _HALF_OF_8_BITS < largest <= _LARGEST_OF_8_BITS:
+        largest = _LARGEST_OF_8_BITS
     return Scaling("largest", divisor=max(largest, 1.0))
 
 

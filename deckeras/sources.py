@@ -51,6 +51,38 @@ def of(x):
     return None
 
 
+def row_numbers(index, n):
+    """Return the numbers of the rows that NumPy would give for an index into n of them.
+
+    Args:
+        index: int, slice, array of ints (negative ones count from the end) or boolean mask of n.
+        n: int.
+
+    Returns:
+        int array, of the shape of an int or an array of them, else 1-D.
+
+    Raises:
+        IndexError: a row beyond the end, a mask of another length, or another kind of index.
+    """
+    if isinstance(index, slice):
+        return np.arange(*index.indices(n))
+    rows = np.asarray(index)
+    if rows.dtype == bool:
+        if rows.shape != (n,):
+            raise IndexError(f"A mask should be of shape ({n},), one value a row. Received: shape {rows.shape}")
+        return np.flatnonzero(rows)
+    if not rows.size and isinstance(index, list | tuple):
+        rows = rows.astype(np.int64)
+    if rows.dtype.kind not in "iu" or isinstance(index, tuple):
+        raise IndexError(
+            f"Rows should be chosen by a number, a slice, an array of numbers or a mask. Received: {index!r:.100}"
+        )
+    rows = rows.astype(np.int64)
+    if rows.size and not (-n <= rows.min() and rows.max() < n):
+        raise IndexError(f"Row numbers should be from {-n} to {n - 1}. Received: {rows.min()} to {rows.max()}")
+    return np.where(rows < 0, rows + n, rows)
+
+
 class Blocks:
     """Rows in blocks: as much of an array as training and prediction use, of which little is in memory at a time.
 
@@ -84,7 +116,9 @@ class Blocks:
         return len(self.shape)
 
     def __getitem__(self, index):
-        rows = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
+        rows = row_numbers(index, len(self))
+        if rows.ndim != 1:
+            return self[rows.ravel()].reshape(*rows.shape, *self.shape[1:])
         where = np.searchsorted(self._starts, rows, side="right") - 1
         found = np.empty((len(rows), *self.shape[1:]), self.dtype)
         with self._lock:

@@ -14,20 +14,24 @@ from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 
-def cluster_frequencies(q):
-    r"""Soft cluster frequencies $f_j = \sum_i q_{ij}$ of the rows in `q`.
+def cluster_frequencies(q, sample_weight=None):
+    r"""Soft cluster frequencies $f_j = \sum_i w_i q_{ij}$ of the rows in `q`.
 
     Args:
         q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
+        sample_weight: (n,) array of q's kind, the weights w of the rows, default None: 1 each, as in the paper.
 
     Returns:
         (n_clusters,), of q's kind. For a NumPy array it is float64, so that a sum over millions of rows keeps its
         digits. The frequencies of pieces add up to those of the whole.
     """
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, np.float64) if isinstance(q, np.ndarray) else sample_weight
+        return weights @ q if isinstance(q, np.ndarray) else ops.matmul(ops.cast(weights, q.dtype), q)
     return q.sum(axis=0, dtype=np.float64) if isinstance(q, np.ndarray) else ops.sum(q, axis=0)
 
 
-def target_distribution(q, frequencies=None):
+def target_distribution(q, frequencies=None, *, sample_weight=None):
     r"""The target distribution p that belongs to the soft assignments q.
 
     $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}}, \qquad f_j = \sum_i q_{ij}$$
@@ -39,6 +43,7 @@ def target_distribution(q, frequencies=None):
         q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
         frequencies: (n_clusters,) soft cluster frequencies of the whole data set, default None: those of `q` itself,
             which is right only when `q` holds every row.
+        sample_weight: (n,) array, default None. The weights of the rows in the frequencies, where these are not given.
 
     Returns:
         (n, n_clusters) of q's kind and dtype; each row sums to 1.
@@ -58,7 +63,7 @@ def target_distribution(q, frequencies=None):
     if len(q.shape) != 2:
         raise ValueError(f"q should be of shape (n, n_clusters). Received: q of shape {tuple(q.shape)}")
     if frequencies is None:
-        frequencies = cluster_frequencies(q)
+        frequencies = cluster_frequencies(q, sample_weight)
     elif tuple(frequencies.shape) != (q.shape[1],):
         raise ValueError(
             f"frequencies should hold one number for each of the {q.shape[1]} clusters of q. "

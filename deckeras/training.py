@@ -60,7 +60,7 @@ def train(
         model=model,
         verbose=verbose,
         epochs=math.ceil(iterations / steps_per_epoch),
-        steps=steps_per_epoch,
+        steps=min(steps_per_epoch, iterations),
     )
     state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
     restored = checkpoint and checkpoint.restore()
@@ -76,11 +76,17 @@ def train(
     def ended():
         return done or state["iteration"] >= iterations or model.stop_training
 
-    model.stop_training = False
+    model.stop_training, model._initial_epoch = False, None
     callbacks.on_train_begin()
     history.history, history.epoch = state["history"], list(range(count))
+    # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
+    if (model._initial_epoch or 0) > count:
+        count, model._initial_epoch = model._initial_epoch, None
+        state = {**state, "iteration": min(count * steps_per_epoch, iterations)}
     while not ended():
         start, steps = state["iteration"], min(steps_per_epoch, iterations - state["iteration"])
+        if steps != callbacks.params["steps"]:
+            callbacks.set_params({**callbacks.params, "steps": steps})  # so that the bar counts to its end
         callbacks.on_epoch_begin(count)
         with distribution.failing_together():
             logs = epoch(start, steps, state["seed"], callbacks)
@@ -115,7 +121,7 @@ def train_batches(model, batches, callbacks):
 
     Args:
         model: compiled `keras.Model`.
-        batches: iterable of (x, y) pairs of arrays.
+        batches: iterable of (x, y) or (x, y, sample_weight), arrays.
         callbacks: `keras.callbacks.CallbackList`.
 
     Returns:

@@ -1,7 +1,10 @@
 """The file of a training: whole or absent, refused where it does not fit, resumed to the bit."""
 
+import functools
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 
+import deckeras
 from deckeras import DEC, dense_autoencoder
 from deckeras.checkpoint import Checkpoint, prepare_directory, whole_file
 
@@ -212,6 +216,7 @@ def small_fit(x, directory, n_clusters=3, units=(16, 2), activation="relu", **op
         ({"units": (12, 2)}, r"encoder: .*\[8, 16\].* in the file, .*\[8, 12\].* here"),
         ({"activation": "tanh"}, "encoder: .*relu.* in the file, .*tanh.* here"),
         ({"seed": 1}, "seed: 0 in the file, 1 here"),
+        ({"augment": functools.partial(np.multiply, 2)}, "augment_asked"),
     ],
 )
 def test_fit_refuses_the_checkpoint_of_another_training(blobs, tmp_path, change, message):
@@ -322,3 +327,165 @@ def test_output_directory_is_tried_before_training(blobs, tmp_path):
     with pytest.raises(OSError, match="Cannot write to the directory"):
         model.fit(x, checkpoint_dir=tmp_path / "file" / "deep", verbose=0)
     assert not model.centroids.any()
+
+
+FILES = pathlib.Path(__file__).parent / "files"
+IMAGES = np.random.default_rng(0).random((30, 36)).astype("float32")
+
+
+def encoder_of(strides=2, padding="same", kernel_size=3, rate=0.1):
+    layers = [
+        keras.layers.Reshape((6, 6, 1)),
+        keras.layers.Conv2D(2, kernel_size, strides=strides, padding=padding),
+        keras.layers.Dropout(rate),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    return keras.Sequential([keras.Input((36,)), *layers])
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned")
+@pytest.mark.parametrize(
+    ("asked", "name"), [({"strides": 1}, "strides"), ({"padding": "valid"}, "padding"), ({"rate": 0.2}, "rate")]
+)
+def test_layers_that_work_otherwise_are_refused(asked, name, tmp_path):
+    """They have weights of the same shapes."""
+    options = {"max_iterations": 2, "checkpoint_dir": tmp_path, "centroids": np.eye(2), "verbose": 0}
+    DEC(encoder_of(), 2).fit(IMAGES, **options)
+    with pytest.raises(ValueError, match=rf"encoder_layers\.\d \w+\.{name}.* in the file, .* here"):
+        DEC(encoder_of(**asked), 2).fit(IMAGES, **options)
+    DEC(encoder_of(), 2).fit(IMAGES, **options)
+
+
+def shifted(by):
+    def augment(rows):
+        return rows + by
+
+    return augment
+
+
+class Shift:
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, rows):
+        return rows + self.by
+
+    def move(self, rows):
+        return rows + self.by
+
+
+def scaled(rows, factor=1.0):
+    return rows * factor
+
+
+PAIRS = {
+    "lambdas": lambda: (lambda rows: rows + 1, lambda rows: rows - 1),
+    "numbers in lambdas": lambda: (lambda rows: rows + 1, lambda rows: rows + 2),
+    "closures": lambda: (shifted(1), shifted(2)),
+    "partials": lambda: (functools.partial(scaled, factor=1.0), functools.partial(scaled, factor=2.0)),
+    "objects": lambda: (Shift(1), Shift(2)),
+    "methods": lambda: (Shift(1).move, Shift(2).move),
+    "arrays": lambda: (shifted(np.zeros(36, "float32")), shifted(np.ones(36, "float32"))),
+}
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned")
+@pytest.mark.parametrize("kind", PAIRS)
+def test_functions_that_work_otherwise_are_refused(kind, tmp_path):
+    options = {"max_iterations": 2, "checkpoint_dir": tmp_path, "centroids": np.eye(2), "verbose": 0}
+    (first, _), (same, other) = PAIRS[kind](), PAIRS[kind]()
+    DEC(encoder_of(), 2).fit(IMAGES, augment=first, **options)
+    DEC(encoder_of(), 2).fit(IMAGES, augment=same, **options)
+    with pytest.raises(ValueError, match=r"augment_asked.* in the file, .* here"):
+        DEC(encoder_of(), 2).fit(IMAGES, augment=other, **options)
+
+
+def test_pretraining_says_what_was_asked(tmp_path):
+    models = dense_autoencoder(36, units=(4, 2))
+    options = {"iterations": 2, "checkpoint_dir": tmp_path, "verbose": 0}
+    deckeras.pretrain_autoencoder(*models, IMAGES, loss=lambda y, p: keras.ops.mean((y - p) ** 2, -1), **options)
+    with pytest.raises(ValueError, match="loss_asked"):
+        deckeras.pretrain_autoencoder(*models, IMAGES, loss=lambda y, p: keras.ops.mean((y - p) ** 4, -1), **options)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dropout", "dropouts"), [("paper", 0, [0, 0, 0]), ("paper", None, [0.2, 0.2, 0]), ("table", 0.3, [0.3])]
+)
+def test_dropout_that_was_asked_for(recipe, dropout, dropouts, tmp_path):
+    models = dense_autoencoder(36, units=(4, 2))
+    recipe = deckeras.recipes.get(recipe, layer_iterations=2, epochs=0, least_iterations=2)
+    deckeras.pretrain(*models, IMAGES, recipe, dropout=dropout, checkpoint_dir=tmp_path, verbose=0)
+    names = ["pretraining-pair0.h5", "pretraining-pair1.h5", "pretraining.h5"][-len(dropouts) :]
+    for name, expected in zip(names, dropouts, strict=True):
+        with h5py.File(tmp_path / name) as file:
+            assert json.loads(file.attrs["identity"])["dropout"] == expected
+    layerwise = deckeras.recipes.get("paper", layer_iterations=2, least_iterations=2)
+    deckeras.pretrain_autoencoder(
+        *models, IMAGES, recipe=layerwise, dropout=0.4, checkpoint_dir=tmp_path / "a", verbose=0
+    )
+    with h5py.File(tmp_path / "a" / "pretraining.h5") as file:
+        assert json.loads(file.attrs["identity"])["dropout"] == 0.4
+
+
+def test_checkpoints_of_earlier_versions_are_resumed(tmp_path):
+    rows = np.load(FILES / "rows.npy")
+    shutil.copy(FILES / "clustering-checkpoint.h5", tmp_path / "checkpoint.h5")
+    model = DEC(dense_autoencoder(4, units=(6, 2))[0], 3, alpha=2.0)
+    options = {"update_interval": 5, "tol": 0, "checkpoint_dir": tmp_path, "verbose": 0}
+    assert len(model.fit(rows, max_iterations=15, **options).epoch) == 3
+    images = np.load(FILES / "images.npy")
+    for name in "checkpoint", "pretraining":
+        shutil.copy(FILES / f"images-{name}.h5", tmp_path / f"{name}.h5")
+    models = deckeras.convolutional_autoencoder((4, 4), 2, filters=(2,), kernel_sizes=(3,))
+    recipe = deckeras.recipes.get("images", image_shape=(4, 4), epochs=1, least_iterations=4, n_init=2)
+    deckeras.pretrain_autoencoder(*models, images, recipe=recipe, checkpoint_dir=tmp_path, verbose=0)
+    model = DEC(models[0], 2)
+    assert len(model.fit(images, recipe=recipe, max_iterations=15, **options).epoch) == 3
+    with pytest.raises(ValueError, match="n_clusters: 2 in the file, 3 here"):
+        DEC(models[0], 3).fit(images, recipe=recipe, max_iterations=15, **options)
+
+
+def test_larger_max_iterations_does_not_raise_the_learning_rate_again(blobs, tmp_path):
+    recipe = deckeras.recipes.get("images", image_shape=(2, 4), init="kmeans", n_init=2, updates=None)
+    options = {"recipe": recipe, "update_interval": 5, "tol": 0, "checkpoint_dir": tmp_path, "verbose": 0}
+    for iterations in 20, 30:
+        model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
+        model.fit(blobs[0], max_iterations=iterations, **options)
+        assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == iterations
+        assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.001, rel=1e-3)
+
+
+def test_freezing_between_two_runs_is_noticed(blobs, tmp_path):
+    small_fit(blobs[0], tmp_path)
+    model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
+    model.encoder.trainable = False
+    with pytest.warns(UserWarning, match="other frozen layers"):
+        model.fit(blobs[0], max_iterations=15, update_interval=5, tol=0, checkpoint_dir=tmp_path, verbose=0)
+
+
+class Stop(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_backup_and_restore_of_keras_resumes(blobs, tmp_path):
+    """It repeats nothing, and ends with the weights of a whole run."""
+    options = {"update_interval": 5, "max_iterations": 30, "tol": 0, "verbose": 0}
+
+    def fit(*more, backup=True):
+        model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
+        callbacks = [keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)] if backup else []
+        return model, model.fit(blobs[0], callbacks=[*callbacks, *more], **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Stop(2))
+    resumed, history = fit()
+    whole, _ = fit(backup=False)
+    assert_same(resumed.get_weights(), whole.get_weights())
+    assert history.epoch == [3, 4, 5]
+    assert int(keras.ops.convert_to_numpy(resumed.optimizer.iterations)) == 30

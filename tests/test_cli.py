@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import deckeras
-from deckeras import cli
+from deckeras import cli, terminal
 
 QUICK = ["--epochs", "1", "--max-iter", "20", "-q"]
 pytestmark = [
@@ -272,6 +272,6 @@ def test_an_interrupt_that_was_dropped_comes_again():
         time.sleep(10)
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), cli._interruptible():
+    with pytest.raises(KeyboardInterrupt), terminal.interruptible():
         drop_the_first()
     assert signal.getsignal(signal.SIGINT) is before

@@ -37,6 +37,8 @@ CHECKS = [
 def test_scikit_learn(estimator, check):
     if check.func.__name__ in ("check_estimator_sparse_array", "check_estimator_sparse_matrix"):
         pytest.xfail("scikit-learn asks what has predict_proba and takes sparse rows for the tags of a classifier")
+    if check.func.__name__.startswith("check_sample_weight_equivalence"):
+        pytest.xfail("batches of weighted rows are other batches than those of repeated rows, as for MiniBatchKMeans")
     check(estimator)
 
 
@@ -206,3 +208,41 @@ def test_without_a_seed_a_checkpoint_goes_on_too(blobs, tmp_path):
     first = small(checkpoint_dir=tmp_path, random_state=None).fit(blobs[0])
     again = small(checkpoint_dir=tmp_path, random_state=None).fit(blobs[0])
     np.testing.assert_array_equal(first.cluster_centers_, again.cluster_centers_)
+
+
+def test_weights_of_rows(blobs):
+    """The last group, of weight 0, has no part in the clusters, but is assigned to one."""
+    x, y = blobs
+    estimator = small(n_clusters=2, recipe=LONGER).fit(x, sample_weight=(y < 2) + 0.0)
+    assert metrics.accuracy(y[y < 2], estimator.labels_[y < 2]) > 0.98
+    assert estimator.labels_.shape == (300,)
+    even = small().fit(x, sample_weight=np.full(300, 2))
+    np.testing.assert_array_equal(even.predict_proba(x), small().fit(x).predict_proba(x))
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+def test_score_tells_good_from_bad(blobs):
+    x, y = blobs
+    good, bad = small(recipe=LONGER).fit(x), small(n_clusters=7, recipe=LONGER).fit(x)
+    assert good.score(x) > bad.score(x)
+    assert good.score(x, y) == good.score(x)
+    assert -1 <= good.score(1000 * x + 5) <= 1
+    assert small(n_clusters=1).fit(x).score(x) == -1
+    weights = (y == 0) + 0.0
+    assert good.score(x, sample_weight=weights) != good.score(x)
+    grid = GridSearchCV(small(recipe=LONGER), {"n_clusters": [1, 3, 6]}, cv=2, error_score="raise").fit(x)
+    assert grid.best_params_ == {"n_clusters": 3}
+
+
+def test_nullable_columns_keep_their_names(blobs):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(blobs[0], columns=list("abcdefgh")).astype({"a": "Float32"}).assign(b=blobs[1] > 1)
+    estimator = small().fit(frame)
+    assert estimator.feature_names_in_.tolist() == list("abcdefgh")
+    np.testing.assert_array_equal(estimator.predict(frame), estimator.labels_)
+
+
+def test_a_mask_of_pixels():
+    """A uint8 image of 0 and 1 is no dark photograph."""
+    masks = np.random.default_rng(0).integers(0, 2, size=(40, 6, 6), dtype="uint8")
+    assert small(n_clusters=2).prepare(masks)[:].max() == 1

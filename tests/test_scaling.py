@@ -37,7 +37,15 @@ def test_many_rows_in_pieces(monkeypatch):
 @pytest.mark.parametrize(
     ("x", "options", "method", "divisor"),
     [
-        (np.array([[0, 16]], "uint8"), {"images": True}, "largest", 255),
+        (np.array([[0, 16]], "uint8"), {"images": True}, "largest", 16),
+        (np.array([[0, 1]], "uint8"), {"images": True}, "largest", 1),
+        (np.array([[False, True]]), {"images": True}, "largest", 1),
+        (np.array([[0, 200]], "uint8"), {"images": True}, "largest", 255),
+        (np.array([[0, 200]], "int32"), {"images": True}, "largest", 255),
+        (np.array([[0, 200]], "float32"), {"images": True}, "largest", 255),
+        (np.array([[0.5, 200]], "float32"), {"images": True}, "largest", 200),
+        (np.array([[0, 1023]], "uint16"), {"images": True}, "largest", 1023),
+        (np.array([[-128, 100]], "int8"), {"images": True}, "largest", 128),
         (np.array([[0.0, 16.0]]), {"images": True}, "largest", 16),
         (np.array([[0.0, 0.5]]), {"images": True}, "largest", 1),
         (sparse.csr_array([[0.0, 3.0], [0.0, 1.0]]), {}, "unit", np.sqrt(2.5)),
@@ -113,3 +121,43 @@ def test_nothing_to_scale():
 def test_bad_input(x, method, message):
     with pytest.raises(ValueError, match=message):
         scaling.fit(x, method)
+
+
+@pytest.mark.parametrize("extension", ["h5", "keras"])
+@pytest.mark.parametrize("n_features", [3, 700])
+@pytest.mark.parametrize("kind", [DEC, IDEC])
+def test_training_cannot_touch_the_scaling(kind, n_features, extension, tmp_path):
+    """The encoder in other code: frozen, thawed, trained at a rate of 0."""
+    random = np.random.default_rng(1)
+    x = random.normal(100 * random.random(n_features), 1 + 9 * random.random(n_features), (64, n_features))
+    x = x.astype("float32")
+    fitted = scaling.fit(x)
+    encoder, decoder = dense_autoencoder(n_features, units=(6, 2))
+    model = DEC(encoder, 3) if kind is DEC else IDEC(encoder, decoder, 3)
+    expected = model.embed(fitted(x), verbose=0)
+    whole = scaling.into_model(model, fitted)
+    np.testing.assert_allclose(whole.embed(x, verbose=0), expected, atol=1e-3)
+    np.testing.assert_array_equal(model.embed(fitted(x), verbose=0), expected)  # left as it was
+    whole.encoder.save(tmp_path / f"encoder.{extension}")
+    loaded = keras.models.load_model(tmp_path / f"encoder.{extension}", compile=False)
+    loaded.trainable = False
+    loaded.trainable = True
+    classifier = keras.Sequential([keras.Input((n_features,)), loaded, keras.layers.Dense(2)])
+    classifier.compile(keras.optimizers.SGD(0.0), "mse")
+    classifier.fit(x, np.zeros((64, 2)), epochs=2, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), whole.encoder.predict(x, verbose=0))
+    classifier.save(tmp_path / f"classifier.{extension}")
+    again = keras.models.load_model(tmp_path / f"classifier.{extension}", compile=False)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), classifier.predict(x, verbose=0))
+    if kind is IDEC:
+        rows = keras.ops.convert_to_numpy(whole(x)["reconstruction"])
+        expected = keras.ops.convert_to_numpy(model(fitted(x).astype("float32"))["reconstruction"])
+        np.testing.assert_allclose(fitted(rows), expected, atol=1e-3)
+        whole.save(tmp_path / f"idec.{extension}")
+        keras.models.load_model(tmp_path / f"idec.{extension}", compile=False)
+
+
+def test_as_wide_as_a_config_may_be(tmp_path):
+    x = np.random.default_rng(1).normal(-1234.5678, 1e-3, (9, 500))
+    encoder, decoder = dense_autoencoder(500, units=(6, 2))
+    scaling.into_model(IDEC(encoder, decoder, 3), scaling.Scaling("standard", x[0], x[1])).save(tmp_path / "a.h5")

@@ -1,0 +1,94 @@
+"""What a model is compiled with: in a form that every file can hold, and renewed where layers are frozen or thawed."""
+
+import collections
+
+import keras
+
+_DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
+
+
+def in_any_file(**arguments):
+    """The arguments of `keras.Model.compile`, with the losses and metrics themselves in place of their names."""
+    for name in {"metrics", "weighted_metrics"} & set(arguments):
+        arguments[name] = as_metrics(arguments[name])
+    return {**arguments, "loss": as_objects(arguments["loss"])}
+
+
+def as_objects(losses):
+    """Replace the names of losses by the losses themselves, in a name, a dict or a list of them.
+
+    Keras writes a name such as "kld" into an .h5 file as it is, and reads it as that of a metric, which it is not.
+    """
+    if isinstance(losses, dict):
+        return {name: as_objects(loss) for name, loss in losses.items()}
+    if isinstance(losses, list | tuple):
+        return [as_objects(loss) for loss in losses]
+    return keras.losses.get(losses) if isinstance(losses, str) else losses
+
+
+def as_metrics(metrics):
+    """Replace the names of metrics by metrics of these names, in a name, a dict or a list of them.
+
+    Keras would log a metric of an .h5 file under another name. What "accuracy" and the like stand for depends on the
+    model, so Keras keeps them as they are.
+    """
+    if isinstance(metrics, dict):
+        return {name: as_metrics(metric) for name, metric in metrics.items()}
+    if isinstance(metrics, list | tuple):
+        return [as_metrics(metric) for metric in metrics]
+    if not isinstance(metrics, str) or metrics in _DEPEND_ON_THE_MODEL:
+        return metrics
+    metric = keras.metrics.get(metrics)
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config({**metric.get_config(), "name": metrics})
+    return keras.metrics.MeanMetricWrapper(metric, name=metrics)
+
+
+def trained(model):
+    """Return what tells one set of trained variables from another."""
+    return tuple(map(id, model.trainable_variables))
+
+
+def keep_up(model, before):
+    """Renew the optimizer of a compiled model if other variables are trained now than `before`; return what is."""
+    now = trained(model)
+    if now != before:
+        renew_optimizer(model)
+    return now
+
+
+def renew_optimizer(model):
+    """Give a compiled model an optimizer of the same settings for the variables that are trainable now.
+
+    Keras fixes what is trained when it compiles. Where layers were frozen or thawed since, it would go on training what
+    is frozen, or leave alone what is not. Iterations, learning rate and the state of the variables trained before and
+    after are carried over.
+
+    Args:
+        model: compiled `keras.Model`.
+    """
+    before = model.optimizer
+    optimizer = type(before).from_config(before.get_config())
+    optimizer.build(model.trainable_variables)
+    old, new = _by_name(before), _by_name(optimizer)
+    for name in set(old) & set(new):
+        if old[name].shape == new[name].shape:
+            new[name].assign(old[name])
+    model.optimizer = optimizer
+    model.train_function = None  # Keras makes it anew.
+
+
+def check_trainable(model):
+    """Raise ValueError if a model has nothing to train."""
+    if not model.trainable_variables:
+        raise ValueError(
+            f"{model.name!r} should have weights to train. Received: a model whose layers are all frozen. Set "
+            "trainable = True on its encoder or its clustering layer, or call initialize_centroids, which needs none."
+        )
+
+
+def _by_name(optimizer):
+    """The variables of an optimizer whose names, without that of the optimizer, belong to one alone."""
+    names = [variable.path.partition("/")[2] for variable in optimizer.variables]
+    count = collections.Counter(names)
+    return {name: variable for name, variable in zip(names, optimizer.variables, strict=True) if count[name] == 1}

@@ -1,0 +1,83 @@
+"""DataFrames as arrays of numbers, also with columns of bool, nullable types or Arrow, which NumPy reads as objects."""
+
+import numbers
+
+import numpy as np
+
+_WAY_OUT = "Turn text, categories and dates into numbers first, or leave the column out."
+
+
+def is_frame(x):
+    """Return whether x is a pandas DataFrame."""
+    return type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "columns") and hasattr(x, "iloc")
+
+
+def as_array(x):
+    """Return the numbers of a table as an array.
+
+    Args:
+        x: pandas DataFrame, or a table that turns into one by `to_pandas` (Arrow, Polars).
+
+    Returns:
+        (n, n_columns) array, or None where x is no such table.
+
+    Raises:
+        TypeError: a column holds no numbers; it is named.
+        ValueError: a value is missing or infinite; its column and row are named.
+    """
+    if not is_frame(x):
+        convert = getattr(x, "to_pandas", None)
+        x = convert() if convert is not None and not hasattr(x, "name") else x
+        if not is_frame(x):
+            return None
+    simple = {dtype for dtype in x.dtypes if isinstance(dtype, np.dtype) and dtype.kind in "fiu"}
+    if len(simple) == len(set(x.dtypes)):
+        values = x.to_numpy()
+    else:
+        columns = [_numbers(name, x.iloc[:, place]) for place, name in enumerate(x.columns)]
+        values = np.stack(columns, axis=1) if columns else np.empty((len(x), 0))
+    if values.dtype.kind == "f":
+        _check_finite(values, list(x.columns))
+    return values
+
+
+def object_numbers(values):
+    """Return an array of objects as float64 if all of them are real numbers, else as it is."""
+    if values.dtype != object or not all(_is_number(value) for value in values.flat):
+        return values
+    return values.astype(np.float64)
+
+
+def holds_text(values):
+    """Return whether an array holds text, as such or among its objects."""
+    return values.dtype.kind in "USO" and any(isinstance(value, str | bytes) for value in values.flat)
+
+
+def _numbers(name, column):
+    dtype = column.dtype
+    kind = str(getattr(dtype, "kind", "O"))
+    if str(dtype) == "category" or kind in "mMc" or "period" in str(dtype) or "interval" in str(dtype):
+        raise TypeError(f"Column {name!r} of x should hold numbers. Received: dtype {dtype}. {_WAY_OUT}")
+    missing = column.isna().to_numpy(dtype=bool)
+    if kind not in "fiub":
+        for value in column[~missing]:
+            if not _is_number(value):
+                found = f"{value!r:.60}, a {type(value).__name__}"
+                raise TypeError(f"Column {name!r} of x should hold numbers. Received: {found}. {_WAY_OUT}")
+    return column.to_numpy(dtype="float64", na_value=np.nan)
+
+
+def _is_number(value):
+    # Decimal is a number, but no numbers.Real.
+    real = isinstance(value, numbers.Real | np.bool_) or type(value).__name__ == "Decimal"
+    return real and not isinstance(value, str)
+
+
+def _check_finite(values, names):
+    good = np.isfinite(values)
+    if not good.all():
+        row, place = (int(number) for number in np.argwhere(~good)[0])
+        raise ValueError(
+            f"x should hold finite numbers only. Received: {values[row, place]} in row {row}, column {names[place]!r}. "
+            "Drop rows with NaN or infinity, or fill them in, for example with sklearn.impute.SimpleImputer."
+        )
