@@ -210,8 +210,9 @@ def _fit(options):
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
     _say(options, _compared(run, options.method.upper()))
+    _say(options, " ".join(run["verdict"]["sentences"]))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
-    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "warnings", "notices")}
+    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "verdict", "warnings", "notices")}
     return {**written, "seconds": seconds, **kept}
 
 
