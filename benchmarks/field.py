@@ -28,6 +28,7 @@ CELLS = pathlib.Path(__file__).parent / "field.csv"
 COLUMNS = ["data", "method", "seed", "rows", "acc", "nmi", "ari", "minutes", "assigned", "n_clusters"]
 BASELINE = "k-means"
 NEIGHBORS, DIMENSIONS = 20, 10  # of UMAP, as N2D sets them
+MAX_FULL = 100  # features up to which a mixture on the rows has full covariances; beyond, diagonal ones
 
 
 class Data:
@@ -43,7 +44,7 @@ class Data:
         with np.load(path) as file:
             self.x, self.y = file["x"], file["y"]
             self.image_shape = tuple(map(int, file["image_shape"])) if "image_shape" in file else None
-        self.n_clusters = len(np.unique(self.y))
+        self.n_clusters, self.layouts = len(np.unique(self.y)), {}
 
     def estimator(self, seed):
         from deckeras import DeepEmbeddedClustering
@@ -53,6 +54,13 @@ class Data:
     def rows(self):
         """(n, n_features) float64 array, scaled."""
         return np.asarray(self.estimator(0).prepare(self.x)[:], np.float64)
+
+    def umap(self, seed):
+        """(UMAP's layout of the rows, its seconds), which two methods share."""
+        if seed not in self.layouts:
+            started = time.perf_counter()
+            self.layouts[seed] = _umap(self.rows(), seed), time.perf_counter() - started
+        return self.layouts[seed]
 
     def embedding(self, seed):
         """((n, n_embedding) array, seconds of the pretraining) of the default recipe's autoencoder."""
@@ -75,7 +83,8 @@ def kmeans(data, seed):
 
 
 def mixture(data, seed):
-    return _mixture(data.rows(), data.n_clusters, seed)
+    rows = data.rows()
+    return _mixture(rows, data.n_clusters, seed, "full" if rows.shape[1] <= MAX_FULL else "diag")
 
 
 def spectral(data, seed):
@@ -86,13 +95,15 @@ def spectral(data, seed):
 
 
 def umap_mixture(data, seed):
-    return _mixture(_umap(data.rows(), seed), data.n_clusters, seed)
+    points, seconds = data.umap(seed)
+    return _mixture(points, data.n_clusters, seed), seconds
 
 
 def umap_hdbscan(data, seed):
     from sklearn.cluster import HDBSCAN
 
-    return HDBSCAN(min_cluster_size=max(10, len(data.x) // 100)).fit_predict(_umap(data.rows(), seed))
+    points, seconds = data.umap(seed)
+    return HDBSCAN(min_cluster_size=max(10, len(data.x) // 100)).fit_predict(points), seconds
 
 
 def autoencoder_kmeans(data, seed):
@@ -245,11 +256,12 @@ def _kmeans(x, n_clusters, seed):
     return KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
 
 
-def _mixture(x, n_clusters, seed):
+def _mixture(x, n_clusters, seed, kind="full"):
     from sklearn.mixture import GaussianMixture
 
     least = max(1e-6, 1e-3 * float(x.var()))
-    return GaussianMixture(n_clusters, n_init=3, reg_covar=least, random_state=seed).fit_predict(x)
+    model = GaussianMixture(n_clusters, covariance_type=kind, n_init=3, reg_covar=least, random_state=seed)
+    return model.fit_predict(x)
 
 
 def _umap(x, seed):

@@ -21,12 +21,15 @@ __all__ = [
     "IDEC",
     "ClusteringLayer",
     "DeepEmbeddedClustering",
+    "baseline",
     "cells",
     "cluster_frequencies",
+    "containers",
     "convolutional_autoencoder",
     "datasets",
     "default_update_interval",
     "dense_autoencoder",
+    "descriptions",
     "distribution",
     "experiments",
     "files",
@@ -54,8 +57,11 @@ __all__ = [
 ]
 
 _LAZY = (
+    "baseline",
     "cells",
+    "containers",
     "datasets",
+    "descriptions",
     "experiments",
     "files",
     "metrics",

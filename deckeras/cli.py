@@ -12,30 +12,22 @@ it should be, 2 if the command is not, 130 if it was interrupted.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
 import shlex
-import signal
 import sys
-import threading
 import time
 import traceback
 import warnings
 
 import numpy as np
 
-from deckeras import data, files, recipes, runs
+from deckeras import files, pixels, reading_options, recipes, runs, terminal
 from deckeras.checkpoint import whole_file
 
-_READING = {  # options of `files.read` that a command takes as they are
-    "key", "names", "labels", "drop", "one_hot", "missing", "na", "decimal", "encoding", "header", "image_size",
-    "image_shape", "colour", "folder_labels",
-}  # fmt: skip
 _INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 
@@ -47,11 +39,13 @@ def main(arguments=None):
     options.command_line = shlex.join(["deckeras", *arguments])
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of compiling `predict` for several models
     try:
-        with _interruptible(), _plain_warnings():
+        with terminal.interruptible(), terminal.plain_warnings():
             found = options.run(options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        trace = traceback.format_exc() if options.debug else ""
-        print(f"{trace}Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}", file=sys.stderr)
+        if options.debug:
+            traceback.print_exc()
+        text = f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}"
+        print(terminal.writable(text), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
@@ -84,10 +78,11 @@ def _parser():
     fit.add_argument("-o", "--output", metavar="DIR", help="folder for the results; default: NAME-clusters")
     fit.add_argument("--resume", action="store_true", help="go on with the run in the folder where it was interrupted")
     fit.add_argument("--method", choices=("dec", "idec"), default="dec", help="idec keeps reconstructing; default: dec")
+    fit.add_argument("--write-obs", action="store_true", help="also write the clusters into obs of the .h5ad file")
     fit.add_argument("--no-report", dest="report", action="store_false", help="write no report.html")
     _add_training(fit)
     _add_format(fit)
-    _add_reading(fit)
+    reading_options.add_reading(fit)
 
     predict = _command(commands, "predict", _predict, "The clusters of new rows.", _PREDICT_EXAMPLES)
     _add_model(predict)
@@ -95,12 +90,13 @@ def _parser():
 
     evaluate = _command(commands, "evaluate", _evaluate, "How well the clusters of rows agree with classes.", "")
     _add_model(evaluate)
-    _add_labels(evaluate)
+    reading_options.add_labels(evaluate)
 
     report = _command(commands, "report", _report, "Write the report of a finished run once more.", "")
     report.add_argument("model", metavar="RUN", help="folder that fit has written")
     report.add_argument("data", nargs="?", metavar="DATA", help="the data; default: where they were upon fit")
     report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
+    reading_options.add_skip_broken(report)
 
     choose = _command(commands, "choose-k", _choose, "Try numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES)
     choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
@@ -108,11 +104,14 @@ def _parser():
     choose.add_argument("--to", dest="most", type=int, default=15, metavar="K", help="default: 15")
     choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
     _add_training(choose)
-    _add_reading(choose)
+    reading_options.add_reading(choose)
     return parser
 
 
-_DATA_HELP = "a .csv, .tsv, .parquet, .npy, .npz or .h5 file, or a folder of images"
+_DATA_HELP = (
+    "a table (.csv, .tsv, .txt, .xlsx, .parquet, .feather, .arff, .jsonl; text also compressed), an array (.npy, .npz, "
+    ".h5, .h5ad, .mat, .svmlight), or a folder of images"
+)
 _FIT_EXAMPLES = """
 examples:
   deckeras fit flowers.csv -k 3 --labels species            the column is for scoring, and no feature
@@ -147,11 +146,7 @@ def _command(commands, name, run, text, examples):
 def _add_model(parser):
     parser.add_argument("model", metavar="RUN", help="folder that fit has written, or the model.keras in it")
     parser.add_argument("data", metavar="DATA", help="new rows, with the columns that the model was fitted to")
-
-
-def _add_labels(parser):
-    parser.add_argument("--labels", metavar="NAME", help="column, or array of an .npz or .h5, with the true classes")
-    parser.add_argument("--folder-labels", action="store_true", help="the folders that images lie in are their classes")
+    reading_options.add_skip_broken(parser)
 
 
 def _add_format(parser):
@@ -171,77 +166,61 @@ def _add_training(parser):
     group.add_argument("--seed", type=int, default=0, help="default: 0")
 
 
-def _add_reading(parser):
-    table = parser.add_argument_group("tables")
-    table.add_argument("--names", metavar="COLUMN", help="the names of the rows; default: their numbers")
-    table.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are no features")
-    table.add_argument("--one-hot", nargs="+", default=[], metavar="COLUMN", help="text whose values become features")
-    table.add_argument("--missing", choices=("median", "drop"), help="fill missing values, or leave out their rows")
-    table.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')
-    table.add_argument("--decimal", default=".", metavar="CHARACTER", help="default: .")
-    table.add_argument("--encoding", default="utf-8", help="default: utf-8")
-    header = table.add_mutually_exclusive_group()
-    header.add_argument("--header", action="store_true", default=None, help="the first line names the columns")
-    header.add_argument("--no-header", dest="header", action="store_false", help="it does not; default: as it looks")
-    array = parser.add_argument_group("arrays and images")
-    array.add_argument("--key", help="the array of an .npz or .h5 file; default: the only one, or x")
-    array.add_argument(
-        "--image-shape", nargs="+", type=int, metavar="N", help="height, width and channels of flat rows"
-    )
-    array.add_argument(
-        "--image-size", type=int, metavar="N", help="pixels a side; default: their own up to 32, else 32"
-    )
-    array.add_argument("--colour", action="store_true", help="keep the colours of images; default: grey")
-    _add_labels(parser)
-
-
 def _fit(options):
     output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
-    rows = files.read(options.data, **_only(options, _READING))
+    rows = files.read(options.data, **_only(options, reading_options.NAMES))
     estimator = _estimator(options, rows, output)
     with warnings.catch_warnings():  # which come again in `fit`
         warnings.simplefilter("ignore")
         estimator.prepare(rows.x)  # before a folder is begun for what cannot be clustered
-    data.check_labels(rows.labels, rows.x.shape[0])
-    if options.format == "parquet" and not importlib.util.find_spec("pyarrow"):
-        raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]")
+    name = pixels.shown(os.path.basename(os.path.abspath(options.data)))
     run = {
+        "title": f"{name}: {options.n_clusters} clusters",
         "command": options.command_line.replace(" --resume", ""),
         "data": os.path.abspath(options.data),
         "layout": dataclasses.asdict(rows.layout),
         "settings": {**_only(options, _TRAINING), "n_clusters": options.n_clusters, "method": options.method},
         "labels": options.labels,
         "folder_labels": options.folder_labels,
+        "notices": rows.notices,
     }
+    if options.write_obs:
+        runs.check_observations(options.data)
     runs.begin(output, run, resume=options.resume)
+    runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
     options.way_on = f"To go on: {run['command']} --resume"
+    _note(options, rows)
     _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, _to_stderr(options.json):
+    with warnings.catch_warnings(record=True) as caught, terminal.to_stderr(options.json):
         warnings.simplefilter("default", UserWarning)
         estimator.fit(rows.x)
     seconds = time.perf_counter() - started
     run["warnings"] = list(dict.fromkeys(str(found.message) for found in caught if found.category is UserWarning))
-    run["title"] = f"{os.path.basename(os.path.abspath(options.data))}: {options.n_clusters} clusters"
     run["facts"] = {
-        "data": f"{options.data}, {_described(rows)}",
+        "data": f"{pixels.shown(options.data)}, {_described(rows)}",
         "scaling": str(estimator.scaling_),
         "recipe": f"{estimator.recipe_.name}, {options.method.upper()}, seed {options.seed}",
         "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
     }
     written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
+    if options.write_obs:
+        written["obs"] = runs.write_observations(options.data, rows, estimator)
     for message in run["warnings"]:
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
-    if run["scores"]:
-        _say(options, _percent(run["scores"]))
+    _say(options, _compared(run, options.method.upper()))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
-    return {**written, "seconds": seconds, "sizes": run["sizes"], "scores": run["scores"], "warnings": run["warnings"]}
+    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "warnings", "notices")}
+    return {**written, "seconds": seconds, **kept}
 
 
 def _predict(options):
+    if options.output:
+        runs.check_output(options.output)
     _, model, run = runs.load(options.model)
-    rows = files.read_like(options.data, files.Layout(**run["layout"]))
+    rows = files.read_like(options.data, files.Layout(**run["layout"]), skip_broken=options.skip_broken)
+    _note(options, rows)
     q = model.predict(_flat(rows.x), verbose=0)
     if options.output:
         runs.write_clusters(options.output, rows, q)
@@ -256,7 +235,9 @@ def _evaluate(options):
     _, model, run = runs.load(options.model)
     labels = options.labels or run["labels"]
     folder_labels = options.folder_labels or run["folder_labels"]
-    rows = files.read_like(options.data, files.Layout(**run["layout"]), labels=labels, folder_labels=folder_labels)
+    given = {"labels": labels, "folder_labels": folder_labels, "skip_broken": options.skip_broken}
+    rows = files.read_like(options.data, files.Layout(**run["layout"]), **given)
+    _note(options, rows)
     if rows.labels is None:
         raise ValueError("There are no classes to compare with. Say where they are, by --labels or --folder-labels.")
     scores = runs.scores(rows, model.predict(_flat(rows.x), verbose=0))
@@ -267,9 +248,9 @@ def _evaluate(options):
 def _report(options):
     folder, model, run = runs.load(options.model)
     layout = files.Layout(**run["layout"])
-    rows = files.read_like(
-        options.data or run["data"], layout, labels=run["labels"], folder_labels=run["folder_labels"]
-    )
+    given = {"labels": run["labels"], "folder_labels": run["folder_labels"], "skip_broken": options.skip_broken}
+    rows = files.read_like(options.data or run["data"], layout, **given)
+    _note(options, rows)
     x = _flat(rows.x)
     path = options.output or os.path.join(folder, "report.html")
     q, z = model.predict(x, verbose=0), model.embed(x, verbose=0)
@@ -283,11 +264,14 @@ def _report(options):
 def _choose(options):
     from deckeras import plots, selection
 
-    rows = files.read(options.data, **_only(options, _READING))
+    rows = files.read(options.data, **_only(options, reading_options.NAMES))
+    if options.output and not options.output.lower().endswith((".png", ".svg", ".pdf")):
+        raise ValueError(f"The figure goes to a .png, .svg or .pdf file. Received: {options.output!r}")
     estimator = _estimator(options, rows, None)
     x = estimator.prepare(rows.x)
+    _note(options, rows)
     _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
-    with _to_stderr(options.json):
+    with terminal.to_stderr(options.json):
         choice = selection.choose_n_clusters(
             x,
             range(options.least, options.most + 1),
@@ -349,52 +333,27 @@ def _percent(scores):
     return ", ".join(f"{name.upper()} {100 * value:.2f} %" for name, value in scores.items())
 
 
-def _say(options, text):
+def _compared(run, name):
+    """The scores, and the line on k-means on the same rows."""
+    own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
+    found = run["kmeans"]
+    scores = f"{_percent(found['scores'])}; " if found["scores"] else ""
+    differ = f"{found['differ']:,} of {found['rows']:,} rows lie elsewhere than by {name}"
+    return f"{own}k-means on the same rows: {scores}{differ}"
+
+
+def _say(options, text, file=None):
     if not options.quiet and not options.json:
-        print(text, flush=True)
+        print(terminal.writable(text), flush=True, file=file)
+
+
+def _note(options, rows):
+    """Say what was found out, changed or left out in reading; not where the result goes, which may be piped on."""
+    for notice in rows.notices:
+        _say(options, f"Note: {notice}", sys.stderr)
 
 
 def _verbose(options):
     if options.quiet:
         return 0
     return 1 if sys.stdout.isatty() else 2
-
-
-@contextlib.contextmanager
-def _to_stderr(wanted):
-    """Let what Keras prints of its progress go where it is in nobody's way."""
-    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
-        yield
-
-
-@contextlib.contextmanager
-def _interruptible():
-    """Interrupt again each second until it is heard: Python drops what is raised inside a callback of its collector."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number, frame):
-        signal.setitimer(signal.ITIMER_REAL, 1.0)
-        raise KeyboardInterrupt
-
-    def again(number, frame):
-        signal.raise_signal(signal.SIGINT)  # which may be held back for the moment
-
-    before = [signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGALRM, again)]
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in zip((signal.SIGINT, signal.SIGALRM), before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _plain_warnings():
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before

@@ -16,6 +16,8 @@ from deckeras.labels import check_labels, check_weights  # noqa: F401 - checked 
 _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
 
+_ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, past the rounding of float16
+
 
 def check_rows(x, row_shape=None, n_min=1):
     """Check that `x` can be trained on, and return it as an array.
@@ -156,6 +158,25 @@ def blocks(x):
     size = predict_batch_size(math.prod(x.shape[1:]))
     for start in range(0, len(x), size):
         yield start, x[start : start + size]
+
+
+def of_one_length(x):
+    """Return whether all rows of x but zeros have the same Euclidean length, as tf-idf and normalized features have.
+
+    Such rows are scaled already, to be compared by the angle between them.
+    """
+    if math.prod(x.shape[1:]) == 1:
+        return False
+    shortest, longest = math.inf, 0.0
+    for _, block in blocks(x):
+        rows = np.asarray(block, np.float64).reshape(len(block), -1)
+        lengths = np.linalg.norm(rows, axis=1)
+        lengths = lengths[lengths > 0]  # A text without a known word is all zeros.
+        if lengths.size:
+            shortest, longest = min(shortest, lengths.min()), max(longest, lengths.max())
+        if longest > _ONE_LENGTH * shortest:
+            return False
+    return longest > 0
 
 
 def blocks_of_rows(x, numbers):

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import data, distribution, frames, recipes, scaling, sources
+from deckeras import containers, data, distribution, frames, recipes, scaling, sources
 from deckeras.autoencoder import embedding_spread, scale_decoder
 from deckeras.clustering import check_n_clusters
 from deckeras.execution import predict
@@ -109,8 +109,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         Args:
             X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; (n, height, width[, channels])
-                images; or (n, time, channels) series. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or
-                `tf.data.Dataset` of such rows is read as it is needed.
+                images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or
+                polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
+                read as it is needed.
             y: ignored, as scikit-learn's clusterers do.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
@@ -118,6 +119,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns:
             The estimator itself.
         """
+        X = containers.as_rows(X)
         source = sources.of(X)
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
@@ -227,6 +229,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _rows(self, X, *, reset=False):
         """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
+        X = containers.as_rows(X)
         shape = self.image_shape
         least = 2 if reset else 1
         source = sources.of(X)

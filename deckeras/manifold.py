@@ -15,6 +15,7 @@ import os
 import numpy as np
 from scipy import sparse
 
+from deckeras import data
 from deckeras.consensus import consensus
 
 _SMOOTHING_STEPS = 64  # bisections for each row's bandwidth, past the precision of float64
@@ -43,6 +44,7 @@ class Neighborhoods:
         views: list of (array, metric), arguments of `neighbor_graph`, of the same n rows, as `views` makes them.
         n_init: int, default 1. Layouts of each view, from different seeds.
         n_neighbors: int, default 20, as for `neighbor_graph`.
+        n_epochs: int, as for `layout`.
         seed: int, default 0. The same seed gives the same result on any number of cores.
 
     Example:
@@ -54,12 +56,12 @@ class Neighborhoods:
         [30, 30]
     """
 
-    def __init__(self, views, *, n_init=1, n_neighbors=20, seed=0):
+    def __init__(self, views, *, n_init=1, n_neighbors=20, n_epochs=None, seed=0):
         self.seed = seed
         self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
-        graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
-        tasks = list(itertools.product(graphs, self.seeds))
-        self.layouts = _in_threads(lambda task: layout(task[0], seed=task[1]), tasks)
+        self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
+        tasks = list(itertools.product(self.graphs, self.seeds))
+        self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
 
     def labelings(self, n_clusters):
         """Return the clusters of each layout: list of (n,) int arrays."""
@@ -75,7 +77,7 @@ def views(z, x=None):
     """Return the views of embedded rows in which `Neighborhoods` looks for neighbors.
 
     Args:
-        z: (n, n_embedding) array.
+        z: (n, n_embedding) array, or None: the rows alone.
         x: (n, ...) array, the rows themselves, default None: the embedding alone. Which of the two holds the classes
             better depends on the data.
 
@@ -84,11 +86,11 @@ def views(z, x=None):
         first 50 principal components, unless they are of one length, such as tf-idf, and so scaled to be compared by
         angle already.
     """
-    found = [(z, "euclidean")]
+    found = [] if z is None else [(z, "euclidean")]
     if x is None:
         return found
     x = np.asarray(x, np.float32).reshape(len(x), -1)
-    if not of_one_length(x) and min(x.shape) > _PRINCIPAL:
+    if not data.of_one_length(x) and min(x.shape) > _PRINCIPAL:
         from sklearn.decomposition import PCA
 
         x = PCA(_PRINCIPAL, random_state=0).fit_transform(x)
@@ -106,13 +108,6 @@ def _in_threads(function, tasks):
 
     with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, tasks))
-
-
-def of_one_length(x):
-    """Return whether all rows of x but zeros have the same Euclidean length."""
-    lengths = np.linalg.norm(x, axis=1)
-    lengths = lengths[lengths > 0]  # a text without a known word is all zeros
-    return x.shape[1] > 1 and len(lengths) > 0 and np.ptp(lengths) <= 1e-3 * lengths.mean()
 
 
 def _mixture(points, n_clusters, seed):
@@ -213,7 +208,7 @@ def layout(graph, n_components=10, *, n_epochs=None, seed=0):
     random = np.random.default_rng(seed)
     n = graph.shape[0]
     n_epochs = n_epochs or (_MANY_EPOCHS if n <= _FEW_ROWS else _EPOCHS)
-    graph = sparse.csr_array(graph, dtype=np.float32)
+    graph = sparse.csr_array(graph, dtype=np.float32, copy=True)  # whose weights change below
     points = _first_layout(graph, max(1, min(n_components, n - 2)), random)
     # UMAP would draw an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0

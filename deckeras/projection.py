@@ -2,8 +2,10 @@
 
 import numpy as np
 
+_FEW = 5000  # rows, whose layout gains little from several threads
 
-def plane(z, method="tsne", *, seed=0):
+
+def plane(z, method="tsne", *, seed=0, max_iter=1000):
     """Lay out embedded rows in the plane.
 
     Args:
@@ -11,6 +13,7 @@ def plane(z, method="tsne", *, seed=0):
         method: `"tsne"` (default) keeps neighbours together; `"pca"` is linear, and quick. An embedding of at most two
             features is in the plane already.
         seed: int, default 0.
+        max_iter: int, default 1,000 as in `sklearn.manifold.TSNE`, of t-SNE; few rows need fewer.
 
     Returns:
         (n, 2) float array.
@@ -30,7 +33,7 @@ def plane(z, method="tsne", *, seed=0):
     if z.shape[1] <= 2:
         return np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
     if method == "tsne":
-        return _tsne(z, seed)
+        return _tsne(z, seed, max_iter=max_iter)
     from sklearn.decomposition import PCA
 
     return PCA(2, random_state=seed).fit_transform(z)
@@ -67,7 +70,11 @@ def common_layout(embeddings, *, seed=0):
     return np.stack(layouts[::-1])
 
 
-def _tsne(z, seed, init="pca"):
+def _tsne(z, seed, init="pca", max_iter=1000):
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
-    return TSNE(perplexity=min(30, (len(z) - 1) / 3), random_state=seed, init=init).fit_transform(z)
+    perplexity = min(30, (len(z) - 1) / 3)
+    # The threads of one iteration wait for each other, which on a machine that has other work takes ten times as long.
+    with threadpool_limits(1 if len(z) <= _FEW else None):
+        return TSNE(perplexity=perplexity, random_state=seed, init=init, max_iter=max_iter).fit_transform(z)

@@ -1,42 +1,77 @@
-"""The report of a run: one HTML file that needs nothing else, neither a server nor the network nor a script."""
+"""The report of a run: one HTML file that needs nothing else, neither a server nor the network.
 
-import base64
-import html
-import io
+A section is a function of `Shown` that returns HTML, or "" where it has nothing to say; `SECTIONS` has them in order.
+"""
+
+import dataclasses
+import functools
 import math
 
 import numpy as np
 
-from deckeras import metrics, plots, projection
+from deckeras import descriptions, file_labels, metrics, plots, report_page, report_rows
+from deckeras.report_page import name, number, table, text
 
-_POINTS = 2000  # of the map; more would hide each other, and make the file slow
-_SHOWN = 12  # surest and least certain rows of each cluster
-_SIDE = 56  # pixels at most of the picture of a row
-_COLUMNS = 12  # of a table, in the lists of rows
+_COLUMNS = 24  # features in the table of centroids
+_CLASSES = 40  # classes and clusters up to which tables of them can be read
 _UNSURE = 0.5  # below this q, more of a row lies outside its cluster than inside
 _OVERLAP = 0.25  # from this mean q of another cluster, two clusters are hardly apart
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:72rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ccc}
-h3{font-size:1rem;margin:1.2rem 0 .3rem}
-table{border-collapse:collapse;margin:.6rem 0}
-th,td{padding:.15rem .6rem;text-align:right;border-bottom:1px solid #e4e4e4}
-th:first-child,td:first-child,.facts td{text-align:left}th{font-weight:600}
-.wide{overflow-x:auto}.note{color:#555}.warning{background:#fff3d6;border-left:4px solid #e76300;padding:.4rem .8rem}
-pre{background:#f4f4f4;padding:.6rem;overflow-x:auto;white-space:pre-wrap}
-.map{position:relative;width:100%;max-width:46rem;aspect-ratio:1;border:1px solid #ccc;margin:.6rem 0}
-.map i{position:absolute;width:8px;height:8px;margin:-4px;border-radius:50%;opacity:.75}
-.map i:hover{z-index:2;opacity:1;outline:2px solid #222}
-.map i span{display:none}.map i:hover span{display:block;position:absolute;left:14px;top:-6px;background:#fff;
-border:1px solid #666;padding:.2rem .5rem;font-style:normal;font-size:13px;white-space:nowrap;color:#222}
-.map b{position:absolute;transform:translate(-50%,-50%);font-size:15px;text-shadow:0 0 3px #fff,0 0 3px #fff;z-index:1}
-img.row{image-rendering:pixelated;height:48px;border:1px solid #ddd;margin:0 2px 2px 0;background:#fff}
-.map img{image-rendering:pixelated;height:56px;display:block}
-figure{display:inline-block;margin:0 4px 6px 0;text-align:center;font-size:12px;color:#555}
-svg{max-width:100%;height:auto}.dot{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin-right:.4em}
-@media print{.map i span{display:none!important}h2{break-after:avoid}}
-"""
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What sections are made of; the arguments of `make`, and what follows from them."""
+
+    run: dict
+    rows: object
+    q: np.ndarray
+    z: np.ndarray
+    centroids: np.ndarray | None
+    history: dict | None
+
+    @functools.cached_property
+    def labels(self):
+        """(n,) array, the cluster of each row."""
+        return self.q.argmax(axis=1)
+
+    @functools.cached_property
+    def confidence(self):
+        """(n,) array, the largest q of each row."""
+        return self.q.max(axis=1)
+
+    @functools.cached_property
+    def second(self):
+        """(n,) array, the cluster of the second largest q; None where there is one cluster."""
+        if self.q.shape[1] < 2:
+            return None
+        return np.argpartition(self.q, -2, axis=1)[:, -2]
+
+    @functools.cached_property
+    def sizes(self):
+        """(n_clusters,) array of numbers of rows."""
+        return metrics.cluster_sizes(self.labels, self.q.shape[1])
+
+    @functools.cached_property
+    def mean_q(self):
+        """(n_clusters, n_clusters) mean q of the rows of each cluster; NaN for an empty one."""
+        return descriptions.cluster_means(self.q, self.labels, self.q.shape[1])
+
+    @functools.cached_property
+    def features(self):
+        """List of the features' names."""
+        return self.rows.features or [f"feature {number}" for number in range(math.prod(self.rows.x.shape[1:]))]
+
+    @functools.cached_property
+    def picture(self):
+        """Function of a row that gives its picture, None where rows are no images."""
+        return report_page.pictures(self.rows)
+
+    @functools.cached_property
+    def words(self):
+        """List of str, each cluster in words; None where rows are images."""
+        if self.picture:
+            return None
+        return descriptions.words(self.rows.x, self.labels, self.q.shape[1], self.features)
 
 
 def make(run, rows, q, z, centroids=None, history=None):
@@ -44,7 +79,8 @@ def make(run, rows, q, z, centroids=None, history=None):
 
     Args:
         run: dict about the run, of which these keys are used where there are any: "title", "facts" (dict from what to
-            how), "command", "versions" (dict), "warnings" (list of str).
+            how), "notices" and "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns), "command",
+            "versions" (dict).
         rows: `deckeras.files.Rows`, what was clustered.
         q: (n, n_clusters) soft assignments.
         z: (n, n_embedding) embedding.
@@ -54,244 +90,142 @@ def make(run, rows, q, z, centroids=None, history=None):
     Returns:
         str, an HTML page with all its pictures in it.
     """
-    labels, picture = q.argmax(axis=1), _pictures(rows)
-    sections = [
-        ("Run", _facts(run)),
-        ("Warnings", _warnings(run.get("warnings", []), q, labels)),
-        ("Clusters", _clusters(q, labels)),
-        ("Scores", _scores(rows.labels, labels)),
-        ("Training", _training(history)),
-        ("Map of the embedding", _map(rows, q, z, labels, picture)),
-        ("Rows of each cluster", _members(rows, q, labels, picture)),
-        ("Centroids", _centroids(rows, centroids, picture)),
-        ("Overlap between clusters", _overlap(q, labels)),
-        ("How to make it again", _again(run)),
-    ]
-    title = html.escape(run.get("title", "Clusters"))
-    body = "".join(f"<section><h2>{heading}</h2>{content}</section>\n" for heading, content in sections if content)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{title}</h1>\n{body}</body></html>\n"
-    )
+    shown = Shown(run, rows, np.asarray(q), np.asarray(z), centroids, history)
+    return report_page.page(run.get("title", "Clusters"), [(heading, write(shown)) for heading, write in SECTIONS])
 
 
-def _facts(run):
-    lines = [[_text(name), _text(value)] for name, value in run.get("facts", {}).items()]
-    return f'<div class="facts">{_table(["", ""], lines, head=False)}</div>'
+def _facts(shown):
+    lines = [[text(what), text(how)] for what, how in shown.run.get("facts", {}).items()]
+    lines += [["" if number else "reading", text(said)] for number, said in enumerate(shown.run.get("notices", []))]
+    return table([], lines, kind="facts") if lines else ""
 
 
-def _warnings(given, q, labels):
-    found = [_text(warning) for warning in given]
-    sure = q.max(axis=1)
-    unsure = float(np.mean(sure < _UNSURE))
+def _warnings(shown):
+    found = [text(warning) for warning in shown.run.get("warnings", [])]
+    unsure = float(np.mean(shown.confidence < _UNSURE))
     if unsure > 0.2:
         found.append(
             f"{unsure:.0%} of the rows are unsure: no cluster has half of them. Fewer clusters may fit better."
         )
-    mean = _mean_q(q, labels)
-    for one, other in zip(*np.nonzero(mean >= _OVERLAP), strict=True):
+    for one, other in zip(*np.nonzero(shown.mean_q >= _OVERLAP), strict=True):
         if one != other:
-            found.append(f"Rows of cluster {one} belong to cluster {other} by {mean[one, other]:.0%}: the two overlap.")
+            found.append(
+                f"Rows of cluster {one} belong to cluster {other} by {shown.mean_q[one, other]:.0%}: the two overlap."
+            )
     return "".join(f'<p class="warning">{warning}</p>' for warning in found) or "<p>None.</p>"
 
 
-def _clusters(q, labels):
-    sizes = metrics.cluster_sizes(labels, q.shape[1])
-    sure = q.max(axis=1)
+def _clusters(shown):
     lines = []
-    for cluster, size in enumerate(sizes):
-        own = sure[labels == cluster]
+    for cluster, size in enumerate(shown.sizes.tolist()):
+        own = shown.confidence[shown.labels == cluster]
         numbers = [f"{own.mean():.3f}", f"{np.mean(own < _UNSURE):.1%}"] if size else ["", ""]
-        lines.append([_name(cluster), f"{size:,}", f"{size / len(q):.1%}", *numbers])
-    return _table(["cluster", "rows", "share", "mean q", f"rows with q below {_UNSURE}"], lines)
+        said = [("words", text(shown.words[cluster]))] if shown.words else []
+        lines.append([name(cluster, pick=True), size, *said, f"{size / len(shown.q):.1%}", *numbers])
+    header = ["cluster", "rows", "fraction", "mean q", f"rows with q below {_UNSURE}"]
+    note = "A click on a cluster shows its rows."
+    if shown.words:
+        header.insert(2, ("words", "what sets it apart"))
+        note += " It is set apart by the features whose mean differs most from that of all rows."
+    return f'<p class="note">{note}</p><div class="wide">{table(header, lines, sortable=True)}</div>'
 
 
-def _scores(y, labels):
-    if y is None:
+def _scores(shown):
+    """Return scores against labels, and k-means on the same rows beside them."""
+    method = shown.run.get("settings", {}).get("method", "dec").upper()
+    others = shown.run.get("kmeans")
+    y, labels = shown.rows.labels, shown.labels
+    known = np.zeros(len(labels), bool) if y is None else file_labels.present(y)
+    if not known.any() and not others:
         return ""
-    scores = metrics.scores(y, labels)
-    numbers = [f"{100 * scores[key]:.2f}" for key in ("acc", "nmi", "ari")]
-    table = _table(["", "ACC (%)", "NMI (%)", "ARI (%)"], [["against the labels", *numbers]])
-    note = '<p class="note">The labels had no part in the training.</p>'
-    if len(np.unique(y)) <= 40:
-        return table + note + _svg(plots.confusion_matrix(y, labels))
-    return table + note
+    header, lines, notes = [""], [[method]], []
+    if others:
+        lines.append(["k-means on the same rows"])
+        differ = f"{others['differ']:,} of {others['rows']:,} rows lie in other clusters than by {method}."
+        notes.append(f"K-means is computed on the rows themselves, scaled in the same way. {differ}")
+    if known.any():
+        header += ["ACC (%)", "NMI (%)", "ARI (%)"]
+        scores = metrics.scores(y[known].tolist(), labels[known])
+        for line, values in zip(lines, [scores, others and others["scores"]], strict=False):
+            line += [f"{100 * values[key]:.2f}" if values else "" for key in ("acc", "nmi", "ari")]
+        notes.append("The labels had no part in the training.")
+        if not known.all():
+            notes.append(f"{int((~known).sum()):,} rows have no label; scores are of the others.")
+    sizes = [sorted(shown.sizes.tolist(), reverse=True), sorted(others["sizes"], reverse=True) if others else []]
+    if shown.q.shape[1] <= _CLASSES:
+        header.append("rows in its clusters, largest first")
+        for line, counts in zip(lines, sizes, strict=False):
+            line.append(", ".join(map(number, counts)))
+    note = f'<p class="note">{" ".join(notes)}</p>'
+    return f'<div class="wide">{table(header, lines)}</div>{note}{_confusion(y, labels, known)}'
 
 
-def _training(history):
+def _confusion(y, labels, known):
+    """Return the table of how many rows of each class lie in each cluster."""
+    if not known.any():
+        return ""
+    classes, rows = np.unique(np.array(y[known].tolist()), return_inverse=True)
+    if max(len(classes), len(np.unique(labels))) > _CLASSES:
+        return ""
+    matched = {name: cluster for cluster, name in metrics.match_clusters(rows, labels[known]).items()}
+    columns = [matched[place] for place in range(len(classes)) if place in matched]
+    columns += [cluster for cluster in np.unique(labels[known]).tolist() if cluster not in columns]
+    counts = np.zeros((len(classes), int(labels.max()) + 1), int)
+    np.add.at(counts, (rows, labels[known]), 1)
+    counts = counts[:, columns]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    header = ["class \\ cluster", *map(name, map(int, columns))]
+    note = '<p class="note">Rows of each class (line) in each cluster (column).</p>'
+    return note + report_page.heat(header, [text(each) for each in classes], counts, shares, number)
+
+
+def _training(shown):
+    history = shown.history
     if not history or not history.get("loss"):
         return ""
     if len(history["loss"]) == 1:
         return f"<p>One update of the target, after which {history['changed'][0]:.2%} of the rows changed cluster.</p>"
-    return _svg(plots.training_curves(history))
+    return report_page.svg(plots.training_curves(history))
 
 
-def _map(rows, q, z, labels, picture):
-    """Points as HTML elements, since those of an SVG could not come to the front when the mouse is over them."""
-    chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:_POINTS])
-    if len(chosen) < 4:
+def _centroids(shown):
+    if shown.centroids is None:
         return ""
-    points = projection.plane(z[chosen])
-    low, high = points.min(axis=0), points.max(axis=0)
-    points = 2 + 96 * (points - low) / np.maximum(high - low, 1e-9)
-    marks = []
-    for row, (x, y) in zip(chosen, points, strict=True):
-        card = f"{_text(rows.names[row])}<br>cluster {labels[row]}, q {q[row].max():.2f}"
-        if picture:
-            card += f'<img alt="" src="{picture(rows.x[row])}">'
-        marks.append(
-            f'<i style="left:{x:.1f}%;top:{100 - y:.1f}%;background:{_colour(labels[row])}"><span>{card}</span></i>'
-        )
-    for cluster in np.unique(labels[chosen]):
-        x, y = np.median(points[labels[chosen] == cluster], axis=0)
-        marks.append(f'<b style="left:{x:.1f}%;top:{100 - y:.1f}%">{cluster}</b>')
-    count = f"{len(chosen):,} of {len(z):,} rows, drawn at random" if len(chosen) < len(z) else f"All {len(z):,} rows"
-    note = f'<p class="note">{count}, laid out by t-SNE. Point at one to see which it is.</p>'
-    return f'{note}<div class="map">{"".join(marks)}</div>'
-
-
-def _members(rows, q, labels, picture):
-    parts = []
-    surest = metrics.surest_rows(q, _SHOWN)
-    for cluster, sure in enumerate(surest):
-        members = np.flatnonzero(labels == cluster)
-        unsure = members[np.argsort(q[members, cluster], kind="stable")][:_SHOWN]
-        if not len(members):
-            continue
-        parts.append(f"<h3>{_name(cluster)}</h3>")
-        parts.append(f"<p class=note>Surest</p>{_list(rows, q, sure, picture)}")
-        if len(members) > _SHOWN:
-            parts.append(f"<p class=note>Least certain</p>{_list(rows, q, unsure, picture)}")
-    return "".join(parts)
-
-
-def _list(rows, q, chosen, picture):
-    if picture:
-        return "".join(
-            f'<figure><img class="row" alt="{_text(rows.names[row])}" title="{_text(rows.names[row])}" '
-            f'src="{picture(rows.x[row])}"><br>{q[row].max():.2f}</figure>'
-            for row in chosen
-        )
-    second = np.argsort(q, axis=1)[:, -2] if q.shape[1] > 1 else None
-    features = _features(rows)[:_COLUMNS]
-    values = _dense(rows.x[chosen])[:, : len(features)]
-    lines = [
-        [_text(rows.names[row]), f"{q[row].max():.3f}", "" if second is None else str(second[row])]
-        + [f"{value:.4g}" for value in numbers]
-        for row, numbers in zip(chosen, values, strict=True)
-    ]
-    hidden = len(_features(rows)) - len(features)
-    note = f'<p class="note">and {hidden} more features</p>' if hidden else ""
-    return f'<div class="wide">{_table(["row", "q", "next cluster", *map(_text, features)], lines)}{note}</div>'
-
-
-def _centroids(rows, centroids, picture):
-    if centroids is None:
-        return ""
-    centroids = np.asarray(centroids)
+    centroids = np.asarray(shown.centroids)
     note = '<p class="note">Decoded from the embedding back to the space of the rows.</p>'
-    if picture:
+    if shown.picture:
         return note + "".join(
-            f'<figure><img class="row" alt="cluster {cluster}" src="{picture(centroid)}"><br>{cluster}</figure>'
+            f'<figure><img class="row" alt="cluster {cluster}" src="{shown.picture(centroid)}"><br>{name(cluster)}'
+            "</figure>"
             for cluster, centroid in enumerate(centroids)
         )
-    features = _features(rows)
-    spread = np.maximum(_spread(rows.x), 1e-12)
-    mean = np.asarray(rows.x.mean(axis=0)).ravel()
-    telling = np.argsort(-np.ptp(centroids, axis=0) / spread, kind="stable")[: 2 * _COLUMNS]
-    header = ["feature", "mean of all rows", *(str(cluster) for cluster in range(len(centroids)))]
+    spread = np.maximum(_spread(shown.rows.x), 1e-12)
+    mean = np.asarray(shown.rows.x.mean(axis=0)).ravel()
+    telling = np.argsort(-np.ptp(centroids, axis=0) / spread, kind="stable")[:_COLUMNS]
+    header = ["feature", "mean of all rows", *map(name, range(len(centroids)))]
     lines = [
-        [_text(features[feature]), f"{mean[feature]:.4g}", *(f"{centroid[feature]:.4g}" for centroid in centroids)]
-        for feature in telling
+        [text(shown.features[feature]), float(mean[feature]), *(float(centroid[feature]) for centroid in centroids)]
+        for feature in telling.tolist()
     ]
-    hidden = len(features) - len(telling)
-    more = f'<p class="note">The features that differ most between them; {hidden} more.</p>' if hidden else ""
-    return f'{note}<div class="wide">{_table(header, lines)}</div>{more}'
+    hidden = len(shown.features) - len(telling)
+    more = f'<p class="note">The features that differ most between them; {hidden:,} more.</p>' if hidden else ""
+    return f'{note}<div class="wide">{table(header, lines)}</div>{more}'
 
 
-def _overlap(q, labels):
-    if q.shape[1] > 40:
+def _overlap(shown):
+    full = [cluster for cluster, size in enumerate(shown.sizes) if size]
+    if shown.q.shape[1] > _CLASSES or not full:
         return ""
-    mean = _mean_q(q, labels)
-    lines = []
-    for cluster, values in enumerate(mean):
-        if np.isnan(values).any():
-            continue
-        shades = [
-            f'<span style="background:rgba(63,144,218,{value:.2f});padding:.1rem .3rem">{value:.3f}</span>'
-            for value in values
-        ]
-        lines.append([_name(cluster), *shades])
     note = '<p class="note">Mean q of the rows of one cluster (line) for each cluster (column).</p>'
-    return f'{note}<div class="wide">{_table(["", *map(str, range(len(mean)))], lines)}</div>'
+    values = shown.mean_q[full]
+    header = ["", *map(name, range(shown.q.shape[1]))]
+    return note + report_page.heat(header, list(map(name, full)), values, values, "{:.3f}".format)
 
 
-def _again(run):
-    versions = ", ".join(f"{name} {version}" for name, version in run.get("versions", {}).items())
-    command = f"<pre>{_text(run['command'])}</pre>" if run.get("command") else ""
-    return f"{command}<p>{_text(versions)}</p>"
-
-
-def _mean_q(q, labels):
-    """(n_clusters, n_clusters) mean q of the rows of each cluster; NaN for an empty one."""
-    means = np.full((q.shape[1], q.shape[1]), np.nan)
-    for cluster in np.unique(labels):
-        means[cluster] = q[labels == cluster].mean(axis=0)
-    return means
-
-
-def _table(header, lines, *, head=True):
-    top = f"<thead><tr>{''.join(f'<th>{cell}</th>' for cell in header)}</tr></thead>" if head else ""
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>" for line in lines)
-    return f"<table>{top}<tbody>{body}</tbody></table>"
-
-
-def _text(value):
-    return html.escape(str(value))
-
-
-def _colour(cluster):
-    return plots.COLOURS[cluster % len(plots.COLOURS)]
-
-
-def _name(cluster):
-    return f'<span class="dot" style="background:{_colour(cluster)}"></span>{cluster}'
-
-
-def _pictures(rows):
-    """Function of a row that gives its picture, as the source of an <img>; None where rows are no images."""
-    if rows.layout.image_shape is None:
-        return None
-    largest = 255.0 if rows.x.dtype == np.uint8 else max(float(np.max(rows.x)), 1e-9)
-    return lambda image: _png(np.asarray(image).reshape(rows.layout.image_shape) / largest * 255)
-
-
-def _png(image):
-    from PIL import Image
-
-    image = np.asarray(np.clip(image, 0, 255), "uint8")
-    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    file = io.BytesIO()
-    picture = Image.fromarray(image)
-    picture.thumbnail((_SIDE, _SIDE))
-    picture.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _svg(figure):
-    file = io.StringIO()
-    figure.savefig(file, format="svg")
-    text = file.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _features(rows):
-    return rows.features or [str(number) for number in range(math.prod(rows.x.shape[1:]))]
-
-
-def _dense(x):
-    return x.toarray() if hasattr(x, "toarray") else np.asarray(x).reshape(len(x), -1)
+def _again(shown):
+    versions = ", ".join(f"{name} {version}" for name, version in shown.run.get("versions", {}).items())
+    command = f"<pre>{text(shown.run['command'])}</pre>" if shown.run.get("command") else ""
+    return f"{command}<p>{text(versions)}</p>" if command or versions else ""
 
 
 def _spread(x):
@@ -299,3 +233,17 @@ def _spread(x):
     from sklearn.preprocessing import StandardScaler
 
     return np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
+
+
+SECTIONS = (
+    ("Run", _facts),
+    ("Warnings", _warnings),
+    ("Clusters", _clusters),
+    ("Comparison", _scores),
+    ("Training", _training),
+    ("Map of the embedding", report_rows.draw_map),
+    ("Rows of each cluster", report_rows.list_rows),
+    ("Centroids", _centroids),
+    ("Overlap between clusters", _overlap),
+    ("How to make it again", _again),
+)

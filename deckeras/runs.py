@@ -10,16 +10,20 @@ report.html         the report
 """
 
 import csv
+import dataclasses
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
+import shutil
+import tempfile
 
 import keras
 import numpy as np
 
 import deckeras  # noqa: F401 - its classes, for the files of models
-from deckeras import data, metrics
+from deckeras import baseline, extras, hdf5, metrics
 from deckeras.checkpoint import prepare_directory, whole_file
 
 _FILES = {
@@ -28,6 +32,9 @@ _FILES = {
     "history": "history.csv",
     "report": "report.html",
 }
+
+
+_REHEARSED = 8  # rows that are written before the training
 
 
 def begin(folder, run, *, resume=False):
@@ -88,6 +95,7 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
         "finished": True,
         "sizes": metrics.cluster_sizes(q.argmax(axis=1), q.shape[1]),
         "scores": scores(rows, q),
+        "kmeans": _kmeans(rows, q, estimator),
         "versions": _versions(),
         "history": history,
     }
@@ -97,6 +105,35 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
     else:
         del written["report"]
     return written
+
+
+def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
+    """Write some rows of all results into a folder that is deleted again, so that nothing fails after the training.
+
+    Args:
+        folder, run, rows, extension, report: as for `finish`.
+        n_clusters: int.
+
+    Raises:
+        ValueError, OSError, ImportError: a result cannot be written.
+    """
+    chosen = np.arange(min(_REHEARSED, rows.x.shape[0]))
+    few = dataclasses.replace(
+        rows, x=rows.x[chosen], names=rows.names[chosen], labels=None if rows.labels is None else rows.labels[chosen]
+    )
+    random = np.random.default_rng(0)
+    q = random.dirichlet(np.ones(n_clusters), len(chosen))
+    n_features = int(np.prod(rows.x.shape[1:]))
+    features = rows.features or [f"x{number}" for number in range(n_features)]
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        write_clusters(os.path.join(scratch, f"clusters.{extension}"), few, q)
+        with open(os.path.join(scratch, "names.txt"), "w", encoding="utf-8") as file:
+            file.writelines(f"{name}\n" for name in [*rows.names, *features])
+        write_json(os.path.join(scratch, "run.json"), run)
+        if report:
+            run = {"history": {"loss": [0.2, 0.1], "changed": [0.1, 0.0]}, **run}
+            centroids = random.normal(size=(n_clusters, n_features))
+            write_report(os.path.join(scratch, "report.html"), run, few, q, random.normal(size=(len(q), 3)), centroids)
 
 
 def load(path):
@@ -123,9 +160,8 @@ def load(path):
 
 
 def scores(rows, q):
-    """ACC, NMI and ARI of the clusters of `deckeras.files.Rows` with labels, None without."""
-    labels = data.check_labels(rows.labels, len(q))
-    return None if labels is None else metrics.scores(labels, q.argmax(axis=1))
+    """ACC, NMI and ARI of those of `deckeras.files.Rows` that have labels, None without."""
+    return baseline.scores(rows.labels, q.argmax(axis=1))
 
 
 def clusters(rows, q):
@@ -143,9 +179,7 @@ def write_clusters(path, rows, q):
         ValueError: another kind of file.
         ImportError: pyarrow is wanting, for .parquet.
     """
-    extension = os.path.splitext(path)[1].lower()
-    if extension not in (".csv", ".parquet"):
-        raise ValueError(f"The clusters go to a .csv or a .parquet file. Received: {path!r}")
+    extension = check_output(path)
     with whole_file(path) as draft:
         if extension == ".csv":
             clusters(rows, q).to_csv(draft, index=False)
@@ -153,7 +187,46 @@ def write_clusters(path, rows, q):
         try:
             clusters(rows, q).to_parquet(draft, index=False)
         except ImportError as error:
-            raise ImportError("Writing .parquet needs pyarrow: pip install deckeras[parquet]") from error
+            raise extras.needed("Writing .parquet", "pyarrow", "parquet") from error
+
+
+def check_output(path):
+    """Return the extension of a file for clusters, or raise a ValueError, before they are computed."""
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in (".csv", ".parquet"):
+        raise ValueError(f"The clusters go to a .csv or a .parquet file. Received: {path!r}")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"There is no folder {folder!r} for the clusters. Make it first.")
+    if extension == ".parquet" and not importlib.util.find_spec("pyarrow"):
+        raise extras.needed("Writing .parquet", "pyarrow", "parquet")
+    return extension
+
+
+def check_observations(path):
+    """Raise a ValueError or OSError if results cannot be written into a file of AnnData, before they are computed."""
+    if not os.fspath(path).lower().endswith(".h5ad"):
+        raise ValueError(f"--write-obs writes into obs of an .h5ad file. Received: {path!r}")
+    hdf5.check_observations(path)
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{path!r} cannot be written. Leave out --write-obs, or make it writable.")
+    prepare_directory(os.path.dirname(os.path.abspath(path)))
+
+
+def write_observations(path, rows, estimator):
+    """Add the clusters to a file of AnnData: "deckeras" and "deckeras_confidence" in obs, "X_deckeras" in obsm.
+
+    The file is replaced by a changed copy, so that it is whole at any moment.
+
+    Returns:
+        The path.
+    """
+    q = estimator.predict_proba(rows.x)
+    columns = {"deckeras": q.argmax(axis=1), "deckeras_confidence": q.max(axis=1)}
+    with whole_file(path) as draft:
+        shutil.copyfile(path, draft)
+        hdf5.write_observations(draft, columns, estimator.transform(rows.x))
+    return os.fspath(path)
 
 
 def write_report(path, run, rows, q, z, centroids):
@@ -161,7 +234,8 @@ def write_report(path, run, rows, q, z, centroids):
     from deckeras import report
 
     page = report.make(run, rows, q, z, centroids, run["history"])
-    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+    # Names of files need not be text; what is no character appears as its number.
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(page)
 
 
@@ -187,6 +261,14 @@ def _write_csv(path, header, lines):
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(lines)
+
+
+def _kmeans(rows, q, estimator):
+    """Return how k-means on the same rows, in the same scale, compares."""
+    x = rows.x.reshape(len(rows.x), -1) if rows.x.ndim > 2 else rows.x
+    seed = estimator.random_state if isinstance(estimator.random_state, int) else 0
+    others = baseline.kmeans(estimator.scaling_.rows(x), q.shape[1], seed=seed)
+    return baseline.compare(q.argmax(axis=1), others, rows.labels)
 
 
 def _versions():

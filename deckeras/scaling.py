@@ -108,8 +108,8 @@ def fit(x, method="auto", *, images=False, channels=None):
 
     Args:
         x: (n, n_features) array of any real dtype, SciPy sparse matrix or `deckeras.data.View`.
-        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and "standard" for
-            others.
+        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
+            all have one length, such as tf-idf, and "standard" for others.
         images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
         channels: int, default None. The number of channels of rows that are series, time by time. "standard" then has
             one mean and one standard deviation a channel, over all times.
@@ -141,7 +141,9 @@ def fit(x, method="auto", *, images=False, channels=None):
     """
     sparse_rows = sparse.issparse(x) or sparse.issparse(getattr(x, "x", None))
     if method == "auto":
-        method = "largest" if images else "unit" if sparse_rows else "standard"
+        method = (
+            "largest" if images else "unit" if sparse_rows or data.of_one_length(data.check_rows(x)) else "standard"
+        )
     if method not in METHODS:
         raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
     if method == "standard" and sparse_rows:

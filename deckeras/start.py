@@ -154,5 +154,5 @@ def _narrow_rows(x, numbers):
     for block in rows:
         block = np.asarray(block, np.float32).reshape(len(block), -1)
         projected = projection.transform(block)
-        narrow.append(normalize(projected) if manifold.of_one_length(block) else projected)
+        narrow.append(normalize(projected) if data.of_one_length(block) else projected)
     return np.concatenate(narrow)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import deckeras
-from deckeras import cli
+from deckeras import cli, terminal
 
 QUICK = ["--epochs", "1", "--max-iter", "20", "-q"]
 pytestmark = [
@@ -110,9 +110,68 @@ def test_a_mistake_does_not_block_the_corrected_command(flowers, capsys, mistake
 
 
 def test_labels_are_checked_before_the_training(flowers, capsys):
-    pandas.read_csv("flowers.csv").assign(kind=[None] + ["r"] * 99).to_csv("flowers.csv", index=False)
-    assert "y should have a label for every row" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
+    pandas.read_csv("flowers.csv").assign(kind=None).to_csv("flowers.csv", index=False)
+    assert "the column 'kind' should hold labels. Received: none" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
     assert not os.path.exists("flowers-clusters")
+
+
+def test_rows_without_a_label_are_clustered_but_not_scored(flowers, capsys):
+    frame = pandas.read_csv("flowers.csv")
+    frame.assign(kind=[None] * 40 + frame.kind[40:].tolist()).to_csv("flowers.csv", index=False)
+    run("fit", *flowers, "-k", "3", *QUICK[:-1])
+    out, error = capsys.readouterr()
+    assert "40 of 100 rows have no label; scores are of the others" in error
+    assert "DEC: ACC" in out
+    assert "k-means on the same rows: ACC" in out
+    known = pandas.read_csv("flowers-clusters/clusters.csv").cluster[40:]
+    scores = deckeras.metrics.scores(frame.kind[40:], known)
+    with open("flowers-clusters/run.json") as file:
+        found = json.load(file)
+    assert found["scores"] == pytest.approx(scores)
+    assert found["kmeans"]["scores"]["acc"] > 0.9
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are not bytes there")
+def test_names_that_are_no_text_do_not_fail_after_the_training(capsys):
+    os.mkdir(b"ph\xf6tos")
+    for number in range(12):
+        name = b"\xfc.png" if number == 5 else b"%d.png" % number
+        pixels = np.random.default_rng(number).integers(0, 255, size=(4, 4), dtype="uint8")
+        Image.fromarray(pixels).save(os.fsdecode(b"ph\xf6tos/" + name))
+    run("fit", os.fsdecode(b"ph\xf6tos"), "-k", "2", "-o", "out", "--epochs", "1", "--max-iter", "2")
+    assert "\\xfc.png" in pandas.read_csv("out/clusters.csv").name.tolist()
+    assert "\\xfc.png" in pathlib.Path("out/report.html").read_text()
+
+
+def test_results_are_written_back_to_cells(blobs, capsys):
+    import h5py
+
+    x, _ = blobs
+    with h5py.File("cells.h5ad", "w") as file:
+        file["X"] = x[::6]
+        obs = file.create_group("obs")
+        obs.attrs.update({"_index": "_index", "column-order": ["n"]})
+        obs["_index"], obs["n"] = [f"cell{n}" for n in range(50)], np.arange(50)
+    run("fit", "cells.h5ad", "-k", "3", "--write-obs", *QUICK)
+    clusters = pandas.read_csv("cells-clusters/clusters.csv")
+    assert clusters.name[7] == "cell7"
+    rows = deckeras.files.read("cells.h5ad", labels="deckeras")
+    assert rows.labels.tolist() == clusters.cluster.astype(str).tolist()
+    assert deckeras.files.read("cells.h5ad", key="obsm/X_deckeras").x.shape == (50, 10)
+    np.save("x.npy", x)
+    assert "writes into obs of an .h5ad file" in fails(capsys, "fit", "x.npy", "-k", "3", "--write-obs", *QUICK)
+
+
+def test_results_are_tried_before_the_training(flowers, capsys, monkeypatch):
+    def fail(*arguments):
+        raise ValueError("no page today")
+
+    monkeypatch.setattr(deckeras.report, "make", fail)
+    monkeypatch.setattr(deckeras.DEC, "fit", lambda *_, **__: pytest.fail("it was trained"))
+    assert "no page today" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
+    assert "The clusters go to a .csv" in fails(capsys, "predict", "nowhere", "flowers.csv", "-o", "x.txt")
+    assert "There is no folder" in fails(capsys, "predict", "nowhere", "flowers.csv", "-o", "nowhere/x.csv")
+    assert "The figure goes to" in fails(capsys, "choose-k", *flowers, "-o", "k.txt")
 
 
 def test_images_of_a_folder(capsys):
@@ -161,7 +220,7 @@ def test_choose_k(flowers, capsys):
 @pytest.mark.usefixtures("flowers")
 def test_errors_are_one_message_and_code_1(capsys, arguments, message):
     error = fails(capsys, *arguments)
-    assert error.startswith("Error: ")
+    assert "\nError: " in f"\n{error}"
     assert message in error
     assert "Traceback" not in error
     assert not [name for name in os.listdir() if name.endswith("-clusters") and os.listdir(name)]
@@ -213,7 +272,7 @@ def test_an_interrupt_that_was_dropped_comes_again():
         time.sleep(10)
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), cli._interruptible():
+    with pytest.raises(KeyboardInterrupt), terminal.interruptible():
         drop_the_first()
     assert signal.getsignal(signal.SIGINT) is before
 

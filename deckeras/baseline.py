@@ -1,0 +1,82 @@
+"""K-means on the rows themselves: the result that a clustering by a network is to be compared with."""
+
+import numpy as np
+
+from deckeras import file_labels, metrics
+
+_ROWS = 10_000  # that k-means is fitted to
+_VALUES = 2**26  # of them at most, that is 256 MiB
+_BLOCK = 2**22
+
+
+def kmeans(x, n_clusters, *, seed=0):
+    """Cluster rows by k-means, ten restarts, on a random sample where there are many.
+
+    Args:
+        x: (n, n_features) scaled rows: an array, a `deckeras.data.View`, or others of which slices and arrays of row
+            numbers give some.
+        n_clusters: int.
+        seed: int, default 0.
+
+    Returns:
+        (n,) int array, the cluster of each row.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import baseline
+        >>> baseline.kmeans(np.array([[0.0], [0.1], [5.0], [5.1]]), 2).tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
+        True
+    """
+    from sklearn.cluster import KMeans
+
+    n, width = len(x), max(1, int(np.prod(x.shape[1:])))
+    size = min(n, max(n_clusters, min(_ROWS, _VALUES // width)))
+    chosen = np.sort(np.random.default_rng(seed).permutation(n)[:size])
+    sample = np.asarray(x[:] if size == n else x[chosen], "float32").reshape(size, width)
+    fitted = KMeans(n_clusters, n_init=10, random_state=seed).fit(sample)
+    step = max(1, _BLOCK // width)
+    parts = [
+        fitted.predict(np.asarray(x[start : start + step], "float32").reshape(-1, width)) for start in range(0, n, step)
+    ]
+    return np.concatenate(parts).astype("int64")
+
+
+def compare(clusters, others, y=None):
+    """Compare two clusterings of the same rows.
+
+    Args:
+        clusters, others: (n,) int arrays.
+        y: (n,) labels as `deckeras.file_labels.clean` returns, default None.
+
+    Returns:
+        dict with "rows", "differ" (the number of rows that lie in other clusters, of the best matching), "sizes" of the
+        others, and "scores" of the others against the labels, None without.
+
+    Example:
+        >>> from deckeras import baseline
+        >>> baseline.compare([0, 0, 1, 1], [1, 1, 0, 1])["differ"]
+        1
+    """
+    clusters, others = np.asarray(clusters), np.asarray(others)
+    return {
+        "rows": len(clusters),
+        "differ": round(len(clusters) * (1 - metrics.accuracy(clusters, others))),
+        "sizes": metrics.cluster_sizes(others).tolist(),
+        "scores": scores(y, others),
+    }
+
+
+def scores(y, clusters):
+    """Return ACC, NMI and ARI of the rows that have a label, None if none has.
+
+    Args:
+        y: (n,) labels as `deckeras.file_labels.clean` returns, or None.
+        clusters: (n,) int array.
+    """
+    if y is None:
+        return None
+    y = np.asarray(y)
+    known = file_labels.present(y)
+    if not known.any():
+        return None
+    return metrics.scores(y[known].tolist() if y.dtype == object else y[known], clusters[known])

@@ -1,0 +1,80 @@
+"""Clusters in words: the features that set each of them apart from the other rows."""
+
+import numpy as np
+from scipy import sparse
+
+_LEAST = 0.5  # standard deviations between the mean of a cluster and that of all rows from which a feature is named
+_MUCH = 1.5  # from which it is called very high or very low
+_MOST = 3  # features that are named
+
+
+def cluster_means(x, labels, n_clusters):
+    """Return the mean of each feature in each cluster.
+
+    Args:
+        x: (n, n_features) array or SciPy sparse matrix.
+        labels: (n,) int array.
+        n_clusters: int.
+
+    Returns:
+        (n_clusters, n_features) float64 array, NaN for clusters without rows.
+    """
+    sizes = np.bincount(labels, minlength=n_clusters)
+    members = sparse.csr_matrix(
+        (np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(n_clusters, len(labels))
+    )
+    sums = members @ x
+    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
+    return np.divide(sums, sizes[:, None], out=np.full(sums.shape, np.nan), where=sizes[:, None] > 0)
+
+
+def words(x, labels, n_clusters, features, n_words=_MOST):
+    """Describe each cluster by the features whose mean differs most from that of all rows.
+
+    Args:
+        x: (n, n_features) array or SciPy sparse matrix.
+        labels: (n,) int array.
+        n_clusters: int.
+        features: list of n_features names; one such as "fuel=petrol" of a feature of 0 and 1 is a property.
+        n_words: int, default 3. The number of features that are named at most.
+
+    Returns:
+        list of str, one a cluster; empty where none differs by half a standard deviation.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import descriptions
+        >>> x = np.array([[900.0, 1], [950, 1], [1500, 0], [1550, 0]])
+        >>> descriptions.words(x, np.array([0, 0, 1, 1]), 2, ["weight", "fuel=petrol"])
+        ['petrol, weight low', 'not petrol, weight high']
+    """
+    means = cluster_means(x, labels, n_clusters)
+    mean = np.asarray(x.mean(axis=0), "float64").ravel()
+    squares = x.multiply(x) if sparse.issparse(x) else np.square(x, dtype="float64")
+    spread = np.sqrt(np.maximum(np.asarray(squares.mean(axis=0)).ravel() - mean**2, 0))
+    spread[spread < 1e-9 * np.maximum(np.abs(mean), 1e-300)] = np.inf
+    differences = (means - mean) / spread
+    return [_described(row, features, n_words) for row in differences]
+
+
+def _described(differences, features, n_words):
+    if np.isnan(differences).any():
+        return ""
+    # Of the two values of a column the one that the cluster has comes first.
+    order = np.lexsort((-differences, -np.abs(differences).round(6)))
+    found = {}
+    for place in order.tolist():
+        if abs(differences[place]) < _LEAST or len(found) == n_words:
+            break
+        column, word = _word(features[place], differences[place])
+        found.setdefault(column, word)
+    return ", ".join(found.values())
+
+
+def _word(feature, difference):
+    """Return (the column that a feature is of, what to say of it)."""
+    column, sign, value = feature.partition("=")
+    if sign and column and value:
+        return column, value if difference > 0 else f"not {value}"
+    much = "very " if abs(difference) >= _MUCH else ""
+    return feature, f"{feature} {much}{'high' if difference > 0 else 'low'}"

@@ -1,0 +1,64 @@
+"""Labels from files: one for each row, missing ones included, on which no score depends."""
+
+import numpy as np
+
+
+def clean(y, n, name="labels"):
+    """Return labels in the form that scores take.
+
+    Args:
+        y: (n,), (n, 1) or (1, n) array or pandas Series of numbers, str or bytes; None, NaN and pandas.NA are missing.
+        n: int, the number of rows.
+        name: str, default "labels", what errors call them.
+
+    Returns:
+        (n,) array; bytes are decoded. Where labels are missing its dtype is object, and they are None.
+
+    Raises:
+        ValueError: another shape, values that cannot be compared, or no label at all.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import file_labels
+        >>> file_labels.clean(np.array([[b"cat"], [b"dog"]]), 2)
+        array(['cat', 'dog'], dtype=object)
+        >>> file_labels.present(file_labels.clean([1.0, np.nan], 2))
+        array([ True, False])
+    """
+    y = np.asarray(y)
+    if y.ndim == 2 and 1 in y.shape:
+        y = y.ravel()
+    if y.shape != (n,):
+        way = " Write the number of the 1 in each row." if y.ndim == 2 and len(y) == n else ""
+        raise ValueError(f"{name} should hold one label for each of the {n} rows. Received: shape {y.shape}.{way}")
+    if y.dtype.kind in "biuU":
+        return y
+    if y.dtype.kind == "f" and not np.isnan(y).any():
+        return y
+    found = np.empty(n, object)
+    found[:] = [_plain(value) for value in y.tolist()]
+    mask = present(found)
+    if not mask.any():
+        raise ValueError(f"{name} should hold labels. Received: none for any row")
+    try:
+        np.unique(found[mask])
+    except TypeError as error:
+        raise ValueError(
+            f"{name} should hold labels that can be compared with each other. Received: {error}"
+        ) from error
+    return found
+
+
+def present(y):
+    """Return a (n,) mask of the rows that have a label, of what `clean` returned."""
+    if y.dtype != object:
+        return np.ones(len(y), bool)
+    return np.array([value is not None for value in y])
+
+
+def _plain(value):
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        return None
+    return value

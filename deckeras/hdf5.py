@@ -1,0 +1,206 @@
+"""Arrays and sparse matrices in HDF5 files, those of AnnData (.h5ad), of 10x and of MATLAB 7.3 among them."""
+
+import contextlib
+import os
+
+import h5py
+import numpy as np
+from scipy import sparse
+
+_SPARSE = {"data", "indices", "indptr"}
+
+
+@contextlib.contextmanager
+def opened(path):
+    """Open a file, and raise a ValueError with its name where it, or what is read of it, is damaged."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, PermissionError | FileNotFoundError):
+            raise
+        raise ValueError(
+            f"{os.fspath(path)!r} is truncated or no HDF5 file. Copy or download it again, or write it anew. ({error})"
+        ) from error
+
+
+def matrices(file):
+    """Return a dict from name to data set or to group that holds a sparse matrix.
+
+    Args:
+        file: open `h5py.File`.
+    """
+    found = {}
+
+    def visit(name, item):
+        if any(name.startswith(f"{group}/") for group, other in found.items() if isinstance(other, h5py.Group)):
+            return
+        if isinstance(item, h5py.Dataset) or set(item) >= _SPARSE:
+            found[name] = item
+
+    file.visititems(visit)
+    return found
+
+
+def value(item, path):
+    """Return the array of a data set, or the sparse matrix of a group."""
+    if isinstance(item, h5py.Dataset):
+        if item.dtype.names:
+            raise ValueError(
+                f"{os.fspath(path)!r} should hold an array in {item.name!r}. Received: a table of fields, "
+                f"{item.dtype.names[:5]}"
+            )
+        return item[()]
+    parts = item["data"][()], item["indices"][()], item["indptr"][()]
+    if "barcodes" in item:  # of 10x, which writes genes by cells, compressed by columns
+        n = len(item["barcodes"])
+        return sparse.csr_matrix(parts, shape=(n, int(item["shape"][0])))
+    shape = item["shape"][()] if "shape" in item else item.attrs.get("shape", item.attrs.get("h5sparse_shape"))
+    if shape is None:
+        raise ValueError(f"{os.fspath(path)!r} has a sparse matrix in {item.name!r} without its shape.")
+    shape = tuple(int(size) for size in shape)
+    kind = _text(item.attrs.get("encoding-type", item.attrs.get("h5sparse_format", item.attrs.get("format", ""))))
+    columns = "csc" in kind
+    if "cs" not in kind:
+        fitting = [size + 1 == len(parts[2]) for size in shape]
+        if all(fitting):
+            raise ValueError(
+                f"{os.fspath(path)!r} has a square sparse matrix in {item.name!r} that does not say whether it is "
+                'compressed by rows or columns. Set the attribute "encoding-type" of its group to "csr_matrix".'
+            )
+        columns = fitting[1]
+    made = (sparse.csc_matrix if columns else sparse.csr_matrix)(parts, shape=shape)
+    return made.tocsr()
+
+
+def row_names(item):
+    """Return the names of the rows of a matrix of 10x, None of others."""
+    if isinstance(item, h5py.Group) and "barcodes" in item:
+        return texts(item["barcodes"][()])
+    return None
+
+
+def texts(values):
+    """Return an array with its bytes decoded."""
+    if values.dtype.kind not in "SO":
+        return values
+    return np.array([_text(each) for each in values.tolist()], object)
+
+
+def anndata(path, key=None, labels=None):
+    """Read observations of AnnData.
+
+    Args:
+        path: .h5ad file.
+        key: str, default None: "X". Others are "layers/counts" or "obsm/X_pca".
+        labels: str, a column of obs; default None.
+
+    Returns:
+        (x, names, features, y): matrix, names of the observations, those of the variables or None, labels or None.
+
+    Raises:
+        ValueError: there is no such matrix or column.
+    """
+    with opened(path) as file:
+        found = matrices(file)
+        if (key or "X") not in found:
+            raise ValueError(f"{os.fspath(path)!r} has no matrix {key or 'X'!r}. It has {_matrices(found)}.")
+        x = value(found[key or "X"], path)
+        if "obs" not in file:
+            raise ValueError(f"{os.fspath(path)!r} should be a file of AnnData. It has no obs.")
+        names = column(file["obs"], None)
+        features = column(file["var"], None).tolist() if "var" in file else None
+        features = features if features is not None and len(features) == x.shape[-1] else None
+        y = None
+        if labels is not None:
+            columns = _columns(file["obs"])
+            if labels not in columns:
+                raise ValueError(f"obs has no column {labels!r}. It has {', '.join(columns)}.")
+            y = column(file["obs"], labels)
+        return x, names, features, y
+
+
+def check_observations(path):
+    """Raise a ValueError if `write_observations` cannot write into a file."""
+    with opened(path) as file:
+        if not isinstance(file.get("obs"), h5py.Group):
+            raise ValueError(
+                f"{os.fspath(path)!r} is of an AnnData before 0.7. Read and write it by a newer one first."
+            )
+
+
+def write_observations(path, columns, embedding=None):
+    """Add columns to obs of a file of AnnData, in the place of those of the same names.
+
+    Args:
+        path: .h5ad file, which is changed: give a copy.
+        columns: dict from name to (n,) array; one of int64 is written as categories, another as float64 numbers.
+        embedding: (n, d) array, default None; written to obsm as "X_deckeras".
+    """
+    with h5py.File(path, "r+") as file:
+        obs = file["obs"]
+        order = [_text(name) for name in obs.attrs.get("column-order", [])]
+        for name, values in columns.items():
+            if name in obs:
+                del obs[name]
+            if values.dtype.kind == "i":
+                _write_categories(obs, name, values)
+            else:
+                _write_array(obs, name, values.astype("float64"))
+        order += [name for name in columns if name not in order]
+        obs.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
+        if embedding is not None:
+            group = file.require_group("obsm")
+            group.attrs.setdefault("encoding-type", "dict")
+            group.attrs.setdefault("encoding-version", "0.1.0")
+            if "X_deckeras" in group:
+                del group["X_deckeras"]
+            _write_array(group, "X_deckeras", embedding)
+
+
+def column(frame, name):
+    """Return a column of obs or var as an array, or its index for None; missing categories are None."""
+    if isinstance(frame, h5py.Dataset):  # before AnnData 0.7
+        return texts(frame[name or frame.dtype.names[0]])
+    if name is None:
+        name = _text(frame.attrs.get("_index", "_index"))
+    item = frame[name]
+    if isinstance(item, h5py.Group) and "codes" in item:
+        codes, categories = item["codes"][()], texts(item["categories"][()])
+        return np.array([None if code < 0 else categories[code] for code in codes.tolist()], object)
+    if isinstance(item, h5py.Group):  # nullable: values and mask
+        values, mask = texts(item["values"][()]), item["mask"][()]
+        return np.array([None if out else each for each, out in zip(values.tolist(), mask, strict=True)], object)
+    if "categories" in item.attrs:  # of AnnData 0.7, a reference
+        categories = texts(frame.file[item.attrs["categories"]][()])
+        return np.array([None if code < 0 else categories[code] for code in item[()].tolist()], object)
+    return texts(item[()])
+
+
+def _columns(frame):
+    if isinstance(frame, h5py.Dataset):
+        return list(frame.dtype.names)
+    return [_text(name) for name in frame.attrs.get("column-order", [name for name in frame if name[:2] != "__"])]
+
+
+def _matrices(found):
+    names = [name for name in found if name == "X" or name.startswith(("layers/", "obsm/"))]
+    return ", ".join(names) or "none"
+
+
+def _write_categories(group, name, values):
+    item = group.create_group(name)
+    item.attrs.update({"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False})
+    categories, codes = np.unique(values, return_inverse=True)
+    _write_array(item, "codes", codes.astype("int16" if len(categories) < 2**15 else "int32"))
+    texts_ = item.create_dataset("categories", data=[str(each) for each in categories], dtype=h5py.string_dtype())
+    texts_.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+
+
+def _write_array(group, name, values):
+    item = group.create_dataset(name, data=values)
+    item.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+
+
+def _text(value):
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,224 @@
+"""Numbers as people write them: decimal commas, grouped thousands, percent signs, currencies.
+
+A column of text is one of numbers where all its values can be read in one `Form`. Several forms can fit: "1,234" is
+1.234 or 1234. What the other values of the column and the other columns of the table show decides; where nothing does,
+the column stays text, and `Found.ambiguous` names it.
+"""
+
+import dataclasses
+import re
+
+import numpy as np
+
+_CODES = "EUR USD GBP CHF JPY CNY INR SEK NOK DKK PLN CZK HUF BRL MXN AUD CAD NZD ZAR RUB TRY"
+_MONEY = r"[$€£¥₹₽₩₺₪₫₴₦₱฿¢]|R\$|zł|kr\.?|Fr\.|" + _CODES.replace(" ", "|")
+_AFFIX = rf"(?:%|‰|{_MONEY})"
+_BLANK = " \u00a0\u202f\u2009"
+_GROUPS = {",": ",", ".": r"\.", " ": f"[{_BLANK}]", "'": "['’]"}
+_EXPONENT = r"(?:[eE][-+]?\d+)?"
+_SIGN = r"[-+−–]?"
+_WRAPPED = re.compile(
+    rf"(?P<open>\()?\s*(?P<sign>{_SIGN})\s*(?P<before>{_AFFIX})?\s*(?P<inner>{_SIGN})"
+    rf"(?P<digits>[\d.,'’{_BLANK}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
+)
+_PLAIN = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_DATES = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?"
+    r"|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?|\d{1,2}\.\d{2}\.\d{2}"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}( .*)?|[A-Za-z]{3,9} \d{1,2},? \d{4}( .*)?"
+)
+_MISSING = ("", "?", "-", "--", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nil", ".", "missing", "unknown")
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One way of writing numbers.
+
+    Attributes:
+        decimal: str, the character before the decimals.
+        thousands: str or None, the character between groups of three digits.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+
+    def pattern(self):
+        """Return the regular expression of the digits of a number."""
+        decimals = r"(?:\.\d*)?" if self.decimal == "." else rf"(?:{re.escape(self.decimal)}\d+)?"
+        if self.thousands is None:
+            return rf"(?:\d+{decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
+        group = _GROUPS.get(self.thousands, re.escape(self.thousands))
+        return rf"(?:(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d{{1,3}}){decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
+
+
+_FORMS = [
+    Form(decimal, thousands) for thousands in (None, ",", ".", " ", "'") for decimal in ".," if decimal != thousands
+]
+
+
+@dataclasses.dataclass
+class Found:
+    """Report of `recognize`.
+
+    Attributes:
+        forms: dict from column to its `Form`, of the columns that all of whose values are numbers.
+        affixes: dict from column to the sign that stands beside all its numbers, such as "%".
+        ambiguous: dict from column to a value that can be read in two ways.
+        bracketed: list of the columns in which numbers stand in parentheses.
+        dotted: bool, whether a column shows that the table has decimal points.
+    """
+
+    forms: dict = dataclasses.field(default_factory=dict)
+    affixes: dict = dataclasses.field(default_factory=dict)
+    ambiguous: dict = dataclasses.field(default_factory=dict)
+    bracketed: list = dataclasses.field(default_factory=list)
+    dotted: bool = False
+
+
+def is_number(text):
+    """Return whether the text is a number in any form."""
+    text = text.strip()
+    if _PLAIN.fullmatch(text):
+        return True
+    if text.lower().lstrip("+-") in ("inf", "infinity"):
+        return True
+    match = _WRAPPED.fullmatch(text)
+    if not match or bool(match["open"]) != bool(match["close"]):
+        return False
+    return any(re.fullmatch(form.pattern(), match["digits"]) for form in _FORMS)
+
+
+def is_missing(text, na=()):
+    """Return whether the text is commonly written where a value is missing, or is one of `na`."""
+    return text.strip().lower() in _MISSING or text in na
+
+
+def is_date(text):
+    """Return whether the text is a date or a time of day."""
+    return _DATES.fullmatch(text.strip()) is not None
+
+
+def recognize(columns, *, decimal=None, thousands=None, dotted=False):
+    """Find the form of the numbers in columns of text.
+
+    Args:
+        columns: dict from name to a pandas Series of the texts that are present.
+        decimal, thousands: str, the characters that are known; default None.
+        dotted: bool, default False. Whether other columns of the table have decimal points.
+
+    Returns:
+        `Found`.
+
+    Example:
+        >>> import pandas
+        >>> from deckeras import numerals
+        >>> found = numerals.recognize({"price": pandas.Series(["1.200,50 €", "7,00 €"])})
+        >>> found.forms["price"], found.affixes["price"]
+        (Form(decimal=',', thousands='.'), '€')
+    """
+    found, open_columns = Found(dotted=dotted), {}
+    for name, texts in columns.items():
+        parts = _parts(texts)
+        if parts is None:
+            continue
+        digits, affix = parts
+        forms = [form for form in _allowed(decimal, thousands) if digits.str.fullmatch(form.pattern()).all()]
+        if not forms:
+            continue
+        if affix:
+            found.affixes[name] = affix
+        if texts.str.contains("(", regex=False).any():
+            found.bracketed.append(name)
+        forms = _without_needless(forms, digits)
+        if len({form.decimal for form in forms}) == 1:
+            found.forms[name] = forms[0]
+        else:
+            open_columns[name] = forms, digits
+    decimals = {form.decimal for name, form in found.forms.items() if _shows(form, columns[name])}
+    decimals |= {"."} if found.dotted else set()
+    found.dotted = "." in decimals
+    for name, (forms, digits) in open_columns.items():
+        fitting = [form for form in forms if form.decimal in decimals] if len(decimals) == 1 else forms
+        if len({form.decimal for form in fitting}) == 1:
+            found.forms[name] = fitting[0]
+        elif (form := _grouped(forms, digits)) is not None:
+            found.forms[name] = form
+        else:
+            found.ambiguous[name] = next(text for text in columns[name] if re.search(r"[.,]", text))
+    return found
+
+
+def convert(texts, form):
+    """Return a column of texts as float64 numbers; texts that are no numbers of this form become NaN.
+
+    Args:
+        texts: pandas Series of str, missing values included.
+        form: `Form`.
+    """
+    import pandas
+
+    parts = texts.str.strip().str.extract(_WRAPPED)
+    digits = parts["digits"].where(parts["digits"].str.fullmatch(form.pattern(), na=False))
+    if form.thousands is not None:
+        digits = digits.str.replace(_GROUPS.get(form.thousands, re.escape(form.thousands)), "", regex=True)
+    numbers = pandas.to_numeric(digits.str.replace(form.decimal, ".", regex=False), errors="coerce").astype("float64")
+    negative = parts["open"].notna() | parts["minus"].notna()
+    for sign in ("sign", "inner"):
+        negative |= parts[sign].isin(["-", "−", "–"])
+    infinite = texts.str.strip().str.lower().str.lstrip("+-").isin(["inf", "infinity"])
+    numbers = numbers.mask(infinite, np.inf)
+    negative |= infinite & texts.str.strip().str.startswith("-")
+    return numbers.where(~negative, -numbers)
+
+
+def _parts(texts):
+    """Return (digits of all the texts, the sign beside them or ""), None where one is no number or signs differ."""
+    texts = texts.drop_duplicates().str.strip()
+    texts = texts[~texts.str.lower().str.lstrip("+-").isin(["inf", "infinity"])]
+    head = texts.head(1)
+    if head.empty or not head.str.fullmatch(_WRAPPED).all():
+        return None
+    parts = texts.str.extract(_WRAPPED)
+    whole = texts.str.fullmatch(_WRAPPED) & (parts["open"].notna() == parts["close"].notna())
+    if not whole.all():
+        return None
+    signs = set((parts["before"].fillna("") + parts["after"].fillna("")).unique())
+    return (parts["digits"], signs.pop()) if len(signs) == 1 else None
+
+
+def _allowed(decimal, thousands):
+    forms = _FORMS if thousands in (None, *_GROUPS) else [Form(decimal or ".", thousands), Form(decimal or ".")]
+    return [
+        form
+        for form in forms
+        if decimal in (None, form.decimal)
+        and (thousands is None or (form.thousands in (None, thousands) and form.decimal != thousands))
+    ]
+
+
+def _without_needless(forms, digits):
+    """Leave out forms with thousands where no value shows any, and all but one where none has decimals either."""
+    shown = digits.str.cat()
+    forms = [
+        form
+        for form in forms
+        if form.thousands is None or re.search(rf"\d{_GROUPS.get(form.thousands, re.escape(form.thousands))}\d", shown)
+    ]
+    return forms if re.search("[.,]", shown) else forms[:1]
+
+
+def _shows(form, texts):
+    """Return whether the texts have decimals or groups, so that other columns can be read by the form of this one."""
+    return form.thousands in (",", ".") or bool(texts.str.contains(form.decimal, regex=False).any())
+
+
+def _grouped(forms, digits):
+    """Return the form with thousands where the values show it, else None.
+
+    Written with three decimals, no number is without any; written without zeros at the end, none ends in 0.
+    """
+    grouped = [form for form in forms if form.thousands is not None]
+    if len(grouped) != 1:
+        return None
+    whole = digits.str.fullmatch(r"\d+")
+    return grouped[0] if whole.any() and digits[~whole].str.endswith("0").any() else None

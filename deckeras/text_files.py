@@ -1,0 +1,157 @@
+"""Text of files: found to be compressed, or in another encoding, by their first bytes rather than by their names."""
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import os
+import zipfile
+
+_HEAD = 2**18  # characters that are looked at
+_LONGEST = 2**25  # of them where lines are long
+_LINES = 50  # lines that are wanted
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
+_FOREIGN = {
+    b"PK\x05\x06": "an empty zip file",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 file: name it .h5",
+    b"\x93NUMPY": "an array of NumPy: name it .npy",
+    b"PAR1": "a Parquet file: name it .parquet",
+    b"ARROW1": "a Feather file: name it .feather",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: name it .xls",
+    b"MATLAB 5.0 MAT-file": "a MATLAB file: name it .mat",
+    b"SQLite format 3": "an SQLite database: export a table of it as CSV",
+    b"\x89PNG": "an image: give its folder",
+    b"\xff\xd8\xff": "an image: give its folder",
+    b"\x80\x04\x95": "a pickle, which runs the code in it when it is loaded: write the rows as CSV or .npy instead",
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard: decompress it first",
+}
+_BOMS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def look(path, encoding=None):
+    """Find out how the text of a file is stored.
+
+    Args:
+        path: the file.
+        encoding: str, default None: UTF-8, or UTF-16 or UTF-32 where the first bytes say so.
+
+    Returns:
+        (encoding, compression, head): str, str or None, and the first lines as str, all of them whole.
+
+    Raises:
+        ValueError: it is no text, or not in this encoding; the message says what it is.
+    """
+    compression = _compression(path)
+    with _bytes(path, compression) as file:
+        start = _read(path, file, 4096)
+    if not start:
+        raise ValueError(f"{os.fspath(path)!r} is empty.")
+    for magic, kind in _FOREIGN.items():
+        if start.startswith(magic):
+            raise ValueError(f"{os.fspath(path)!r} should be a table in a text file. Received: {kind}")
+    if start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise ValueError(
+            f"{os.fspath(path)!r} should be a table in a text file. Received: a web page or XML, as a download that "
+            "failed leaves it"
+        )
+    encoding = encoding or _encoding(start)
+    if b"\x00" in start and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        raise ValueError(
+            f"{os.fspath(path)!r} should be a table in a text file. Received: a file of bytes that are no text"
+        )
+    head = ""
+    with explained(path, encoding), opened(path, encoding, compression) as file:
+        while len(head) < _LONGEST and (more := file.read(_HEAD)):
+            head += more
+            if len(head) >= _HEAD and head.count("\n") + head.count("\r") >= _LINES:
+                break
+        if more and (cut := max(head.rfind("\n"), head.rfind("\r"))) > 0:
+            head = head[: cut + 1]
+    return encoding, compression, head
+
+
+@contextlib.contextmanager
+def opened(path, encoding, compression):
+    """Open the text, with its line ends as they are."""
+    codec = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding  # a byte order mark may be there
+    with _bytes(path, compression) as file, io.TextIOWrapper(file, encoding=codec, newline="") as text:
+        yield text
+
+
+@contextlib.contextmanager
+def explained(path, encoding):
+    """Raise a ValueError with the way out where the text cannot be read in its encoding, or decompressed."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is not written in {encoding}: {error.reason} at byte {error.start}. Say its encoding "
+            f"by --encoding{_guess(error)}."
+        ) from error
+    except UnicodeError as error:
+        raise ValueError(f"{os.fspath(path)!r} is not written in {encoding}: {error}. Say its --encoding.") from error
+    except LookupError as error:
+        raise ValueError(f"encoding should be one that Python knows, such as cp1252. Received: {encoding!r}") from error
+    except (EOFError, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"{os.fspath(path)!r} cannot be decompressed: {error}. Copy or download it again.") from error
+
+
+def _read(path, file, size):
+    with explained(path, ""):
+        return file.read(size)
+
+
+def _compression(path):
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), None)
+
+
+@contextlib.contextmanager
+def _bytes(path, compression):
+    if compression != "zip":
+        opener = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, None: open}[compression]
+        with opener(path, "rb") as file:
+            yield file
+        return
+    with explained(path, ""):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+        if any(name.startswith("xl/") for name in names):
+            raise ValueError(
+                f"{os.fspath(path)!r} should be a table in a text file. Received: an Excel workbook: name it .xlsx"
+            )
+        if len(names) != 1:
+            raise ValueError(
+                f"{os.fspath(path)!r} should hold one file. Received: {len(names)}, such as {names[:3]}. Unpack it."
+            )
+        if archive.getinfo(names[0]).flag_bits & 1:
+            raise ValueError(f"{os.fspath(path)!r} is protected by a password. Unpack it.")
+        with archive.open(names[0]) as file:
+            yield file
+
+
+def _encoding(start):
+    for mark, encoding in _BOMS.items():
+        if start.startswith(mark):
+            return encoding
+    # UTF-16 without a mark has a zero in every other byte of digits and separators.
+    even, odd = start[0:2000:2].count(0), start[1:2000:2].count(0)
+    half = max(1, min(len(start), 2000) // 2)
+    if odd > 0.6 * half and even == 0:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.6 * half and odd == 0 else "utf-8"
+
+
+def _guess(error):
+    """Return an example of what Windows' encoding makes of the place that was not understood."""
+    start = max(error.start - 12, 0)
+    piece = error.object[start : error.end + 12]
+    text = piece.decode("cp1252", "replace").replace("\r", "\n")
+    line = text[: error.start - start].rpartition("\n")[2] + text[error.start - start :].partition("\n")[0]
+    return f', such as cp1252, in which it reads "{line.strip()}"'

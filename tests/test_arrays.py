@@ -1,0 +1,318 @@
+"""Arrays and typed tables of other programs, read right or refused with the way out."""
+
+import dataclasses
+import datetime
+import json
+import pathlib
+import pickle
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+from scipy import io, sparse
+
+from deckeras import files, hdf5
+
+X = np.random.default_rng(0).normal(size=(6, 4)).round(3)
+Y = np.array([0, 1, 2, 0, 1, 2])
+FRAME = pandas.DataFrame(X, columns=list("abcd"))
+
+
+@pytest.fixture(autouse=True)
+def _directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def cells(matrix=X, **columns):
+    """Write an .h5ad file as its documentation lays it out."""
+    with h5py.File("cells.h5ad", "w") as file:
+        if sparse.issparse(matrix):
+            group = file.create_group("X")
+            group.attrs.update({"encoding-type": f"{matrix.format}_matrix", "shape": matrix.shape})
+            for name in "data", "indices", "indptr":
+                group[name] = getattr(matrix, name)
+        else:
+            file["X"] = matrix
+        file["layers/counts"] = X * 2
+        obs, var = file.create_group("obs"), file.create_group("var")
+        obs.attrs.update({"_index": "barcode", "column-order": ["kind", "n"], "encoding-type": "dataframe"})
+        obs["barcode"] = [f"cell{n}" for n in range(6)]
+        obs["n"] = np.arange(6)
+        obs["kind/codes"], obs["kind/categories"] = np.array([0, 1, -1, 0, 1, 0], "int8"), ["B", "T"]
+        var.attrs.update({"_index": "gene", "column-order": np.array([], dtype=h5py.string_dtype())})
+        var["gene"] = list("abcd")
+    return "cells.h5ad"
+
+
+def test_labels_of_any_form():
+    for y in (Y[:, None], Y[None], Y.astype(str).astype("S"), Y.astype(float)):
+        np.savez("data.npz", x=X, y=y)
+        assert [int(float(label)) for label in files.read("data.npz", labels="y").labels] == Y.tolist()
+    with h5py.File("data.h5", "w") as file:
+        file["x"], file["y"] = X, ["köln", "bonn"] * 3
+        file["s"] = np.array([b"a", b"b"] * 3)
+    assert files.read("data.h5", key="x", labels="y").labels.tolist() == ["köln", "bonn"] * 3
+    assert files.read("data.h5", key="x", labels="s").labels.tolist() == ["a", "b"] * 3
+    np.savez("data.npz", x=X, y=[0, 1, np.nan, 1, 0, np.nan])
+    rows = files.read("data.npz", labels="y")
+    assert rows.labels.tolist() == [0, 1, None, 1, 0, None]
+    assert "2 of 6 rows have no label; scores are of the others" in rows.notices
+    for y in (np.eye(3)[Y], Y[:5], np.full(6, np.nan)):
+        np.savez("data.npz", x=X, y=y)
+        with pytest.raises(ValueError, match="array 'y' should hold"):
+            files.read("data.npz", labels="y")
+
+
+@pytest.mark.parametrize("version", ["5", "4"])
+def test_matlab(version):
+    values = {"features": X, "gnd": Y[:, None].astype(float)}
+    io.savemat("data.mat", values, format=version)
+    rows = files.read("data.mat", labels="gnd")
+    np.testing.assert_array_equal(rows.x, X)
+    assert rows.labels.tolist() == Y.tolist()
+    with pytest.raises(ValueError, match="has the arrays features, gnd. Say which one by --key"):
+        files.read("data.mat")
+    if version == "5":
+        io.savemat("data.mat", {"X": sparse.csc_matrix(X)})
+        np.testing.assert_array_equal(files.read("data.mat").x.toarray(), X)
+        io.savemat("data.mat", {"X": np.array([["a"]], object)})
+        with pytest.raises(ValueError, match="real numbers"):
+            files.read("data.mat")
+
+
+def test_matlab_7_3():
+    """It is HDF5 after a header of 512 bytes, with the axes the other way round."""
+    with h5py.File("data.mat", "w", userblock_size=512) as file:
+        file["X"], file["y"], file["#refs#/a"] = X.T, Y[None].astype(float), 0
+    raw = bytearray(pathlib.Path("data.mat").read_bytes())
+    raw[:128] = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+    pathlib.Path("data.mat").write_bytes(raw)
+    rows = files.read("data.mat", labels="y")
+    np.testing.assert_array_equal(rows.x, X)
+    assert rows.labels.tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize("matrix", [X, sparse.csr_matrix(X), sparse.csc_matrix(X)], ids=["dense", "csr", "csc"])
+def test_cells(matrix):
+    rows = files.read(cells(matrix), labels="kind")
+    dense = rows.x.toarray() if sparse.issparse(rows.x) else rows.x
+    np.testing.assert_array_equal(dense, X)
+    assert (rows.features, rows.names[2]) == (list("abcd"), "cell2")
+    assert rows.labels.tolist() == ["B", "T", None, "B", "T", "B"]
+    np.testing.assert_array_equal(files.read("cells.h5ad", key="layers/counts").x, X * 2)
+    with pytest.raises(ValueError, match="obs has no column 'type'. It has kind, n"):
+        files.read("cells.h5ad", labels="type")
+    with pytest.raises(ValueError, match="has no matrix 'raw'. It has X, layers/counts"):
+        files.read("cells.h5ad", key="raw")
+
+
+def test_cells_by_anndata():
+    anndata = pytest.importorskip("anndata")
+    obs = pandas.DataFrame({"kind": pandas.Categorical(["B", "T", None, "B", "T", "B"])}, index=list("uvwxyz"))
+    data = anndata.AnnData(sparse.csr_matrix(X), obs=obs, var=pandas.DataFrame(index=list("abcd")))
+    data.write_h5ad("cells.h5ad")
+    rows = files.read("cells.h5ad", labels="kind")
+    assert rows.labels.tolist() == ["B", "T", None, "B", "T", "B"]
+    hdf5.write_observations("cells.h5ad", {"cluster": Y, "confidence": Y / 3}, X)
+    back = anndata.read_h5ad("cells.h5ad")
+    assert back.obs["cluster"].astype(int).tolist() == Y.tolist()
+    np.testing.assert_array_equal(back.obsm["X_deckeras"], X)
+
+
+def test_results_are_written_back():
+    cells()
+    hdf5.write_observations("cells.h5ad", {"cluster": Y, "confidence": Y / 3}, X)
+    hdf5.write_observations("cells.h5ad", {"cluster": Y[::-1].copy()})
+    rows = files.read("cells.h5ad", labels="cluster")
+    assert rows.labels.tolist() == [str(label) for label in Y[::-1]]
+    with h5py.File("cells.h5ad") as file:
+        np.testing.assert_array_equal(file["obsm/X_deckeras"], X)
+        assert file["obs"].attrs["column-order"].tolist() == ["kind", "n", "cluster", "confidence"]
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+def test_sparse_groups(kind):
+    matrix = sparse.csr_matrix(X).asformat(kind)
+    with h5py.File("data.h5", "w") as file:
+        for name in "data", "indices", "indptr":
+            file[f"m/{name}"] = getattr(matrix, name)
+        file["m/shape"], file["y"] = matrix.shape, Y
+    rows = files.read("data.h5", labels="y")
+    np.testing.assert_array_equal(rows.x.toarray(), X)
+    with pytest.raises(ValueError, match="has the arrays m, y. Say"):
+        files.read("data.h5")
+
+
+def test_genes_by_cells_of_10x():
+    matrix = sparse.csc_matrix(X.T)  # a column a cell
+    with h5py.File("data.h5", "w") as file:
+        for name in "data", "indices", "indptr":
+            file[f"matrix/{name}"] = getattr(matrix, name)
+        file["matrix/shape"], file["matrix/barcodes"] = matrix.shape, [f"c{n}" for n in range(6)]
+        file["matrix/features/id"] = list("abcd")
+    rows = files.read("data.h5")
+    np.testing.assert_array_equal(rows.x.toarray(), X)
+    assert rows.names.tolist() == [f"c{n}" for n in range(6)]
+
+
+def test_svmlight():
+    from sklearn.datasets import dump_svmlight_file
+
+    dump_svmlight_file(X, Y, "data.svm")
+    rows = files.read("data.svm")
+    np.testing.assert_allclose(rows.x.toarray(), X)
+    assert rows.labels.tolist() == Y.tolist()
+    assert "taken for its label" in rows.notices[0]
+
+
+def test_channels_first():
+    images = np.random.default_rng(0).random((5, 3, 8, 6))
+    np.save("x.npy", images)
+    rows = files.read("x.npy")
+    np.testing.assert_array_equal(rows.x, images.transpose(0, 2, 3, 1))
+    assert rows.layout.image_shape == [8, 6, 3]
+    assert "(images, channels, height, width)" in rows.notices[0]
+    np.save("x.npy", np.zeros((5, 3, 8, 3)))
+    assert files.read("x.npy").layout.image_shape == [3, 8, 3]
+
+
+@pytest.mark.parametrize("extension", ["xlsx", "parquet", "feather", "jsonl", "arff"])
+def test_typed_tables(extension):
+    frame = FRAME.assign(name=list("uvwxyz"), kind=["r", "s", None, "r", "s", "r"], whole=[1, 0, 1, 1, 0, 1])
+    name = f"data.{extension}"
+    if extension == "xlsx":
+        pytest.importorskip("openpyxl")
+        frame.to_excel(name, index=False)
+    elif extension == "jsonl":
+        frame.to_json(name, orient="records", lines=True)
+    elif extension == "arff":
+        lines = [f"{','.join(map(str, row))}" for row in frame.fillna("?").to_numpy()]
+        head = [f"@attribute {c} numeric" for c in "abcd"]
+        head += ["@attribute name {u,v,w,x,y,z}", "@attribute kind {r,s}", "@attribute whole numeric", "@data"]
+        pathlib.Path(name).write_text("\n".join(["@relation r", *head, *lines]))
+    else:
+        pytest.importorskip("pyarrow")
+        getattr(frame, f"to_{extension}")(name)
+    rows = files.read(name, names="name", labels="kind")
+    np.testing.assert_allclose(rows.x, frame[[*"abcd", "whole"]])
+    assert rows.names.tolist() == list("uvwxyz")
+    assert rows.labels.tolist() == ["r", "s", None, "r", "s", "r"]
+    layout = files.Layout(**json.loads(json.dumps(dataclasses.asdict(rows.layout))))
+    np.testing.assert_allclose(files.read_like(name, layout).x, rows.x)
+
+
+def test_columns_of_odd_types():
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame(
+        {
+            "nullable": pandas.array([1, 2, 3], dtype="Int64"),
+            "truth": pandas.array([True, False, True], dtype="boolean"),
+            "bool": [True, False, False],
+            "float32": np.array([0.5, 1, 2], "float32"),
+            "category": pandas.Categorical(["1,5", "2,5", "3,5"]),
+        }
+    )
+    frame.to_parquet("data.parquet")
+    np.testing.assert_array_equal(
+        files.read("data.parquet").x, [[1, 1, 1, 0.5, 1.5], [2, 0, 0, 1, 2.5], [3, 1, 0, 2, 3.5]]
+    )
+    frame["when"] = [datetime.datetime(2021, 1, day) for day in (1, 2, 5)]
+    frame["emb"] = [[1, 2], [3], None]
+    frame["missing"] = pandas.array([1, None, 3], dtype="Int64")
+    frame.to_parquet("data.parquet")
+    with pytest.raises(ValueError, match='column "when" holds dates') as error:
+        files.read("data.parquet")
+    assert '- column "emb" holds a list in a row: --drop "emb"' in str(error.value)
+    assert '- values are missing in "missing" (1)' in str(error.value)
+    pathlib.Path("data.jsonl").write_text('{"a": 1, "b": {"c": 2}}\n{"a": 2, "b": {"c": 3}}\n')
+    with pytest.raises(ValueError, match='column "b" holds a dict in a row'):
+        files.read("data.jsonl")
+
+
+def test_workbooks_as_people_keep_them():
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Messung"
+    for line in [["Report of 2023"], [], ["a", "b", None, "c"], *([x, "1,5", None, 3] for x in (1, 2, 4))]:
+        sheet.append(line)
+    book.create_sheet("empty")
+    book.save("data.xlsx")
+    rows = files.read("data.xlsx")
+    np.testing.assert_array_equal(rows.x, [[1, 1.5, 3], [2, 1.5, 3], [4, 1.5, 3]])
+    assert 'the line "Report of 2023" above the table is left out' in rows.notices
+    assert 'decimal commas in "b"' in rows.notices
+    book.create_sheet("other").append([1, 2])
+    book.save("data.xlsx")
+    with pytest.raises(ValueError, match="Received: 'Messung', 'other'. Say which one by --key"):
+        files.read("data.xlsx")
+    assert files.read("data.xlsx", key="Messung").x.shape == (3, 3)
+    with pytest.raises(ValueError, match="has no sheet 'x'"):
+        files.read("data.xlsx", key="x")
+    with pytest.raises(ValueError, match="--sep does not apply to a table"):
+        files.read("data.xlsx", sep=";")
+
+
+def _write(name, content):
+    pathlib.Path(name).write_bytes(content)
+    return name
+
+
+def _torn(name, size=700):
+    with h5py.File(name, "w") as file:
+        file["x"] = np.zeros((50, 50))
+    return _write(name, pathlib.Path(name).read_bytes()[:size])
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (lambda: _torn("x.h5"), {}, "'x.h5' is truncated or no HDF5 file"),
+        (lambda: _torn("x.h5ad"), {}, "'x.h5ad' is truncated or no HDF5 file"),
+        (lambda: _write("x.h5", b"no"), {}, "is truncated or no HDF5 file"),
+        (lambda: _write("x.mat", b"no"), {}, "truncated or not a valid .mat"),
+        (lambda: _write("x.parquet", b"no"), {}, "damaged or no .parquet"),
+        (lambda: _write("x.feather", b"no"), {}, "damaged or no .feather"),
+        (lambda: _write("x.arff", b"no"), {}, "damaged or no .arff"),
+        (lambda: _write("x.jsonl", b"no"), {}, "damaged or no .jsonl"),
+        (lambda: _write("x.xlsx", b"no"), {}, "no workbook"),
+        (lambda: _write("x.svm", b"a b c"), {}, "as svmlight writes them"),
+        (lambda: _write("x.pkl", pickle.dumps(1)), {}, "runs the code in it when it is loaded"),
+        (lambda: np.save("x.npy", np.array([{}])) or "x.npy", {}, "a pickle runs"),
+        (lambda: np.save("x.npy", X.astype(complex)) or "x.npy", {}, "real numbers. Received: complex"),
+        (lambda: np.save("x.npy", np.array(["a", "b"])) or "x.npy", {}, "real numbers. Received: values of dtype"),
+        (lambda: np.save("x.npy", np.where(X[3, 2] == X, np.nan, X)) or "x.npy", {}, "nan in row 3, column 2"),
+        (lambda: np.save("x.npy", np.where(X[3, 2] == X, np.inf, X)) or "x.npy", {}, "inf in row 3, column 2"),
+        (lambda: np.save("x.npy", X[:0]) or "x.npy", {}, "should hold rows"),
+        (lambda: np.save("x.npy", np.zeros(2, [("a", int)])) or "x.npy", {}, "a table of fields"),
+        (lambda: np.save("x.npy", X) or "x.npy", {"missing": "median"}, "--missing does not apply to an array"),
+        (lambda: np.save("x.npy", X) or "x.npy", {"sep": ";", "drop": ["a"]}, "--drop, --sep does not apply"),
+        (lambda: np.save("x.npy", X) or "x.npy", {"folder_labels": True}, "--folder-labels does not apply"),
+        (lambda: np.save("x.npy", X) or "x.npy", {"image_shape": (3, 3)}, "as many pixels"),
+    ],
+)
+def test_no_arrays(make, options, message):
+    name = make()
+    with pytest.raises(ValueError, match=message) as error:
+        files.read(name, **options)
+    assert name in str(error.value)
+
+
+def test_cells_with_gaps_are_named_by_their_genes():
+    broken = X.copy()
+    broken[4, 1] = np.nan
+    with pytest.raises(ValueError, match="nan in row 4, column b"):
+        files.read(cells(sparse.csr_matrix(broken)))
+    with pytest.raises(ValueError, match="nan in row 4, column b"):
+        files.read(cells(broken))
+
+
+def test_square_sparse_groups_must_say_how_they_are_compressed():
+    with h5py.File("data.h5", "w") as file:
+        matrix = sparse.csr_matrix(np.eye(3))
+        for name in "data", "indices", "indptr":
+            file[f"m/{name}"] = getattr(matrix, name)
+        file["m/shape"] = matrix.shape
+    with pytest.raises(ValueError, match='Set the attribute "encoding-type"'):
+        files.read("data.h5")

@@ -1,0 +1,214 @@
+"""Images as people see them, whatever their files say."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from deckeras import files, image_folder, pixels
+
+SHAPE = np.zeros((12, 10), "uint8")
+SHAPE[2:9, 1:4] = 255  # not symmetric under any turn
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    return tmp_path / "images"
+
+
+def read(**options):
+    return image_folder.read("images", **options)
+
+
+def transparent(mode):
+    """The shape, drawn in the alpha channel alone."""
+    black = Image.new("L", SHAPE.shape[::-1])
+    image = Image.merge("LA", [black, Image.fromarray(SHAPE)])
+    return image if mode == "LA" else image.convert(mode)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
+def test_orientation(folder, kind, orientation):
+    turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Transpose members that undo themselves or each other
+    image = Image.fromarray(SHAPE)
+    stored = image if orientation == 1 else image.transpose(Image.Transpose(turn[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(folder / f"turned.{kind}", exif=exif, quality=100)
+    found = read()
+    assert found.x.shape == (1, 12, 10)
+    assert np.abs(found.x[0].astype(int) - SHAPE).max() < 40
+    assert ("1 of 1 images turned upright" in " ".join(found.notices)) == (orientation > 1)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "gif"])
+def test_transparency_lies_on_white(folder, mode):
+    if mode == "gif":
+        transparent("RGBA").save(folder / "0.gif")
+    elif mode == "P":
+        image = Image.fromarray((SHAPE // 255).astype("uint8"), "L").convert("P")
+        image.putpalette([0, 0, 0, 0, 0, 0])
+        image.save(folder / "0.png", transparency=0)
+    else:
+        transparent(mode).save(folder / "0.png")
+    found = read()
+    np.testing.assert_array_equal(found.x[0], 255 - SHAPE)
+    assert "1 of 1 images with transparency laid on white" in found.notices
+    assert read(colour=True).x[0, 0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_bits_of_deep_images(folder, bits):
+    values = np.linspace(0, 2**bits - 1, 96).reshape(8, 12).astype("uint16")
+    Image.fromarray(values).save(folder / "0.png")
+    Image.fromarray(values // 2).save(folder / "1.tif")
+    found = read()
+    np.testing.assert_allclose(found.x[0], values / (2**bits - 1) * 255, atol=0.51)
+    np.testing.assert_allclose(found.x[1], values // 2 / (2**bits - 1) * 255, atol=0.51)
+    assert found.white == 2**bits - 1
+    layout = files.read("images").layout
+    (folder / "0.png").unlink()
+    np.testing.assert_array_equal(files.read_like("images", layout).x[0], found.x[1])  # in the range of the others
+
+
+def test_small_and_large_ranges(folder):
+    Image.fromarray((SHAPE > 0).astype("uint8")).save(folder / "mask.png")
+    assert read().x.max() == 255
+    assert "pixels divided by 1, the white of the fewest bits that hold them" in read().notices
+    Image.fromarray(SHAPE).save(folder / "plain.png")
+    assert read().x[0].max() == 1  # beside images of the whole range, it is dark
+    (folder / "plain.png").unlink()
+    (folder / "mask.png").unlink()
+    Image.fromarray(SHAPE.astype("int32")).save(folder / "long.tif")
+    np.testing.assert_array_equal(read().x[0], SHAPE)
+    Image.fromarray((SHAPE / 255).astype("float32")).save(folder / "long.tif")
+    np.testing.assert_array_equal(read().x[0], SHAPE)
+    layout = files.Layout(kind="images", image_shape=[12, 10], white=255)
+    Image.fromarray(SHAPE.astype("int32") * 100).save(folder / "long.tif")
+    with pytest.raises(ValueError, match="values up to 25500, but those that the model was fitted to were of 8 bits"):
+        files.read_like("images", layout)
+
+
+@pytest.mark.parametrize("kind", ["jfif", "pgm", "ppm", "pbm", "jp2", "ico", "avif", "webp", "tga", "bmp"])
+def test_kinds(folder, kind):
+    image = Image.fromarray(np.kron(SHAPE[:8, :8], np.ones((2, 2), "uint8")))
+    codec = {"jfif": "JPEG", "jp2": "JPEG2000"}.get(kind)
+    try:
+        image.convert("1" if kind == "pbm" else "RGB").save(folder / f"0.{kind}", codec)
+    except (OSError, KeyError, ValueError) as error:
+        pytest.skip(f"Pillow has no encoder for it here: {error}")
+    assert np.abs(read(image_size=16).x[0].astype(int) - np.asarray(image)).mean() < 12
+
+
+def test_heic(folder):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    Image.fromarray(np.kron(SHAPE, np.ones((8, 8), "uint8"))).convert("RGB").save(folder / "0.heic", quality=95)
+    assert read().x.shape == (1, 32, 32)
+
+
+def test_what_is_left_out_is_named(folder, monkeypatch):
+    monkeypatch.setattr(pixels, "_heif", lambda: False)
+    Image.fromarray(SHAPE).save(folder / "0.png")
+    for name in ("a.heic", "b.heic", "notes.txt", ".hidden.png", "Thumbs.db", "readme"):
+        (folder / name).write_bytes(b"x")
+    notices = read().notices
+    assert "left out: 2 .heic (such as a.heic): Reading .heic needs pillow-heif. From the clone" in " ".join(notices)
+    assert "left out: notes.txt: no image by its extension" in notices
+    assert "left out: readme: no image by its extension" in notices
+    assert len(notices) == 3
+    (folder / "0.png").unlink()
+    with pytest.raises(ValueError, match="There are no images in 'images', .* needs pillow-heif"):
+        read()
+
+
+def test_broken_images_can_be_skipped(folder):
+    Image.fromarray(SHAPE).save(folder / "0.png")
+    raw = (folder / "0.png").read_bytes()
+    (folder / "1.png").write_bytes(raw[:60])
+    (folder / "2.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="1.png' is no image that can be read: .*--skip-broken"):
+        read()
+    found = read(skip_broken=True)
+    assert found.names.tolist() == ["0.png"]
+    assert "left out, since they cannot be read: " in found.notices[0]
+    assert "1.png" in found.notices[0]
+    assert "2.jpg (its content is no image that is known)" in found.notices[0]
+    (folder / "0.png").unlink()
+    with pytest.raises(ValueError, match="There is no image that can be read"):
+        read(skip_broken=True)
+
+
+def test_bombs_and_broken_films_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    Image.fromarray(SHAPE).save(folder / "map.png")
+    with pytest.raises(ValueError, match="map.png' is no image that can be read: .* exceeds limit"):
+        read()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)  # of which Pillow only warns
+    assert read().x.shape == (1, 12, 10)
+    frames = [Image.fromarray(np.roll(SHAPE, n, 0)) for n in range(3)]
+    frames[0].save(folder / "map.png", save_all=True, append_images=frames[1:])
+    monkeypatch.undo()
+    monkeypatch.chdir(folder.parent)
+    assert "1 of 1 images of several frames or pages, of which the first is taken" in read().notices
+    raw = (folder / "map.png").read_bytes()
+    place = raw.index(b"acTL")
+    (folder / "map.png").write_bytes(raw[: place - 4] + b"\x00\x00\x00\x02acTL" + raw[place + 4 :])
+    with pytest.raises(ValueError, match="map.png' is no image that can be read"):
+        read()
+
+
+def test_names_that_are_no_utf8(folder):
+    import os
+
+    Image.fromarray(SHAPE).save(os.fsencode(folder) + b"/\xfc.png", "png")
+    assert read().names.tolist() == ["\\xfc.png"]
+
+
+def _mutate(raw, random):
+    raw = bytearray(raw)
+    kind = random.integers(4)
+    if kind == 0:
+        return bytes(raw[: random.integers(len(raw))])
+    for _ in range(random.integers(1, 12)):
+        place = random.integers(len(raw))
+        if kind == 1:
+            raw[place] = random.integers(256)
+        elif kind == 2:
+            raw[place : place + 4] = random.bytes(4)
+        else:
+            del raw[place : place + random.integers(1, 9)]
+            raw += b"\x00"
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.long)])
+def test_mutated_images_are_read_or_refused(folder, count):
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, 255, (24, 20, 3), dtype="uint8"))
+    sources = []
+    info = PngImagePlugin.PngInfo()
+    info.add_text("comment", "hello")
+    for codec, options in [
+        ("png", {"pnginfo": info}), ("jpeg", {}), ("gif", {}), ("tiff", {"compression": "tiff_lzw"}), ("webp", {}),
+        ("bmp", {}), ("ico", {}), ("ppm", {}), ("jpeg2000", {}),
+    ]:  # fmt: skip
+        file = io.BytesIO()
+        image.save(file, codec, **options)
+        sources.append(({"jpeg2000": "jp2"}.get(codec, codec), file.getvalue()))
+    refused = []
+    for number in range(count):
+        extension, raw = sources[number % len(sources)]
+        path = folder / f"{number}.{extension}"
+        path.write_bytes(_mutate(raw, random))
+        try:
+            assert read().x.shape[0] == 1
+        except pixels.BrokenImage as error:
+            refused.append((f"{number}.{extension}' is no image that can be read", str(error)))
+        path.unlink()
+    assert all(wanted in found for wanted, found in refused)
+    assert count / 4 < len(refused) < count

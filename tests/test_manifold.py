@@ -1,0 +1,121 @@
+"""Neighborhoods: the graph against UMAP's definition, the layout against its loss, clusters k-means does not see."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from deckeras import manifold, metrics
+from deckeras.initialization import kmeans_centroids
+
+
+@pytest.fixture(scope="module")
+def moons():
+    """(x, y): 300 rows on each of two interlocked half circles."""
+    from sklearn.datasets import make_moons
+
+    x, y = make_moons(600, noise=0.05, random_state=0)
+    return x.astype("float32"), y
+
+
+def fuzzy_weights(x, n_neighbors):
+    """The weights of UMAP's paper, row by row in float64, each bandwidth by a root finder of SciPy's."""
+    from scipy.optimize import brentq
+
+    distances = cdist(x, x)
+    weights = np.zeros_like(distances)
+    for i, row in enumerate(distances):
+        order = np.argsort(row)[1 : n_neighbors + 1]
+        beyond = row[order] - row[order[0]]
+        bandwidth = brentq(lambda s, d=beyond: np.exp(-d / s).sum() - np.log2(n_neighbors), 1e-9, 1e9)
+        weights[i, order] = np.exp(-beyond / bandwidth)
+    return weights + weights.T - weights * weights.T
+
+
+def test_graph_is_that_of_the_paper():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    found = manifold.neighbor_graph(x, 8).toarray()
+    np.testing.assert_allclose(found, fuzzy_weights(x, 8), atol=1e-5)
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_cosine_does_not_see_lengths():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(50, 4))
+    graph = manifold.neighbor_graph(x, 5, metric="cosine").toarray()
+    longer = manifold.neighbor_graph(x * random.uniform(1, 9, size=(50, 1)), 5, metric="cosine").toarray()
+    np.testing.assert_allclose(graph, longer, atol=1e-4)
+    assert not np.allclose(graph, manifold.neighbor_graph(x, 5).toarray(), atol=0.1)
+
+
+@pytest.mark.parametrize("x", [np.zeros((40, 3)), np.repeat([[0.0, 1.0], [5.0, 5.0]], 30, axis=0)])
+def test_equal_rows(x):
+    graph = manifold.neighbor_graph(x, 10)
+    assert np.isfinite(graph.data).all()
+    assert graph.data.max() <= 1
+    assert np.isfinite(manifold.layout(graph, 2, n_epochs=20)).all()
+
+
+def test_graph_refuses():
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        manifold.neighbor_graph(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="metric should be"):
+        manifold.neighbor_graph(np.zeros((5, 3)), metric="taxicab")
+
+
+def test_layout_lowers_the_cross_entropy(moons):
+    graph = manifold.neighbor_graph(moons[0])
+    weights = graph.toarray().astype(np.float64)
+    negatives = 5 * weights.sum(axis=1)[:, None] / len(weights)  # five random points for each neighbor, as in UMAP
+
+    def loss(points):
+        kernel = 1 / (1 + cdist(points, points, "sqeuclidean"))
+        np.fill_diagonal(kernel, 0.5)
+        return -(weights * np.log(kernel) + negatives * np.log(1 - np.minimum(kernel, 1 - 1e-6))).sum()
+
+    losses = [loss(manifold.layout(graph, 2, n_epochs=n_epochs)) for n_epochs in (1, 20, 200)]
+    assert losses[2] < losses[1] < 0.5 * losses[0]
+
+
+def test_repulsion_is_the_gradient():
+    random = np.random.default_rng(0)
+    points, others = random.normal(size=(2500, 3)), random.normal(size=(40, 3))
+    differences = points[:, None] - others
+    squares = np.square(differences).sum(axis=-1, keepdims=True)
+    expected = 5 * (differences / ((1 / 64 + squares) * (1 + squares))).mean(axis=1)
+    np.testing.assert_allclose(manifold._repulsion(points, others), expected, atol=1e-9)
+
+
+def test_finds_moons_that_kmeans_cuts(moons):
+    x, y = moons
+    nearest = ((x[:, None] - kmeans_centroids(x, 2)) ** 2).sum(axis=-1).argmin(axis=1)
+    assert metrics.accuracy(y, nearest) < 0.8
+    assert metrics.accuracy(y, manifold.Neighborhoods(manifold.views(x)).clusters(2)) > 0.98
+
+
+def test_a_graph_serves_several_layouts(moons):
+    graph = manifold.neighbor_graph(moons[0])
+    before = graph.data.copy()
+    manifold.layout(graph, 2, n_epochs=20)
+    np.testing.assert_array_equal(graph.data, before)
+
+
+def test_seed_and_cores(moons, monkeypatch):
+    x = moons[0][::2]
+    found = manifold.Neighborhoods(manifold.views(x), n_init=2, seed=3)
+    monkeypatch.setattr(manifold.os, "cpu_count", lambda: 1)
+    same = manifold.Neighborhoods(manifold.views(x), n_init=2, seed=3)
+    np.testing.assert_array_equal(np.array(found.layouts), np.array(same.layouts))
+    np.testing.assert_array_equal(found.clusters(3), same.clusters(3))
+    other = manifold.Neighborhoods(manifold.views(x), seed=4)
+    assert not np.allclose(found.layouts[0], other.layouts[0])
+
+
+def test_views():
+    random = np.random.default_rng(0)
+    z, x = random.normal(size=(200, 5)), random.normal(size=(200, 80))
+    assert [(view.shape, metric) for view, metric in manifold.views(z)] == [((200, 5), "euclidean")]
+    shapes = [(view.shape, metric) for view, metric in manifold.views(z, x)]
+    assert shapes == [((200, 5), "euclidean"), ((200, 50), "euclidean"), ((200, 50), "cosine")]
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x[3] = 0
+    assert manifold.views(z, x)[1][0].shape == (200, 80)
