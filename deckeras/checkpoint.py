@@ -176,12 +176,14 @@ class Checkpoint:
         with self._open() as file:
             self._check(json.loads(file.attrs["identity"]), file.attrs["deckeras_checkpoint"])
             values = self._read(file["model"], self.model.variables) + self._read(file["others"], self.others)
-            if json.loads(file.attrs["optimizer"]) == self.optimizer and len(file["optimizer"]) == len(optimizer):
+            other = json.loads(file.attrs["optimizer"]) != self.optimizer
+            if not other and len(file["optimizer"]) == len(optimizer):
                 values += self._read(file["optimizer"], optimizer)
             else:
+                what = "another optimizer, so this one" if other else "other frozen layers, so the optimizer"
                 warnings.warn(
-                    f"The checkpoint {self.path!r} was written with another optimizer, or other frozen layers, so this "
-                    "optimizer starts afresh from its weights, without momentum.",
+                    f"The checkpoint {self.path!r} was written with {what} starts afresh from its weights, without "
+                    "momentum.",
                     UserWarning,
                     stacklevel=4,
                 )

@@ -233,7 +233,8 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
     if callable(init):
         found = np.asarray(init(rows, n_clusters))
     elif init == "kmeans" or (len(rows) == 1 and init in ("ward", "mixture")):  # The others need two rows.
-        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed, sample_weight=sample_weight)
+        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+        found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed, **weighted)
     elif init == "ward":
         found = ward_centroids(rows, n_clusters, seed=seed)
     elif init == "mixture":
