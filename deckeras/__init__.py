@@ -13,6 +13,7 @@ from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, pretrain_autoencoder, pretrain_layerwise, refit_decoder
 from deckeras.recipes import default_update_interval
+from deckeras.series import series_autoencoder
 from deckeras.target import cluster_frequencies, target_distribution
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "runs",
     "scaling",
     "selection",
+    "series_autoencoder",
     "sources",
     "spectral",
     "target_distribution",

@@ -8,7 +8,13 @@ import numpy as np
 
 from deckeras.clustering import HALF_PRECISION
 
-_SEQUENCES = {"units": "500, 10", "image_shape": "28, 28", "filters": "32, 64", "kernel_sizes": "5, 3"}
+_SEQUENCES = {
+    "units": "500, 10",
+    "image_shape": "28, 28",
+    "filters": "32, 64",
+    "series_shape": "50, 3",
+    "kernel_sizes": "5, 3",
+}
 
 
 def dense_autoencoder(
@@ -54,11 +60,11 @@ def dense_autoencoder(
     check_sizes(n_features=n_features, units=units)
     n_features, units = int(n_features), list(map(int, units))  # Keras takes no NumPy integers.
     widths, depth = [n_features, *units], len(units)
-    seeds = _layer_seeds(seed, 2 * depth)
+    seeds = layer_seeds(seed, 2 * depth)
 
     def dense(name, width, last):
         activation_of = None if last else activation
-        return _layer("Dense", width, name, next(seeds), kernel_initializer, activation_of, full_precision=last)
+        return full_layer("Dense", width, name, next(seeds), kernel_initializer, activation_of, full_precision=last)
 
     encoder = keras.Sequential(
         [keras.Input((n_features,))]
@@ -126,11 +132,13 @@ def convolutional_autoencoder(
     shapes = [(height, width, *(channels or [1]))]  # of the image, then of what each convolution makes of it
     for count in filters:
         shapes.append((math.ceil(shapes[-1][0] / 2), math.ceil(shapes[-1][1] / 2), count))
-    depth, seeds = len(filters), _layer_seeds(seed, 2 * len(filters) + 2)
+    depth, seeds = len(filters), layer_seeds(seed, 2 * len(filters) + 2)
 
     def layer(kind, size, name, last=False, **settings):
         activation_of = None if last else activation
-        return _layer(kind, size, name, next(seeds), kernel_initializer, activation_of, full_precision=last, **settings)
+        return full_layer(
+            kind, size, name, next(seeds), kernel_initializer, activation_of, full_precision=last, **settings
+        )
 
     def convolution(kind, size, i, last=False):
         name = f"{'encoder' if kind == 'Conv2D' else 'decoder'}_{i}"
@@ -228,7 +236,10 @@ def check_encoder(encoder):
         ValueError: it has no symbolic inputs, or an output of another shape.
     """
     if not isinstance(encoder, keras.Model):
-        raise TypeError(f"encoder should be a keras.Model. Received: {type(encoder).__name__}")
+        raise TypeError(
+            f"encoder should be a keras.Model. Received: {type(encoder).__name__}. "
+            "deckeras.dense_autoencoder(n_features, units) builds one, and its decoder."
+        )
     if not getattr(encoder, "inputs", None):
         raise ValueError(
             f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
@@ -279,11 +290,12 @@ def _is_count(value):
     return hasattr(value, "__index__") and not isinstance(value, bool) and np.ndim(value) == 0 and value >= 1
 
 
-def _layer_seeds(seed, count):
+def layer_seeds(seed, count):
+    """Iterate over seeds for so many layers."""
     return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 
 
-def _layer(kind, size, name, seed, kernel_initializer, activation, full_precision, **settings):
+def full_layer(kind, size, name, seed, kernel_initializer, activation, full_precision, **settings):
     """A Keras layer with an initializer of its own; in float32 at least where it ends a half."""
     half = keras.config.dtype_policy().compute_dtype in HALF_PRECISION
     return getattr(keras.layers, kind)(

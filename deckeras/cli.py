@@ -210,8 +210,9 @@ def _fit(options):
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
     _say(options, _compared(run, options.method.upper()))
+    _say(options, " ".join(run["verdict"]["sentences"]))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
-    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "warnings", "notices")}
+    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "verdict", "warnings", "notices")}
     return {**written, "seconds": seconds, **kept}
 
 
@@ -295,7 +296,8 @@ def _estimator(options, rows, output):
     from deckeras.estimator import DeepEmbeddedClustering
 
     recipe = options.recipe
-    image_shape = rows.layout.image_shape and tuple(rows.layout.image_shape)
+    declared = options.image_shape or options.convolutional or rows.layout.kind != "array" or rows.x.ndim != 3
+    image_shape = tuple(rows.layout.image_shape) if rows.layout.image_shape and declared else None
     if options.convolutional:
         recipe = recipes.get("images" if recipe == "auto" else recipe, convolutional=True, image_shape=image_shape)
     return DeepEmbeddedClustering(

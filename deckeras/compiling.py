@@ -1,6 +1,7 @@
 """What a model is compiled with: in a form that every file can hold, and renewed where layers are frozen or thawed."""
 
 import collections
+import warnings
 
 import keras
 
@@ -85,6 +86,16 @@ def check_trainable(model):
             f"{model.name!r} should have weights to train. Received: a model whose layers are all frozen. Set "
             "trainable = True on its encoder or its clustering layer, or call initialize_centroids, which needs none."
         )
+
+
+def quantize(model, compute, *args, **kwargs):
+    """Quantize a `deckeras.DEC` by Keras's method, and let the models in it that predict notice."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Layer InputLayer")  # Keras warns of it for every model.
+        compute(*args, **kwargs)
+    for part in (model.encoder, model.decoder, getattr(model, "assignment", None)):
+        if part is not None:
+            part.train_function = part.test_function = part.predict_function = None
 
 
 def _by_name(optimizer):

@@ -11,16 +11,19 @@ import numpy as np
 
 from deckeras.checkpoint import architecture
 
-_NOT_ASKED = ("name", "trainable", "seed", "dtype")  # of layers that may work alike all the same
+# Keys of configs that may differ between layers that work alike.
+_NOT_ASKED = ("name", "trainable", "seed", "dtype", "build_config", "compile_config", "shared_object_id")
+_DEEPEST = 4  # objects within objects that are described
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def function(value):
+def function(value, depth=0):
     """Describe a function so that two that work differently differ, whatever their names.
 
     Args:
         value: function, lambda, `functools.partial`, method, object that can be called, or a value that one of these
             holds.
+        depth: int, default 0. How deep in an object this value lies.
 
     Returns:
         JSON-able description. It has the bytecode of functions, so it is that of one version of Python.
@@ -40,7 +43,8 @@ def function(value):
     if isinstance(value, dict):
         return {str(key): function(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _digest([str(value.dtype), list(value.shape), np.ascontiguousarray(value).tobytes().hex()])
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return _digest([str(value.dtype), list(value.shape), content])
     if hasattr(value, "get_config"):
         return [
             getattr(value, "__qualname__", type(value).__qualname__),
@@ -49,8 +53,9 @@ def function(value):
     kind = getattr(value, "__qualname__", None)
     if kind is not None:
         return kind
-    state = {name: held for name, held in getattr(value, "__dict__", {}).items() if not callable(held)}
-    return {"object": type(value).__qualname__, "state": {name: function(held) for name, held in state.items()}}
+    held = getattr(value, "__dict__", {}) if depth < _DEEPEST else {}
+    state = {name: function(item, depth + 1) for name, item in held.items() if not callable(item)}
+    return {"object": type(value).__qualname__, "state": state}
 
 
 def clustering(model):
@@ -82,11 +87,22 @@ def layer(one):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of each lambda in a config.
         config = json.loads(json.dumps(config, default=_as_json))
-    return {
-        name: value
-        for name, value in config.items()
-        if name not in _NOT_ASKED and not name.endswith("initializer") and name != "build_config"
-    }
+    return {name: _asked(value, getattr(one, name, None)) for name, value in config.items() if _is_asked(name)}
+
+
+def _is_asked(name):
+    return name not in _NOT_ASKED and not name.endswith("initializer")
+
+
+def _asked(config, held=None):
+    """A part of a config without what was not asked for, and with what lambdas do in place of where they stand."""
+    if isinstance(config, list):
+        return [_asked(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "__lambda__":
+        return function(held)
+    return {name: _asked(value) for name, value in config.items() if _is_asked(name)}
 
 
 def loss(value):

@@ -4,6 +4,7 @@ import dataclasses
 import numbers
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,6 +16,8 @@ from deckeras.execution import predict
 from deckeras.idec import IDEC
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, refit_decoder
+from deckeras.series import looks_like_series
+from deckeras.verdict import judge
 
 _SCORED_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
 
@@ -27,10 +30,12 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Args:
         n_clusters: int, default 8 as in `sklearn.cluster.KMeans`. See `deckeras.selection` if it is not known.
-        recipe: str or `deckeras.recipes.Recipe`, default `"auto"`: `"images"` for images, else `"table"`. All further
+        recipe: str or `deckeras.recipes.Recipe`, default `"auto"`: `"images"` for images, `"series"` for series, else
+            `"table"`. Rows of shape (a, b) are images where both sides have at least 4 pixels and neither is twice as
+            long as the other, or where `image_shape` or the recipe says so, else series (time, channels). All further
             hyper-parameters are the recipe's: `deckeras.recipes.get("table", units=(100, 5), tol=0.01)`.
         image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are no
-            images, unless X is of shape (n, height, width) or (n, height, width, channels).
+            images, unless X is of shape (n, height, width) or (n, height, width, channels), and looks like it.
         method: `"dec"` (default) or `"idec"`, which keeps the decoder and goes on reconstructing the rows.
         scale: `"auto"` (default), `"standard"`, `"largest"`, `"unit"` or `"none"`; see `deckeras.scaling`. `"auto"` is
             "unit" where the recipe says so, as the paper's does.
@@ -46,6 +51,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Attributes:
         labels_: (n,) int64 array, the cluster of each row.
         cluster_centers_: (n_clusters, n_embedding) float32 array, the centroids, in the embedding.
+        start_labels_: (n,) int array, the clusters that training started from; None after a resumed training, and where
+            the start is k-means in the embedding.
         n_iter_: int, batches of clustering.
         history_: dict from name to list, a value for each update of the target: `loss` and the share of rows that
             `changed` cluster.
@@ -104,9 +111,10 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Learn the embedding and the clusters of the rows of X.
 
         Args:
-            X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; or (n, height, width[, channels])
-                images; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or polars. An `np.memmap`,
-                `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is read as it is needed.
+            X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; (n, height, width[, channels])
+                images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or
+                polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
+                read as it is needed.
             y: ignored, as scikit-learn's clusterers do.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
@@ -143,16 +151,19 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 "The estimator trains in one process, by whose rows it scales. Received: "
                 f"{distribution.process_count()} processes. Scale the rows, and use deckeras.DEC."
             )
-        x, image_shape = self._rows(X, reset=True)
+        x, shape = self._rows(X, reset=True)
         check_n_clusters(self.n_clusters)
         if self.n_clusters > x.shape[0]:
             raise ValueError(
                 f"n_clusters should be at most the number of rows. Received: n_samples={x.shape[0]}, "
                 f"n_clusters={self.n_clusters}"
             )
-        self.recipe_ = self._recipe(image_shape)
+        self.recipe_ = self._recipe(shape)
         method = "unit" if self.scale == "auto" and self.recipe_.unit_scale else self.scale
-        self.scaling_ = scaling.fit(x, method, images=image_shape is not None)
+        series = self.recipe_.series_shape if self.recipe_.series else None
+        channels = None if series is None or sparse.issparse(x) else series[1]
+        images = shape is not None and not self.recipe_.series
+        self.scaling_ = scaling.fit(x, method, images=images, channels=channels)
         return self.scaling_.rows(x)
 
     def predict(self, X):
@@ -195,6 +206,23 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_is_fitted(self, "model_")
         return self.model_.embed(self._rows(X)[0], verbose=0)
 
+    def verdict(self, X):
+        """Judge the clusters of the rows of X without labels.
+
+        Args:
+            X: as for `fit`; usually the same rows.
+
+        Returns:
+            `deckeras.verdict.Verdict`: how far other methods agree, how much k-means and the start differ, and whether
+            the rows have clusters at all. `print` shows it in words, `as_dict` gives it for JSON. It takes seconds.
+        """
+        check_is_fitted(self, "model_")
+        rows = self._rows(X)[0]
+        q = self.model_.predict(rows, verbose=0)
+        start = self.start_labels_ if self.start_labels_ is not None and len(self.start_labels_) == len(q) else None
+        seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
+        return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
+
     def inverse_transform(self, X):
         """Rows that embedded ones stand for, such as `cluster_centers_`.
 
@@ -220,33 +248,40 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return tags
 
     def _rows(self, X, *, reset=False):
-        """(flat rows of X, shape of the image in one or None): validated as scikit-learn does."""
+        """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
         X = containers.as_rows(X)
-        image_shape = self.image_shape
+        shape = self.image_shape
         least = 2 if reset else 1
         source = sources.of(X)
         if getattr(X if source is None else source, "ndim", 2) in (3, 4):
             X = np.asarray(X) if source is None else source
-            image_shape = X.shape[1:]
+            shape = X.shape[1:]
             X = X.reshape(len(X), -1) if source is None else source.flat()
-            if not reset and image_shape != self.recipe_.image_shape:
-                raise ValueError(
-                    f"X should hold images of shape {self.recipe_.image_shape}, as those fitted to. Received: "
-                    f"{image_shape}"
-                )
+            fitted = None if reset else self.recipe_.series_shape or self.recipe_.image_shape
+            if not reset and shape != fitted:
+                kind = "series" if self.recipe_.series else "images"
+                raise ValueError(f"X should hold {kind} of shape {fitted}, as those fitted to. Received: {shape}")
         if source is None:
             X = _numbers(X)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
             X = data.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
-        return X, image_shape
+        return X, shape
 
-    def _recipe(self, image_shape):
+    def _recipe(self, shape):
+        """The recipe for rows of an image or a series of this shape, or of neither where it is None."""
+        series = shape is not None and self.image_shape is None and looks_like_series(shape)
         recipe = self.recipe
         if isinstance(recipe, str) and recipe == "auto":
-            recipe = "table" if image_shape is None else "images"
-        recipe = recipes.get(recipe, image_shape=image_shape, tol=self.tol)
+            recipe = "table" if shape is None else "series" if series else "images"
+        recipe = recipes.get(recipe, tol=self.tol)
+        if recipe.series or (series and not (recipe.shift or recipe.rotation or recipe.convolutional)):
+            if shape is not None and len(shape) != 2:
+                raise ValueError(f"Series should be of shape (time, channels). Received: rows of shape {tuple(shape)}")
+            recipe = recipes.get(recipe, series=True, series_shape=shape)
+        else:
+            recipe = recipes.get(recipe, image_shape=shape)
         if self.epochs is not None:
             recipe = recipes.get(recipe, epochs=self.epochs, least_iterations=0)
         if self.max_iter is not None:
@@ -277,6 +312,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.n_iter_ = min(len(history.epoch) * interval, iterations)
         self.history_ = history.history
         self.pretraining_history_ = [stage.history for stage in stages]
+        self.start_labels_ = model.start_labels
         return model
 
 

@@ -44,6 +44,7 @@ class Neighborhoods:
         views: list of (array, metric), arguments of `neighbor_graph`, of the same n rows, as `views` makes them.
         n_init: int, default 1. Layouts of each view, from different seeds.
         n_neighbors: int, default 20, as for `neighbor_graph`.
+        n_epochs: int, as for `layout`.
         seed: int, default 0. The same seed gives the same result on any number of cores.
 
     Example:
@@ -55,12 +56,12 @@ class Neighborhoods:
         [30, 30]
     """
 
-    def __init__(self, views, *, n_init=1, n_neighbors=20, seed=0):
+    def __init__(self, views, *, n_init=1, n_neighbors=20, n_epochs=None, seed=0):
         self.seed = seed
         self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
-        graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
-        tasks = list(itertools.product(graphs, self.seeds))
-        self.layouts = _in_threads(lambda task: layout(task[0], seed=task[1]), tasks)
+        self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
+        tasks = list(itertools.product(self.graphs, self.seeds))
+        self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
 
     def labelings(self, n_clusters):
         """Return the clusters of each layout: list of (n,) int arrays."""
@@ -76,7 +77,7 @@ def views(z, x=None):
     """Return the views of embedded rows in which `Neighborhoods` looks for neighbors.
 
     Args:
-        z: (n, n_embedding) array.
+        z: (n, n_embedding) array, or None: the rows alone.
         x: (n, ...) array, the rows themselves, default None: the embedding alone. Which of the two holds the classes
             better depends on the data.
 
@@ -85,7 +86,7 @@ def views(z, x=None):
         first 50 principal components, unless they are of one length, such as tf-idf, and so scaled to be compared by
         angle already.
     """
-    found = [(z, "euclidean")]
+    found = [] if z is None else [(z, "euclidean")]
     if x is None:
         return found
     x = np.asarray(x, np.float32).reshape(len(x), -1)

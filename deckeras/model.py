@@ -72,6 +72,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         super().__init__(inputs=encoder.inputs[0], outputs=outputs, **kwargs)
         self.encoder, self.decoder = encoder, decoder
         self.clustering = clustering
+        self.start_labels = None  # (n,) the clusters that `fit` started from, if a first clusterer assigned rows
         self._zero_centroids = zero_centroids
 
     @property
@@ -120,8 +121,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        # Keras drops the optimizer from what it keeps of `compile` when it saves to .h5, and a .keras file written
-        # afterwards would load with another.
+        # Keras drops the optimizer when it saves to .h5, and a .keras file written afterwards would load with another.
         return {**config, "optimizer": serialize(self.optimizer)} if config else config
 
     def compile_from_config(self, config):
@@ -173,8 +173,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             update_interval: int, batches between two updates of p; see `default_update_interval`.
             max_iterations: int, batches in all.
             tol: float in [0, 1).
-            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`, for
-                a training that begins.
+            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
             init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
                 a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
             n_init: int, restarts of `init`.
@@ -182,8 +181,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 `image_augmentation`. The target always comes from the rows as they are.
             seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.
             checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
-            checkpoint_every: int, default 5. Updates between two writes of the checkpoint; the start and the end are
-                always written.
+            checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
             callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
                 interval; `fit` can go on with it.
             verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
@@ -245,17 +243,9 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         def begin(seed):
             return self.initialize_centroids(x, recipe=recipe, seed=seed, sample_weight=weights)
 
-        alternation = Alternation(
-            self,
-            x,
-            y,
-            distribution.local_batch_size(batch_size),
-            augmenter,
-            begin,
-            lead=recipe.lead,
-            checkpoint=checkpoint,
-            sample_weight=weights,
-        )
+        own_batch = distribution.local_batch_size(batch_size)
+        options = {"lead": recipe.lead, "checkpoint": checkpoint, "sample_weight": weights}
+        alternation = Alternation(self, x, y, own_batch, augmenter, begin, **options)
         history = train(
             self,
             alternation.epoch,
@@ -281,24 +271,22 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             x, recipe, init, n_init, seed, sample_weight: as for `fit`.
 
         Returns:
-            (n, n_clusters) array of assignments where the first clusterer gives more than the centroids say, else None.
-            `fit`, where it calls this itself, takes them for the first target.
+            (n, n_clusters) array of assignments, which `fit` takes for the first target, or None.
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)
         weights = data.check_weights(sample_weight, len(z))
         centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
         self.centroids = distribution.agreed(centroids)
+        self.start_labels = None if assignments is None else assignments.argmax(axis=1)
         return assignments
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
 
         Args:
-            x: (n, ...) array, or any other source that Keras takes.
-            batch_size: int, default None: as many rows as fill 16 MiB with their values or their assignments, from 32
-                to 4,096.
-            verbose, steps, callbacks: as in Keras.
+            x: (n, ...) array, or any other source that Keras takes; verbose, steps, callbacks: as in Keras.
+            batch_size: int, default None: as many rows as fill 16 MiB with values or assignments, from 32 to 4,096.
 
         Returns:
             (n, n_clusters) float array; each row sums to 1.
@@ -335,6 +323,10 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         if distribution.active():
             return self._local_outputs(self.encoder, x, batch_size)
         return predict(self.encoder.predict, self._rows(x, batch_size), verbose=verbose)
+
+    def quantize(self, *args, **kwargs):
+        """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
+        compiling.quantize(self, super().quantize, *args, **kwargs)
 
     def save(self, filepath, **kwargs):
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.

@@ -3,6 +3,7 @@
     paper       the protocol of Xie et al. (2016), section 4.3
     dec-keras   what DEC-keras does
     table       any table of numbers: the default
+    series      series of several channels over time: a table, each of whose channels is scaled as one
     images      images, which may be shifted a little and turned by a few degrees without becoming another thing
 
 `deckeras.pretrain`, `DEC.fit` and `examples/run_mnist.py` take them by name. What an argument says comes before what
@@ -23,6 +24,7 @@ from deckeras import data
 from deckeras.augmentation import image_augmentation
 from deckeras.autoencoder import check_sizes, convolutional_autoencoder, dense_autoencoder, least_squares
 from deckeras.checkpoint import settings
+from deckeras.series import series_autoencoder
 
 INITS = ("kmeans", "ward", "mixture", "manifold")
 
@@ -87,6 +89,8 @@ class Recipe:
             digit of 8 by 8 pixels from another.
         image_shape: tuple, (height, width) or (height, width, channels) of the image in a flat row; None if rows are
             no images, or have the shape of one.
+        series: bool. Whether rows are series; `convolutional` then means a Conv1D encoder over time.
+        series_shape: tuple, (time, channels) of the series in a flat row; None if rows have that shape.
         embedding_scale: float or None. The mean standard deviation of the embedding's features before clustering, to
             which `DEC.fit` scales an encoder that ends in a linear layer.
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
@@ -119,6 +123,8 @@ class Recipe:
     rotation: float = 0.0
     least_side: int = 16
     image_shape: tuple | None = None
+    series: bool = False
+    series_shape: tuple | None = None
     embedding_scale: float | None = None
     init: str | Callable = "kmeans"
     n_init: int = 20
@@ -169,6 +175,14 @@ class Recipe:
 
     def autoencoder(self, row_shape, seed=0):
         """Build the (encoder, decoder) pair for rows of this shape; raises ValueError where it does not suit them."""
+        if self.convolutional and self.series:
+            return series_autoencoder(
+                row_shape if self.series_shape is None else self.series_shape,
+                self.units[-1],
+                row_shape=row_shape,
+                kernel_initializer=self.kernel_initializer,
+                seed=seed,
+            )
         if self.convolutional:
             image_shape = self._image_shape(row_shape)
             return convolutional_autoencoder(
@@ -267,6 +281,8 @@ DEC_KERAS = Recipe(
 
 TABLE = Recipe(name="table", init="manifold", n_init=2, updates=20)
 
+SERIES = dataclasses.replace(TABLE, name="series", series=True)
+
 IMAGES = Recipe(
     name="images",
     shift=0.1,
@@ -280,7 +296,7 @@ IMAGES = Recipe(
     decay=0.1,
 )
 
-RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES)})
+RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, SERIES, IMAGES)})
 
 
 def get(recipe, **changes):

@@ -34,11 +34,13 @@ class Scaling:
         method: str, one of `METHODS`.
         mean: (n_features,) float64 array, or 0.0.
         divisor: (n_features,) float64 array, or float.
+        channels: int or None. The number of channels of series, each of which is scaled as one feature.
     """
 
     method: str
     mean: np.ndarray | float = 0.0
     divisor: np.ndarray | float = 1.0
+    channels: int | None = None
 
     def __call__(self, rows):
         """The dense rows, scaled; they lose no digits to large means, since this is done in float64."""
@@ -89,9 +91,10 @@ class Scaling:
 
     def __str__(self):
         if self.method == "standard":
-            undivided = int(np.sum(self.divisor == 1))
+            what = "feature" if self.channels is None else "channel"
+            undivided = int(np.sum(np.ravel(self.divisor)[: self.channels] == 1))
             but = f"; {undivided} that are constant or of 0 and 1 alone not divided" if undivided else ""
-            return f"each feature minus its mean, divided by its standard deviation{but}"
+            return f"each {what} minus its mean, divided by its standard deviation{but}"
         if self.method == "none":
             return "features as they are"
         reason = "the largest value" if self.method == "largest" else "so that the mean square is 1"
@@ -100,7 +103,7 @@ class Scaling:
         return f"all features divided by {self.divisor:g}, {reason}"
 
 
-def fit(x, method="auto", *, images=False):
+def fit(x, method="auto", *, images=False, channels=None):
     """Fit a scaling to rows.
 
     Args:
@@ -108,6 +111,8 @@ def fit(x, method="auto", *, images=False):
         method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
             all have one length, such as tf-idf, and "standard" for others.
         images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
+        channels: int, default None. The number of channels of rows that are series, time by time. "standard" then has
+            one mean and one standard deviation a channel, over all times.
 
     Returns:
         `Scaling`. A feature that is constant, or that has no other values than 0 and 1, has the divisor 1. The range
@@ -147,7 +152,7 @@ def fit(x, method="auto", *, images=False):
         return Scaling("none")
     x = data.check_rows(x)
     if method == "standard":
-        return _standard(x)
+        return _standard(x, channels)
     return _largest(x) if method == "largest" else _unit(x)
 
 
@@ -209,31 +214,35 @@ def _sequence(model, layers):
     return keras.Sequential([keras.Input(model.input_shape[1:]), *layers], name=model.name)
 
 
-def _standard(x):
+def _standard(x, channels=None):
     from sklearn.preprocessing import StandardScaler  # slow to import, and needed only where training starts
 
     scaler, indicators = StandardScaler(), np.True_
     for _, block in data.blocks(x):
-        rows = np.asarray(block, np.float64).reshape(len(block), -1)
+        rows = np.asarray(block, np.float64).reshape((len(block), -1) if channels is None else (-1, channels))
         scaler.partial_fit(rows)
         indicators &= ((rows == 0) | (rows == 1)).all(axis=0)
-    shape = x.shape[1:]
+    shape = x.shape[1:] if channels is None else (channels,)
+    feature = "Feature" if channels is None else "Channel"
     mean, divisor = scaler.mean_.reshape(shape), np.where(indicators, 1.0, scaler.scale_).reshape(shape)
     extreme = np.flatnonzero((divisor < 1 / _LARGEST) | (divisor > _LARGEST))
     if extreme.size:
         raise ValueError(
-            f"Feature {extreme[0]} should have a standard deviation from {1 / _LARGEST:g} to {_LARGEST:g}. "
+            f"{feature} {extreme[0]} should have a standard deviation from {1 / _LARGEST:g} to {_LARGEST:g}. "
             f"Received: {divisor.flat[extreme[0]]:g}. Give it in another unit."
         )
     coarse = np.flatnonzero((np.abs(mean) > _COARSE * divisor) & (scaler.var_.reshape(shape) > 0))
     if coarse.size:
         warnings.warn(
-            f"Feature {coarse[0]} varies by {divisor.flat[coarse[0]]:g} about a mean of {mean.flat[coarse[0]]:g}, "
+            f"{feature} {coarse[0]} varies by {divisor.flat[coarse[0]]:g} about a mean of {mean.flat[coarse[0]]:g}, "
             "which float32 tells apart badly. Subtract a round number from it first.",
             UserWarning,
             stacklevel=4,
         )
-    return Scaling("standard", mean, divisor)
+    if channels is not None:
+        times = int(np.prod(x.shape[1:])) // channels
+        mean, divisor = (np.tile(values, times).reshape(x.shape[1:]) for values in (mean, divisor))
+    return Scaling("standard", mean, divisor, channels)
 
 
 def _largest(x):

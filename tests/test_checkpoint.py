@@ -356,6 +356,20 @@ def test_layers_that_work_otherwise_are_refused(asked, name, tmp_path):
     DEC(encoder_of(), 2).fit(IMAGES, **options)
 
 
+def test_layers_that_work_alike_are_not_told_apart(tmp_path):
+    """Keras numbers names anew, also of layers within layers, and writes lambdas with the lines they stand in."""
+    options = {"max_iterations": 2, "checkpoint_dir": tmp_path, "centroids": np.eye(2), "verbose": 0}
+
+    def encoder(function):
+        cell = keras.layers.Bidirectional(keras.layers.GRU(1))
+        return keras.Sequential([keras.Input((36,)), keras.layers.Lambda(function), keras.layers.Reshape((6, 6)), cell])
+
+    DEC(encoder(lambda rows: rows * 2), 2).fit(IMAGES, **options)
+    DEC(encoder(lambda rows: rows * 2), 2).fit(IMAGES, **options)
+    with pytest.raises(ValueError, match=r"encoder_layers.* Lambda\.function"):
+        DEC(encoder(lambda rows: rows * 3), 2).fit(IMAGES, **options)
+
+
 def shifted(by):
     def augment(rows):
         return rows + by

@@ -275,3 +275,12 @@ def test_an_interrupt_that_was_dropped_comes_again():
     with pytest.raises(KeyboardInterrupt), terminal.interruptible():
         drop_the_first()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_debug_shows_where_an_error_comes_from(flowers, capsys, monkeypatch):
+    def broken(*_):
+        raise TypeError("unsupported operand")
+
+    monkeypatch.setattr(deckeras.DeepEmbeddedClustering, "fit", broken)
+    assert fails(capsys, "fit", *flowers, "-k", "3", *QUICK).endswith("unsupported operand (--debug shows where)\n")
+    assert "in broken" in fails(capsys, "fit", *flowers, "-k", "3", "-o", "other", "--debug", *QUICK)

@@ -69,19 +69,21 @@ def test_litert(kind, n_clusters, tmp_path):
     np.testing.assert_allclose(q_of(outputs, q), q, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")  # of Keras, for every model
 @pytest.mark.parametrize("kind", [DEC, IDEC])
 def test_int8(kind, tmp_path):
     model = make(kind)
     expected = model.predict(X, verbose=0)
-    centroids = model.centroids
+    centroids, z = model.centroids, model.embed(X, verbose=0)
     model.quantize("int8")
     assert {layer.dtype_policy.name for layer in model.layers if layer.name == "encoder_0"} == {"int8_from_float32"}
     np.testing.assert_array_equal(model.centroids, centroids)
     q = model.predict(X, verbose=0)
     np.testing.assert_allclose(q, expected, atol=0.02)
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras").predict(X, verbose=0), q)
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(X, verbose=0), q, atol=1e-6)
+    np.testing.assert_allclose(loaded.embed(X, verbose=0), model.embed(X, verbose=0), atol=1e-6)
+    assert not np.array_equal(model.embed(X, verbose=0), z)
 
 
 def test_logarithm_that_onnx_has_is_as_exact():

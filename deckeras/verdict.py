@@ -1,0 +1,181 @@
+"""How far a clustering can be trusted, said without labels.
+
+A clustering algorithm finds clusters in any data. Three things tell real clusters from made ones: whether other
+methods, which know nothing of each other, find them too; whether neighbors share a cluster more often than in one even
+cloud; and whether the model is sure of its rows.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from deckeras import baseline, data, manifold, metrics
+from deckeras.consensus import agreement
+
+_ROWS, _EPOCHS = 1000, 100  # the sample that is looked at; the figures of more rows hardly differ
+_UNSURE = 0.5  # a largest soft assignment below which more of a row lies outside its cluster than inside
+_STRUCTURE = 0.8  # of the neighbors cut in rows without clusters; real clusters cut fewer
+_STEADY, _LOOSE = 0.6, 0.3  # agreement with other methods
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What speaks for a clustering and against it.
+
+    Attributes:
+        agreement: float, the mean adjusted Rand index with other methods and seeds on the same rows: k-means, and
+            neighborhoods by distance and by angle. 1 if all find the same, about 0 by chance.
+        cut: float, the fraction of neighbors that lie in different clusters.
+        kmeans_cut: float, the same of k-means.
+        null_cut: float, the same of clusters found in rows without any, of the same covariance.
+        differs_from_kmeans: float, the fraction of rows that k-means puts elsewhere.
+        differing_clusters: list of int, the clusters of which k-means puts at least half elsewhere.
+        differs_from_start: float or None, the fraction of rows that training has moved from the start, if it is known.
+        unsure: float, the fraction of rows whose largest soft assignment is below one half.
+        structure: bool, whether the rows have clusters at all.
+        level: "none", "loose", "fair" or "steady".
+    """
+
+    agreement: float
+    cut: float
+    kmeans_cut: float
+    null_cut: float
+    differs_from_kmeans: float
+    differing_clusters: list
+    differs_from_start: float | None
+    unsure: float
+    structure: bool
+    level: str
+
+    def as_dict(self):
+        """Return the attributes and the sentences as a dict for JSON, None for what cannot be said."""
+        values = dataclasses.asdict(self)
+        numbers = {name: None for name, value in values.items() if isinstance(value, float) and math.isnan(value)}
+        return {**values, **numbers, "sentences": self.sentences()}
+
+    def sentences(self):
+        """Return the verdict in plain words: list of str, the most important first."""
+        if math.isnan(self.agreement):
+            return ["There is one cluster, or too few rows for each, so there is nothing to compare them with."]
+        return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
+
+    def _details(self):
+        if self.structure:
+            yield (
+                f"{self.cut:.0%} of the neighbors lie in different clusters; in rows without clusters it would be "
+                f"{self.null_cut:.0%}, with k-means on the rows it is {self.kmeans_cut:.0%}."
+            )
+        which = ", ".join(map(str, self.differing_clusters))
+        yield f"k-means on the rows puts {self.differs_from_kmeans:.0%} of the rows into other clusters" + (
+            f", above all of the clusters {which}." if which else "."
+        )
+        if self.differs_from_start is not None:
+            yield f"Training has moved {self.differs_from_start:.1%} of the rows from the clusters it started from."
+        yield f"{self.unsure:.0%} of the rows are unsure: no cluster has half of them."
+
+    def __str__(self):
+        return " ".join(self.sentences())
+
+
+_LEVELS = {
+    "none": "The rows look as if they had no clusters: neighbors are cut as often as in one even cloud. Do not rely on "
+    "these clusters.",
+    "loose": "The clusters depend on the method: others find different ones (agreement {agreement:.2f} of 1).",
+    "fair": "Other methods find similar clusters, with differences (agreement {agreement:.2f} of 1).",
+    "steady": "Other methods and seeds find much the same clusters (agreement {agreement:.2f} of 1).",
+}
+
+
+def judge(x, q, *, start=None, seed=0):
+    """Judge a clustering without labels.
+
+    Args:
+        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras.data.View` of them.
+        q: (n, n_clusters) soft assignments.
+        start: (n,) int array, the clusters that the training started from, default None.
+        seed: int, default 0. Draws the 1,000 rows that are looked at, and the methods to compare with.
+
+    Returns:
+        `Verdict`. With one cluster, or fewer than 10 rows or 3 for each cluster, there is nothing to compare: the level
+        is "loose", and all rows count as unsure.
+
+    Raises:
+        ValueError: x and q are of different lengths.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.verdict import judge
+        >>> x = np.concatenate([np.random.rand(60, 4), 9 + np.random.rand(60, 4)])
+        >>> judge(x, np.repeat(np.eye(2), 60, axis=0)).level
+        'steady'
+    """
+    if len(x) != len(q):
+        raise ValueError(f"x and q should have the same rows. Received: {len(x)} and {len(q)} rows")
+    n_clusters = q.shape[1]
+    rows = np.sort(np.random.default_rng(seed).permutation(len(q))[:_ROWS])
+    labels = q[rows].argmax(axis=1)
+    differs = None if start is None else 1 - metrics.accuracy(start, q.argmax(axis=1))
+    unsure = float(np.mean(q.max(axis=1) < _UNSURE))
+    if n_clusters == 1 or manifold.few_rows(len(rows), n_clusters):
+        return _nothing_to_compare(differs)
+    sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in data.blocks_of_rows(x, rows)])
+    views = manifold.views(None, sample)
+    kmeans = [baseline.kmeans(sample, n_clusters, seed=number) for number in (seed, seed + 1)]
+    neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)
+    agreed = agreement(labels, [*kmeans, *neighborhoods.labelings(n_clusters)])
+    graph = neighborhoods.graphs[0]
+    cut, null_cut = _cut(graph, labels), _null_cut(views[0][0], n_clusters, seed)
+    structure = min(cut, _cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cut
+    level = "none" if not structure else "steady" if agreed >= _STEADY else "fair" if agreed >= _LOOSE else "loose"
+    return Verdict(
+        agreement=agreed,
+        cut=cut,
+        kmeans_cut=_cut(graph, kmeans[0]),
+        null_cut=null_cut,
+        differs_from_kmeans=1 - metrics.accuracy(labels, kmeans[0]),
+        differing_clusters=_differing(labels, kmeans[0]),
+        differs_from_start=differs,
+        unsure=unsure,
+        structure=bool(structure),
+        level=level,
+    )
+
+
+def _nothing_to_compare(differs):
+    nan = float("nan")
+    return Verdict(
+        agreement=nan, cut=nan, kmeans_cut=nan, null_cut=nan, differs_from_kmeans=nan, differing_clusters=[],
+        differs_from_start=differs, unsure=1.0, structure=True, level="loose",
+    )  # fmt: skip
+
+
+def _cut(graph, labels):
+    """Fraction of the weight of a neighbor graph between rows of different clusters."""
+    edges = graph.tocoo()
+    across = labels[edges.coords[0]] != labels[edges.coords[1]]
+    return float(edges.data[across].sum() / edges.data.sum())
+
+
+def _null_cut(x, n_clusters, seed):
+    """The least `_cut` of rows without clusters, clustered by their neighbors: of one Gaussian, and of one even box.
+
+    Both have the covariance of x. Of a box, whose edges are sharp, clusters are cut off more cleanly than of a
+    Gaussian.
+    """
+    random = np.random.default_rng(seed)
+    _, lengths, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    axes = axes * (lengths[:, None] / np.sqrt(len(x)))
+    size = (len(x), len(lengths))
+    cuts = []
+    for drawn in random.normal(size=size), random.uniform(-np.sqrt(3), np.sqrt(3), size=size):
+        found = manifold.Neighborhoods([((drawn @ axes).astype(np.float32), "euclidean")], n_epochs=_EPOCHS, seed=seed)
+        cuts.append(_cut(found.graphs[0], found.clusters(n_clusters)))
+    return min(cuts)
+
+
+def _differing(labels, others):
+    """Clusters of which at least half the rows are not in the cluster of the others that matches them."""
+    matched = metrics.match_clusters(labels, others)
+    same = np.array([matched.get(other) for other in others.tolist()]) == labels
+    return [int(cluster) for cluster in np.unique(labels) if same[labels == cluster].mean() < 0.5]
