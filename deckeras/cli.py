@@ -335,7 +335,7 @@ def _percent(scores):
 
 
 def _compared(run, name):
-    """The scores, and the line on k-means on the same rows."""
+    """Return the lines on the scores and on k-means on the same rows."""
     own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
     found = run["kmeans"]
     scores = f"{_percent(found['scores'])}; " if found["scores"] else ""
