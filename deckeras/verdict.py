@@ -15,7 +15,7 @@ from deckeras.consensus import agreement
 
 _ROWS, _EPOCHS = 1000, 100  # the sample that is looked at; the figures of more rows hardly differ
 _UNSURE = 0.5  # a largest soft assignment below which more of a row lies outside its cluster than inside
-_STRUCTURE = 0.8  # of the neighbors cut in rows without clusters; real clusters cut fewer
+_STRUCTURE = 0.65  # of the neighbors cut in rows without clusters; real clusters cut fewer
 _STEADY, _LOOSE = 0.6, 0.3  # agreement with other methods
 
 
