@@ -129,6 +129,7 @@ def test_rows_without_a_label_are_clustered_but_not_scored(flowers, capsys):
         found = json.load(file)
     assert found["scores"] == pytest.approx(scores)
     assert found["kmeans"]["scores"]["acc"] > 0.9
+    assert found["verdict"]["level"] in ("fair", "steady")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are not bytes there")
