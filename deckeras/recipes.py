@@ -296,7 +296,7 @@ IMAGES = Recipe(
     decay=0.1,
 )
 
-RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, SERIES, IMAGES)})
+RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES, SERIES)})
 
 
 def get(recipe, **changes):

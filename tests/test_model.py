@@ -333,7 +333,7 @@ def test_starts_from_kmeans_on_the_embedding(make, blobs, monkeypatch):
     )
     model = make()
     z = model.embed(x, verbose=0)
-    fit(model, x, n_init=7, seed=11, max_iterations=1)
+    fit(model, x, init="kmeans", n_init=7, seed=11, max_iterations=1)
     ((embedding, n_clusters), options) = calls[0]
     np.testing.assert_array_equal(embedding, z)
     assert (n_clusters, options) == (3, {"n_init": 7, "seed": 11})

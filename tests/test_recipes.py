@@ -110,7 +110,7 @@ def test_recipes_cannot_be_changed():
 @pytest.mark.parametrize(
     ("recipe", "changes", "error", "message"),
     [
-        ("best", {}, ValueError, "recipe should be one of .*images. Received: recipe='best'"),
+        ("best", {}, ValueError, "paper, dec-keras, table, images, series. Received: recipe='best'"),
         (None, {}, TypeError, "a name or a Recipe. Received: NoneType"),
         ("table", {"colour": 1}, TypeError, "colour"),
         ("table", {"tol": 1.0}, ValueError, "tol should be"),
