@@ -90,6 +90,8 @@ def make(run, rows, q, z, centroids=None, history=None):
     Returns:
         str, an HTML page with all its pictures in it.
     """
+    if rows.layout.image_shape is None and rows.x.ndim > 2:  # series
+        rows = dataclasses.replace(rows, x=rows.x.reshape(len(rows.x), -1))
     shown = Shown(run, rows, np.asarray(q), np.asarray(z), centroids, history)
     return report_page.page(run.get("title", "Clusters"), [(heading, write(shown)) for heading, write in SECTIONS])
 

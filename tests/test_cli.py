@@ -144,6 +144,21 @@ def test_names_that_are_no_text_do_not_fail_after_the_training(capsys):
     assert "\\xfc.png" in pathlib.Path("out/report.html").read_text()
 
 
+def test_series_of_an_array(blobs, capsys):
+    """The command takes them for what the estimator does."""
+    x, _ = blobs
+    np.save("series.npy", np.tile(x[::5, None], (1, 20, 1))[..., :3])
+    run("fit", "series.npy", "-k", "2", *QUICK[:-1])
+    out, error = capsys.readouterr()
+    assert "60 series of 20 x 3" in out
+    assert "rows of shape (20, 3) are taken for series of (time, channels)" in error
+    run("report", "series-clusters", "-q")
+    assert "<img" not in pathlib.Path("series-clusters/report.html").read_text()
+    run("predict", "series-clusters", "series.npy", "-o", "new.csv", "-q")
+    clusters = [pandas.read_csv(path).cluster.tolist() for path in ("series-clusters/clusters.csv", "new.csv")]
+    assert clusters[0] == clusters[1]
+
+
 def test_results_are_written_back_to_cells(blobs, capsys):
     import h5py
 
