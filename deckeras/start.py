@@ -114,6 +114,7 @@ class ManifoldStart:
             labels = KMeans(n_clusters, n_init=20, random_state=self.seed).fit_predict(sample)
         else:
             labels = self.neighborhoods.clusters(n_clusters)
+        labels = np.asarray(distribution.agreed(labels))  # Processors of other kinds round in other ways.
         if len(sample) > len(self.rows) or len(self.rows) < len(z):
             placed = KNeighborsClassifier(_PLACING_NEIGHBORS, weights="distance").fit(sample, labels)
             labels = np.concatenate([placed.predict(block) for _, block in data.blocks(z)])
