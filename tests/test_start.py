@@ -140,7 +140,7 @@ def test_a_training_interrupted_while_the_start_leads_ends_with_the_same_weights
 
 def test_many_clusters_start_from_kmeans(monkeypatch):
     x = np.random.default_rng(0).normal(size=(700, 3)).astype("float32")
-    monkeypatch.setattr("deckeras.start.ManifoldStart", lambda *args, **options: pytest.fail("Laid out."))
+    monkeypatch.setattr(ManifoldStart, "__init__", lambda *args, **options: pytest.fail("Laid out."))
     model = DEC(dense_autoencoder(3, units=(8, 3))[0], 301)
     assert model.initialize_centroids(x) is None
     assert model.start_labels is None
