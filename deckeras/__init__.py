@@ -24,6 +24,7 @@ __all__ = [
     "baseline",
     "cells",
     "cluster_frequencies",
+    "consensus",
     "containers",
     "convolutional_autoencoder",
     "datasets",
@@ -36,6 +37,7 @@ __all__ = [
     "image_augmentation",
     "kmeans_centroids",
     "load_dec_keras_weights",
+    "manifold",
     "metrics",
     "mixture_assignments",
     "plots",
@@ -53,6 +55,7 @@ __all__ = [
     "sources",
     "spectral",
     "target_distribution",
+    "verdict",
     "ward_centroids",
 ]
 

@@ -168,7 +168,7 @@ def _add_training(parser):
 
 def _fit(options):
     output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
-    rows = files.read(options.data, **_only(options, reading_options.NAMES))
+    rows = _read(options)
     estimator = _estimator(options, rows, output)
     with warnings.catch_warnings():  # which come again in `fit`
         warnings.simplefilter("ignore")
@@ -210,8 +210,9 @@ def _fit(options):
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
     _say(options, _compared(run, options.method.upper()))
+    _say(options, " ".join(run["verdict"]["sentences"]))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
-    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "warnings", "notices")}
+    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "verdict", "warnings", "notices")}
     return {**written, "seconds": seconds, **kept}
 
 
@@ -264,7 +265,7 @@ def _report(options):
 def _choose(options):
     from deckeras import plots, selection
 
-    rows = files.read(options.data, **_only(options, reading_options.NAMES))
+    rows = _read(options)
     if options.output and not options.output.lower().endswith((".png", ".svg", ".pdf")):
         raise ValueError(f"The figure goes to a .png, .svg or .pdf file. Received: {options.output!r}")
     estimator = _estimator(options, rows, None)
@@ -314,6 +315,19 @@ def _estimator(options, rows, output):
     )
 
 
+def _read(options):
+    """The rows; an array of three dimensions holds series rather than images where the estimator says so."""
+    from deckeras.series import looks_like_series
+
+    rows = files.read(options.data, **_only(options, reading_options.NAMES))
+    shape = rows.x.shape[1:]
+    if rows.layout.kind != "array" or options.image_shape or not looks_like_series(shape):
+        return rows
+    notice = f"rows of shape {shape} are taken for series of (time, channels): --image-shape if they are images"
+    layout = dataclasses.replace(rows.layout, image_shape=None)
+    return dataclasses.replace(rows, layout=layout, notices=[*rows.notices, notice])
+
+
 def _only(options, names):
     return {name: value for name, value in vars(options).items() if name in names}
 
@@ -326,6 +340,8 @@ def _described(rows):
     n, *shape = rows.x.shape
     if rows.layout.image_shape:
         return f"{n:,} images of {' x '.join(map(str, rows.layout.image_shape))}"
+    if len(shape) > 1:
+        return f"{n:,} series of {' x '.join(map(str, shape))}"
     return f"{n:,} rows of {shape[0]:,} features{'' if rows.layout.header else ', no header'}"
 
 
@@ -334,7 +350,7 @@ def _percent(scores):
 
 
 def _compared(run, name):
-    """The scores, and the line on k-means on the same rows."""
+    """Return the lines on the scores and on k-means on the same rows."""
     own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
     found = run["kmeans"]
     scores = f"{_percent(found['scores'])}; " if found["scores"] else ""

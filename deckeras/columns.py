@@ -166,7 +166,7 @@ def remarks(frame, columns, found):
             named.append(f'"{column}"')
         elif (sentinel := _sentinel(present)) is not None:
             standing.append(f'{sentinel:g} in "{column}" ({int((present == sentinel).sum())} rows)')
-    return _sentences(constant, counting, named, epochs, copies, standing) + _forms(found)
+    return _sentences(constant, counting, named, epochs, copies, standing) + _forms(found, columns)
 
 
 def _sentences(constant, counting, named, epochs, copies, standing):
@@ -185,21 +185,24 @@ def _sentences(constant, counting, named, epochs, copies, standing):
     return [sentence.format(listed(columns)) for columns, sentence in kinds if columns]
 
 
-def _forms(found):
-    """Return what of the ways of writing numbers should be said."""
+def _forms(found, columns):
+    """Return sentences on how the numbers in these columns are written."""
     sentences = []
-    commas = [f'"{name}"' for name, form in found.forms.items() if form.decimal == ","]
+    used = set(columns)
+    forms = {name: form for name, form in found.forms.items() if name in used}
+    commas = [f'"{name}"' for name, form in forms.items() if form.decimal == ","]
     if commas:
         sentences.append(f"decimal commas in {listed(commas)}")
-    for mark in sorted({form.thousands for form in found.forms.values()} - {None}):
-        columns = [f'"{name}"' for name, form in found.forms.items() if form.thousands == mark]
-        sentences.append(f'"{mark}" between thousands in {listed(columns)}')
-    if found.bracketed:
-        quoted = listed(f'"{name}"' for name in found.bracketed)
+    for mark in sorted({form.thousands for form in forms.values()} - {None}):
+        quoted = [f'"{name}"' for name, form in forms.items() if form.thousands == mark]
+        sentences.append(f'"{mark}" between thousands in {listed(quoted)}')
+    if set(found.bracketed) & set(forms):
+        quoted = listed(f'"{name}"' for name in found.bracketed if name in forms)
         sentences.append(f"numbers in parentheses are taken for negative ones in {quoted}")
-    for sign in sorted(set(found.affixes.values())):
-        columns = [f'"{name}"' for name, affix in found.affixes.items() if affix == sign]
-        sentences.append(f"{sign} is left out of the numbers in {listed(columns)}")
+    signs = {name: sign for name, sign in found.affixes.items() if name in forms}
+    for sign in sorted(set(signs.values())):
+        quoted = [f'"{name}"' for name, affix in signs.items() if affix == sign]
+        sentences.append(f"{sign} is left out of the numbers in {listed(quoted)}")
     return sentences
 
 
@@ -227,19 +230,18 @@ def _is_epoch(values):
 
 
 def _sentinel(values):
-    """Return a value that occurs often and is further from all others than these are from each other, else None."""
+    """Return a value that occurs often and stands apart, or is one that people write for "missing"; else None."""
     distinct, counts = np.unique(values[:_LOOKED_AT], return_counts=True)
     if len(distinct) < 4:
         return None
     for at, near, rest in (0, 1, distinct[1:]), (-1, -2, distinct[:-1]):
-        value = distinct[at]
-        apart = abs(distinct[near] - value) > rest[-1] - rest[0]
-        if (
-            apart
-            and counts[at] > max(1, 0.002 * min(len(values), _LOOKED_AT))
-            and value != 0
-            and value == math.floor(value)
-        ):
+        value, gap, width = distinct[at], abs(distinct[near] - distinct[at]), rest[-1] - rest[0]
+        often = counts[at] > max(1, 0.002 * min(len(values), _LOOKED_AT))
+        if not often or value == 0 or value != math.floor(value):
+            continue
+        nines = set(str(int(abs(value)))) == {"9"}
+        lone = value < 0 <= rest[0] and (nines or value % 100 == 0 or value == -1)
+        if gap > width or lone or (nines and value > 99 and gap > width / 4):
             return value
     return None
 

@@ -17,6 +17,7 @@ from deckeras.idec import IDEC
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain, refit_decoder
 from deckeras.series import looks_like_series
+from deckeras.verdict import judge
 
 _SCORED_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
 
@@ -50,6 +51,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Attributes:
         labels_: (n,) int64 array, the cluster of each row.
         cluster_centers_: (n_clusters, n_embedding) float32 array, the centroids, in the embedding.
+        start_labels_: (n,) int array, the clusters that training started from; None after a resumed training, and where
+            the start is k-means in the embedding.
         n_iter_: int, batches of clustering.
         history_: dict from name to list, a value for each update of the target: `loss` and the share of rows that
             `changed` cluster.
@@ -203,6 +206,23 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_is_fitted(self, "model_")
         return self.model_.embed(self._rows(X)[0], verbose=0)
 
+    def verdict(self, X):
+        """Judge the clusters of the rows of X without labels.
+
+        Args:
+            X: as for `fit`; usually the same rows.
+
+        Returns:
+            `deckeras.verdict.Verdict`: how far other methods agree, how much k-means and the start differ, and whether
+            the rows have clusters at all. `print` shows it in words, `as_dict` gives it for JSON. It takes seconds.
+        """
+        check_is_fitted(self, "model_")
+        rows = self._rows(X)[0]
+        q = self.model_.predict(rows, verbose=0)
+        start = self.start_labels_ if self.start_labels_ is not None and len(self.start_labels_) == len(q) else None
+        seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
+        return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
+
     def inverse_transform(self, X):
         """Rows that embedded ones stand for, such as `cluster_centers_`.
 
@@ -292,6 +312,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.n_iter_ = min(len(history.epoch) * interval, iterations)
         self.history_ = history.history
         self.pretraining_history_ = [stage.history for stage in stages]
+        self.start_labels_ = model.start_labels
         return model
 
 

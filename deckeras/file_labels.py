@@ -57,6 +57,8 @@ def present(y):
 
 
 def _plain(value):
+    if isinstance(value, np.ndarray) and value.size == 1:  # of a cell array of MATLAB
+        value = value.item()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:

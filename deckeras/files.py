@@ -197,7 +197,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
     if kind == "images":
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
     if kind == "array":
-        return _read_array(path, layout.key, labels, shape)
+        return dataclasses.replace(_read_array(path, layout.key, labels, shape), layout=layout)
     options = tables.Options(
         skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,

@@ -72,6 +72,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         super().__init__(inputs=encoder.inputs[0], outputs=outputs, **kwargs)
         self.encoder, self.decoder = encoder, decoder
         self.clustering = clustering
+        self.start_labels = None  # (n,) the clusters that `fit` started from, if a first clusterer assigned rows
         self._zero_centroids = zero_centroids
 
     @property
@@ -277,6 +278,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         weights = data.check_weights(sample_weight, len(z))
         centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
         self.centroids = distribution.agreed(centroids)
+        self.start_labels = None if assignments is None else assignments.argmax(axis=1)
         return assignments
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):

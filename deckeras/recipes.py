@@ -279,7 +279,7 @@ DEC_KERAS = Recipe(
     update_interval=140,
 )
 
-TABLE = Recipe(name="table", init="manifold", n_init=2, updates=20)
+TABLE = Recipe(name="table", init="manifold", n_init=2, updates=8)
 
 SERIES = dataclasses.replace(TABLE, name="series", series=True)
 

@@ -79,8 +79,8 @@ def make(run, rows, q, z, centroids=None, history=None):
 
     Args:
         run: dict about the run, of which these keys are used where there are any: "title", "facts" (dict from what to
-            how), "notices" and "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns), "command",
-            "versions" (dict).
+            how), "notices" and "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns), "verdict"
+            (as `deckeras.verdict.Verdict.as_dict` returns), "command", "versions" (dict).
         rows: `deckeras.files.Rows`, what was clustered.
         q: (n, n_clusters) soft assignments.
         z: (n, n_embedding) embedding.
@@ -90,6 +90,8 @@ def make(run, rows, q, z, centroids=None, history=None):
     Returns:
         str, an HTML page with all its pictures in it.
     """
+    if rows.layout.image_shape is None and rows.x.ndim > 2:  # series
+        rows = dataclasses.replace(rows, x=rows.x.reshape(len(rows.x), -1))
     shown = Shown(run, rows, np.asarray(q), np.asarray(z), centroids, history)
     return report_page.page(run.get("title", "Clusters"), [(heading, write(shown)) for heading, write in SECTIONS])
 
@@ -98,6 +100,11 @@ def _facts(shown):
     lines = [[text(what), text(how)] for what, how in shown.run.get("facts", {}).items()]
     lines += [["" if number else "reading", text(said)] for number, said in enumerate(shown.run.get("notices", []))]
     return table([], lines, kind="facts") if lines else ""
+
+
+def _verdict(shown):
+    sentences = shown.run.get("verdict", {}).get("sentences", [])
+    return "".join(f"<p>{text(sentence)}</p>" for sentence in sentences)
 
 
 def _warnings(shown):
@@ -237,6 +244,7 @@ def _spread(x):
 
 SECTIONS = (
     ("Run", _facts),
+    ("Verdict", _verdict),
     ("Warnings", _warnings),
     ("Clusters", _clusters),
     ("Comparison", _scores),

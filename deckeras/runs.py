@@ -96,6 +96,7 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
         "sizes": metrics.cluster_sizes(q.argmax(axis=1), q.shape[1]),
         "scores": scores(rows, q),
         "kmeans": _kmeans(rows, q, estimator),
+        "verdict": estimator.verdict(rows.x).as_dict(),
         "versions": _versions(),
         "history": history,
     }

@@ -10,6 +10,7 @@ from deckeras import data, metrics, recipes
 from deckeras.autoencoder import check_encoder
 from deckeras.model import DEC
 from deckeras.pretrain import pretrain
+from deckeras.start import ManifoldStart
 from deckeras.target import cluster_frequencies, target_distribution
 
 _SILHOUETTE_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
@@ -78,6 +79,9 @@ def choose_n_clusters(
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
         pretrain(encoder, decoder, x, recipe, seed=seed, verbose=verbose)
+    if recipe.init == "manifold":  # whose layouts serve all candidates
+        z = DEC(encoder, candidates[0]).embed(x, verbose=0)
+        recipe = recipes.get(recipe, init=ManifoldStart(z, x, n_init=recipe.n_init, seed=seed))
     common = {"y": y, "recipe": recipe, "seed": seed, "verbose": verbose}
     rows = [evaluate(encoder, n_clusters, x, held_out, **common) for n_clusters in candidates]
     return Choice(*suggest(rows), rows)

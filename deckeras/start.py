@@ -9,6 +9,8 @@ from deckeras.autoencoder import embedding_spread, scale_embedding
 
 _SAMPLE_SIZE = 10_000  # layouts of more rows cost more time than they gain
 _PLACING_NEIGHBORS = 10
+_MAX_CLUSTERS = 300  # beyond which the sample has too few rows for each, and mixtures take minutes
+_KMEANS_RESTARTS = 20
 _WIDE, _NARROW = 10_000, 2048  # features of a row beyond which it is projected, and to how many
 
 
@@ -32,14 +34,16 @@ def first_clusters(model, x, z, recipe, seed, sample_weight=None):
         if scale_embedding(factor, model.encoder, model.decoder):
             z *= factor
             rows *= factor
-    start = recipe.init
+    start, n_init = recipe.init, recipe.n_init
+    if start == "manifold" and model.n_clusters > _MAX_CLUSTERS:
+        start, n_init = "kmeans", _KMEANS_RESTARTS
     if start == "manifold":
         start = ManifoldStart(z, x, n_init=recipe.n_init, seed=seed, sample_weight=sample_weight)
     if isinstance(start, ManifoldStart):
         assignments = start(z, model.n_clusters)
         return _means(z, assignments, sample_weight), assignments
-    options = {"n_init": recipe.n_init, "seed": seed, "z": z, "sample_weight": weights}
-    return initialization.first_clusters(rows, model.n_clusters, recipe.init, **options)
+    options = {"n_init": n_init, "seed": seed, "z": z, "sample_weight": weights}
+    return initialization.first_clusters(rows, model.n_clusters, start, **options)
 
 
 def _gathered(z, n_clusters, seed, sample_weight):
@@ -111,9 +115,10 @@ class ManifoldStart:
 
         sample = np.concatenate(distribution.gather(z[self.rows]))
         if self.neighborhoods is None or manifold.few_rows(len(sample), n_clusters):
-            labels = KMeans(n_clusters, n_init=20, random_state=self.seed).fit_predict(sample)
+            labels = KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(sample)
         else:
             labels = self.neighborhoods.clusters(n_clusters)
+        labels = np.asarray(distribution.agreed(labels))  # Processors of other kinds round in other ways.
         if len(sample) > len(self.rows) or len(self.rows) < len(z):
             placed = KNeighborsClassifier(_PLACING_NEIGHBORS, weights="distance").fit(sample, labels)
             labels = np.concatenate([placed.predict(block) for _, block in data.blocks(z)])

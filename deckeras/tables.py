@@ -176,6 +176,8 @@ def _arff(path):
             values, _ = arff.loadarff(file)
     except StopIteration as error:
         raise ValueError("it has no line of @data") from error
+    except NotImplementedError as error:
+        raise ValueError("attributes of type string or relational are not read, write the table as CSV") from error
     frame = pandas.DataFrame(values)
     for column in frame.columns:
         if frame[column].dtype == object:

@@ -8,7 +8,7 @@ import warnings
 
 
 def writable(text):
-    """The text with bytes of file names that are no characters as their numbers."""
+    """Return a text that can be printed, with bytes of file names that are no characters as their numbers."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

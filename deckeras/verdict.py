@@ -1,20 +1,21 @@
 """How far a clustering can be trusted, said without labels.
 
-A clustering algorithm gives clusters of any data. What tells found clusters from made ones is whether other methods, which
-know nothing of each other, find them too; whether neighbors share a cluster more than they would in data of one blob; and
-whether the model is sure of its rows.
+A clustering algorithm finds clusters in any data. Three things tell real clusters from made ones: whether other
+methods, which know nothing of each other, find them too; whether neighbors share a cluster more often than in one even
+cloud; and whether the model is sure of its rows.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
-from deckeras import data, manifold, metrics
+from deckeras import baseline, data, manifold, metrics
 from deckeras.consensus import agreement
 
 _ROWS, _EPOCHS = 1000, 100  # the sample that is looked at; the figures of more rows hardly differ
 _UNSURE = 0.5  # a largest soft assignment below which more of a row lies outside its cluster than inside
-_STRUCTURE = 0.8  # of the neighbors cut in data of one blob; real clusters cut fewer
+_STRUCTURE = 0.65  # of the neighbors cut in rows without clusters; real clusters cut fewer
 _STEADY, _LOOSE = 0.6, 0.3  # agreement with other methods
 
 
@@ -48,17 +49,21 @@ class Verdict:
     level: str
 
     def as_dict(self):
-        """Return the attributes and the sentences as a dict for JSON."""
-        return {**dataclasses.asdict(self), "sentences": self.sentences()}
+        """Return the attributes and the sentences as a dict for JSON, None for what cannot be said."""
+        values = dataclasses.asdict(self)
+        numbers = {name: None for name, value in values.items() if isinstance(value, float) and math.isnan(value)}
+        return {**values, **numbers, "sentences": self.sentences()}
 
     def sentences(self):
         """Return the verdict in plain words: list of str, the most important first."""
+        if math.isnan(self.agreement):
+            return ["There is one cluster, or too few rows for each, so there is nothing to compare them with."]
         return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
 
     def _details(self):
         if self.structure:
             yield (
-                f"{self.cut:.0%} of the neighbors lie in different clusters; in data of one blob it would be "
+                f"{self.cut:.0%} of the neighbors lie in different clusters; in rows without clusters it would be "
                 f"{self.null_cut:.0%}, with k-means on the rows it is {self.kmeans_cut:.0%}."
             )
         which = ", ".join(map(str, self.differing_clusters))
@@ -74,7 +79,7 @@ class Verdict:
 
 
 _LEVELS = {
-    "none": "The rows look as if they had no clusters: neighbors are cut as often as in data of one blob. Do not rely on "
+    "none": "The rows look as if they had no clusters: neighbors are cut as often as in one even cloud. Do not rely on "
     "these clusters.",
     "loose": "The clusters depend on the method: others find different ones (agreement {agreement:.2f} of 1).",
     "fair": "Other methods find similar clusters, with differences (agreement {agreement:.2f} of 1).",
@@ -92,8 +97,8 @@ def judge(x, q, *, start=None, seed=0):
         seed: int, default 0. Draws the 1,000 rows that are looked at, and the methods to compare with.
 
     Returns:
-        `Verdict`. With one cluster, or fewer than 10 rows or 3 for each cluster, there is nothing to compare: the level is
-        "loose", and all rows count as unsure.
+        `Verdict`. With one cluster, or fewer than 10 rows or 3 for each cluster, there is nothing to compare: the level
+        is "loose", and all rows count as unsure.
 
     Raises:
         ValueError: x and q are of different lengths.
@@ -116,7 +121,7 @@ def judge(x, q, *, start=None, seed=0):
         return _nothing_to_compare(differs)
     sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in data.blocks_of_rows(x, rows)])
     views = manifold.views(None, sample)
-    kmeans = [_kmeans(views[0][0], n_clusters, seed + number) for number in range(2)]
+    kmeans = [baseline.kmeans(sample, n_clusters, seed=number) for number in (seed, seed + 1)]
     neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)
     agreed = agreement(labels, [*kmeans, *neighborhoods.labelings(n_clusters)])
     graph = neighborhoods.graphs[0]
@@ -145,12 +150,6 @@ def _nothing_to_compare(differs):
     )  # fmt: skip
 
 
-def _kmeans(x, n_clusters, seed):
-    from sklearn.cluster import KMeans
-
-    return KMeans(n_clusters, n_init=10, random_state=seed % 2**32).fit_predict(x)
-
-
 def _cut(graph, labels):
     """Fraction of the weight of a neighbor graph between rows of different clusters."""
     edges = graph.tocoo()
@@ -161,7 +160,8 @@ def _cut(graph, labels):
 def _null_cut(x, n_clusters, seed):
     """The least `_cut` of rows without clusters, clustered by their neighbors: of one Gaussian, and of one even box.
 
-    Both have the covariance of x. Of a box, whose edges are sharp, clusters are cut off more cleanly than of a Gaussian.
+    Both have the covariance of x. Of a box, whose edges are sharp, clusters are cut off more cleanly than of a
+    Gaussian.
     """
     random = np.random.default_rng(seed)
     _, lengths, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import deckeras
+import deckeras.manifold
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,13 @@ def run_python(tmp_path):
         return result.stdout
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def short_layouts(request, monkeypatch):
+    """Lay out neighborhoods in a tenth of the steps, where a test does not look at them."""
+    if request.module.__name__.rpartition(".")[2] not in ("test_manifold", "test_start", "test_verdict"):
+        monkeypatch.setattr(deckeras.manifold, "_MANY_EPOCHS", 50)
 
 
 class _Interrupt(keras.callbacks.Callback):

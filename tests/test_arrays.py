@@ -74,6 +74,8 @@ def test_matlab(version):
     with pytest.raises(ValueError, match="has the arrays features, gnd. Say which one by --key"):
         files.read("data.mat")
     if version == "5":
+        io.savemat("cells.mat", {"x": X, "kind": np.array([["a"], ["b"]] * 3, object)})
+        assert files.read("cells.mat", labels="kind").labels.tolist() == ["a", "b"] * 3
         io.savemat("data.mat", {"X": sparse.csc_matrix(X)})
         np.testing.assert_array_equal(files.read("data.mat").x.toarray(), X)
         io.savemat("data.mat", {"X": np.array([["a"]], object)})

@@ -129,6 +129,7 @@ def test_rows_without_a_label_are_clustered_but_not_scored(flowers, capsys):
         found = json.load(file)
     assert found["scores"] == pytest.approx(scores)
     assert found["kmeans"]["scores"]["acc"] > 0.9
+    assert found["verdict"]["level"] in ("fair", "steady")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are not bytes there")
@@ -141,6 +142,21 @@ def test_names_that_are_no_text_do_not_fail_after_the_training(capsys):
     run("fit", os.fsdecode(b"ph\xf6tos"), "-k", "2", "-o", "out", "--epochs", "1", "--max-iter", "2")
     assert "\\xfc.png" in pandas.read_csv("out/clusters.csv").name.tolist()
     assert "\\xfc.png" in pathlib.Path("out/report.html").read_text()
+
+
+def test_series_of_an_array(blobs, capsys):
+    """The command takes them for what the estimator does."""
+    x, _ = blobs
+    np.save("series.npy", np.tile(x[::5, None], (1, 20, 1))[..., :3])
+    run("fit", "series.npy", "-k", "2", *QUICK[:-1])
+    out, error = capsys.readouterr()
+    assert "60 series of 20 x 3" in out
+    assert "rows of shape (20, 3) are taken for series of (time, channels)" in error
+    run("report", "series-clusters", "-q")
+    assert "<img" not in pathlib.Path("series-clusters/report.html").read_text()
+    run("predict", "series-clusters", "series.npy", "-o", "new.csv", "-q")
+    clusters = [pandas.read_csv(path).cluster.tolist() for path in ("series-clusters/clusters.csv", "new.csv")]
+    assert clusters[0] == clusters[1]
 
 
 def test_results_are_written_back_to_cells(blobs, capsys):

@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import deckeras
 from deckeras import DeepEmbeddedClustering, metrics, recipes
 
-SMALL = recipes.get("table", units=(16, 4), epochs=1, least_iterations=60, max_iterations=20, n_init=3)
+SMALL = recipes.get("table", units=(16, 4), epochs=1, least_iterations=60, max_iterations=20, init="kmeans", n_init=3)
 
 LONGER = recipes.get(SMALL, least_iterations=1500, max_iterations=100)
 
@@ -40,6 +40,15 @@ def test_scikit_learn(estimator, check):
     if check.func.__name__.startswith("check_sample_weight_equivalence"):
         pytest.xfail("batches of weighted rows are other batches than those of repeated rows, as for MiniBatchKMeans")
     check(estimator)
+
+
+def test_verdict(blobs):
+    x, y = blobs
+    estimator = DeepEmbeddedClustering(3, recipe=recipes.get(SMALL, init="manifold", n_init=1), random_state=0).fit(x)
+    assert metrics.accuracy(y, estimator.start_labels_) == 1
+    found = estimator.verdict(x)
+    assert (found.level, found.differs_from_start) == ("steady", 0)
+    assert estimator.verdict(x[:200]).differs_from_start is None
 
 
 def test_finds_the_groups(blobs):

@@ -93,7 +93,9 @@ def _check(table, seen):
         path = os.path.join(folder, "data.csv")
         _write(path, table)
         try:
-            rows = files.read(path, names=_column(table), missing="median", header=table["names"] is not None)
+            # Names of text are found; without them the first row may look like names of numbers.
+            header = False if table["names"] is None else None
+            rows = files.read(path, names=_column(table), missing="median", header=header)
         except ValueError as error:
             assert any(sign in str(error) for sign in ("data.csv", "column", "line")), error  # noqa: PT017
             seen.append(False)

@@ -136,3 +136,12 @@ def test_a_training_interrupted_while_the_start_leads_ends_with_the_same_weights
         np.testing.assert_array_equal(weight, expected)
     with h5py.File(tmp_path / "parts" / "checkpoint.h5") as file:
         assert not len(file["arrays"])
+
+
+def test_many_clusters_start_from_kmeans(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(700, 3)).astype("float32")
+    monkeypatch.setattr("deckeras.start.ManifoldStart", lambda *args, **options: pytest.fail("Laid out."))
+    model = DEC(dense_autoencoder(3, units=(8, 3))[0], 301)
+    assert model.initialize_centroids(x) is None
+    assert model.start_labels is None
+    assert len(np.unique(model.centroids, axis=0)) == 301

@@ -224,6 +224,26 @@ def test_columns_that_are_no_features_are_pointed_at():
     assert np.isclose(files.read("data.csv", na=["-200"], missing="drop").x.shape[0], 32)
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "told"),
+    [
+        (-200, 2, 1400, True),
+        (-999, 0, 5000, True),
+        (-1, 0, 80, True),
+        (9999, 0, 40, True),
+        (999, 100, 700, True),
+        (-3, 0, 80, False),
+        (0, 50, 60, False),
+        (705, 100, 700, False),
+    ],
+)
+def test_values_that_stand_for_missing_ones(value, low, high, told):
+    numbers = np.random.default_rng(0).uniform(low, high, 300).round(1)
+    numbers[::30] = value
+    pandas.DataFrame({"a": numbers}).to_csv("data.csv", index=False)
+    assert any(f'{value} in "a" (10 rows)' in notice for notice in files.read("data.csv").notices) == told
+
+
 def test_plain_columns_are_not_pointed_at():
     random = np.random.default_rng(0)
     frame = pandas.DataFrame(

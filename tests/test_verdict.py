@@ -1,0 +1,74 @@
+"""The verdict: no clusters where there are none, steady ones where there are, and words and JSON for both."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from deckeras import data, manifold
+from deckeras.verdict import judge
+
+random = np.random.default_rng(0)
+WITHOUT_CLUSTERS = {
+    "one Gaussian": random.normal(size=(400, 6)),
+    "a long Gaussian": random.normal(size=(400, 4)) * [8, 3, 1, 1],
+    "a square": random.uniform(size=(400, 2)),
+    "a box": random.uniform(size=(400, 6)),
+    "heavy tails": random.standard_t(3, size=(400, 6)),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_CLUSTERS)
+def test_data_without_clusters_are_told_so(name):
+    x = WITHOUT_CLUSTERS[name].astype("float32")
+    for n_clusters in (2, 6):
+        labels = manifold.Neighborhoods(manifold.views(x), n_epochs=100).clusters(n_clusters)
+        found = judge(x, np.eye(n_clusters)[labels])
+        assert (found.level, found.structure) == ("none", False)
+        assert "no clusters" in found.sentences()[0]
+
+
+def test_clusters_are_steady(blobs):
+    x, y = blobs
+    found = judge(x, np.eye(3)[y], start=(y + 1) % 3)
+    assert found.level == "steady"
+    assert found.agreement > 0.99
+    assert found.cut < 0.02 < 0.05 < found.null_cut
+    assert (found.differs_from_kmeans, found.differing_clusters, found.unsure) == (0, [], 0)
+    assert found.differs_from_start == 0
+
+
+def test_wrong_clusters_are_not(blobs):
+    x, y = blobs
+    wrong = np.random.default_rng(0).integers(3, size=len(y))
+    found = judge(x, np.full((300, 3), 0.3) + 0.1 * np.eye(3)[wrong], start=y)
+    assert found.level == "loose"
+    assert found.agreement < 0.1
+    assert found.unsure == 1
+    assert 0.5 < found.differs_from_start < 0.7
+    assert len(found.differing_clusters) >= 2
+
+
+def test_dict_is_for_json(blobs):
+    x, y = blobs
+    for q in np.eye(3)[y], np.ones((300, 1)):
+        found = judge(x, q)
+        assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["sentences"] == found.sentences()
+    assert "nothing to compare" in str(found)
+
+
+def test_views_of_sparse_rows(blobs):
+    x, y = blobs
+    rows = data.View(sparse.csr_matrix(x))
+    assert judge(rows, np.eye(3)[y]) == judge(x, np.eye(3)[y])
+
+
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_few_rows(n):
+    assert judge(np.zeros((n, 2)), np.eye(2)[np.zeros(n, int)]).level == "loose"
+
+
+def test_rows_and_assignments_of_one_length():
+    with pytest.raises(ValueError, match="same rows"):
+        judge(np.zeros((20, 2)), np.zeros((19, 2)))
