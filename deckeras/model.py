@@ -267,11 +267,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0, sample_weight=None):
         """Scale the embedding and place the centroids, wherever they were. `fit` calls this by itself.
 
-        Args:
-            x, recipe, init, n_init, seed, sample_weight: as for `fit`.
-
-        Returns:
-            (n, n_clusters) array of assignments, which `fit` takes for the first target, or None.
+        Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) array of
+        assignments, which `fit` takes for the first target, or None.
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         z = self.embed(x, verbose=0)

@@ -141,9 +141,8 @@ def fit(x, method="auto", *, images=False, channels=None):
     """
     sparse_rows = sparse.issparse(x) or sparse.issparse(getattr(x, "x", None))
     if method == "auto":
-        method = (
-            "largest" if images else "unit" if sparse_rows or data.of_one_length(data.check_rows(x)) else "standard"
-        )
+        one_number = sparse_rows or (channels is None and not images and data.of_one_length(data.check_rows(x)))
+        method = "largest" if images else "unit" if one_number else "standard"
     if method not in METHODS:
         raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
     if method == "standard" and sparse_rows:

@@ -46,9 +46,9 @@ def test_onnx(kind, n_clusters, alpha, tmp_path):
     pytest.importorskip("tf2onnx")
     runtime = pytest.importorskip("onnxruntime")
     model = make(kind, n_clusters, alpha=alpha)
+    q, _ = model.predict(X, verbose=0), model(X[:1])  # The export asks for a model that was called.
     model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
-    session = runtime.InferenceSession(tmp_path / "model.onnx")
-    q = model.predict(X, verbose=0)
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
     np.testing.assert_allclose(q_of(session.run(None, {session.get_inputs()[0].name: X}), q), q, atol=1e-6)
 
 
