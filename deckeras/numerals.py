@@ -80,6 +80,8 @@ def is_number(text):
     text = text.strip()
     if _PLAIN.fullmatch(text):
         return True
+    if "\t" in text:
+        return False  # a sign and a number in two cells
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
     match = _WRAPPED.fullmatch(text)

@@ -419,7 +419,7 @@ print(files.read("a.csv").x.shape, "keras" in sys.modules, "tensorflow" in sys.m
 
 def test_is_number():
     assert all(map(numerals.is_number, ["1", "-1.5", "1,5", "1e5", "inf", "3 %", "$4", " 7 ", ".5", "5."]))
-    assert not any(map(numerals.is_number, ["", "a", "1a", "1.2.3", "2021-03-04", "(5", "e5", "."]))
+    assert not any(map(numerals.is_number, ["", "a", "1a", "1.2.3", "2021-03-04", "(5", "e5", ".", "$\t0"]))
 
 
 def test_a_column_of_which_some_numbers_have_decimal_commas():
