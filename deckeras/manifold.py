@@ -82,13 +82,13 @@ def views(z, x=None):
             better depends on the data.
 
     Returns:
-        list of (array, metric): the embedding, and the rows by distance and by angle; of rows with many features the
-        first 50 principal components, unless they are of one length, such as tf-idf, and so scaled to be compared by
-        angle already.
+        list of (array, metric): the embedding alone by distance and by angle; or the embedding by distance, and the
+        rows by distance and by angle; of rows with many features the first 50 principal components, unless they are of
+        one length, such as tf-idf, and so scaled to be compared by angle already.
     """
-    found = [] if z is None else [(z, "euclidean")]
     if x is None:
-        return found
+        return [(z, "euclidean"), (z, "cosine")]
+    found = [] if z is None else [(z, "euclidean")]
     x = np.asarray(x, np.float32).reshape(len(x), -1)
     if not data.of_one_length(x) and min(x.shape) > _PRINCIPAL:
         from sklearn.decomposition import PCA

@@ -94,6 +94,8 @@ class Recipe:
         embedding_scale: float or None. The mean standard deviation of the embedding's features before clustering, to
             which `DEC.fit` scales an encoder that ends in a linear layer.
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
+        neighbors: "both" or "embedding". Where the start "manifold" looks for neighbors: in the embedding and among the
+            rows, or in the embedding alone.
         lead: int. Updates for which the assignments of the first clusterer stay the target, at most, while the network
             does not agree with 99 % of them. Where the clusterer gives centroids alone there is nothing to keep.
         batch_size, update_interval, tol: as for `DEC.fit`.
@@ -128,6 +130,7 @@ class Recipe:
     embedding_scale: float | None = None
     init: str | Callable = "kmeans"
     n_init: int = 20
+    neighbors: str = "both"
     lead: int = 5
     batch_size: int = 256
     update_interval: int | None = None
@@ -159,6 +162,8 @@ class Recipe:
                 raise ValueError(f"{name} should be a positive number. Received: {name}={value!r}")
         if not 0 <= self.decay <= 1:
             raise ValueError(f"decay should be from 0 to 1. Received: decay={self.decay!r}")
+        if self.neighbors not in ("both", "embedding"):
+            raise ValueError(f'neighbors should be "both" or "embedding". Received: neighbors={self.neighbors!r}')
         if not callable(self.init) and self.init not in INITS:
             raise ValueError(f"init should be one of {', '.join(INITS)} or a function. Received: init={self.init!r}")
 
@@ -292,6 +297,7 @@ IMAGES = Recipe(
     embedding_scale=3.0,
     init="manifold",
     n_init=2,
+    neighbors="embedding",
     updates=10,
     decay=0.1,
 )

@@ -38,7 +38,7 @@ def first_clusters(model, x, z, recipe, seed, sample_weight=None):
     if start == "manifold" and model.n_clusters > _MAX_CLUSTERS:
         start, n_init = "kmeans", _KMEANS_RESTARTS
     if start == "manifold":
-        start = ManifoldStart(z, x, n_init=recipe.n_init, seed=seed, sample_weight=sample_weight)
+        start = ManifoldStart.of(recipe, z, x, seed=seed, sample_weight=sample_weight)
     if isinstance(start, ManifoldStart):
         assignments = start(z, model.n_clusters)
         return _means(z, assignments, sample_weight), assignments
@@ -98,6 +98,11 @@ class ManifoldStart:
         if not manifold.few_rows(len(sampled), 1):
             views = manifold.views(sampled, others)
             self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, seed=self.seed)
+
+    @classmethod
+    def of(cls, recipe, z, x, **options):
+        """Return the start of a recipe, which says where to look for neighbors and how many layouts to make."""
+        return cls(z, None if recipe.neighbors == "embedding" else x, n_init=recipe.n_init, **options)
 
     def __call__(self, z, n_clusters):
         """Assign rows to clusters.

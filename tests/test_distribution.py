@@ -20,7 +20,10 @@ pytest.importorskip("jax")
 EXAMPLE = pathlib.Path(__file__).parent.parent / "examples" / "distributed.py"
 SIZES = 170, 130  # rows of each process
 PRETRAINING = {"iterations": 12, "batch_size": 32, "seed": 1, "verbose": 0}
-CLUSTERING = {"max_iterations": 24, "update_interval": 6, "tol": 0, "batch_size": 32, "seed": 2, "verbose": 0}
+# From k-means, since devices add up in other orders, and layouts of neighborhoods make much of the last digits.
+CLUSTERING = {
+    "max_iterations": 24, "update_interval": 6, "tol": 0, "batch_size": 32, "seed": 2, "init": "kmeans", "verbose": 0
+}  # fmt: skip
 
 TRAIN = """
 import json, sys
@@ -266,7 +269,7 @@ def test_two_devices_of_one_process_train_as_one_does(blobs, run_python):
             encoder, decoder = deckeras.dense_autoencoder(8, units=(16, 2))
             deckeras.pretrain_autoencoder(encoder, decoder, x, iterations=20, batch_size=32, verbose=0)
             model = deckeras.DEC(encoder, 3)
-            model.fit(x, max_iterations=20, update_interval=5, batch_size=32, verbose=0)
+            model.fit(x, max_iterations=20, update_interval=5, batch_size=32, init="kmeans", verbose=0)
             found.append(model.predict(x, verbose=0))
         print(np.abs(found[0] - found[1]).max(), distribution.process_count())
     """)

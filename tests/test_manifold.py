@@ -89,7 +89,7 @@ def test_finds_moons_that_kmeans_cuts(moons):
     x, y = moons
     nearest = ((x[:, None] - kmeans_centroids(x, 2)) ** 2).sum(axis=-1).argmin(axis=1)
     assert metrics.accuracy(y, nearest) < 0.8
-    assert metrics.accuracy(y, manifold.Neighborhoods(manifold.views(x)).clusters(2)) > 0.98
+    assert metrics.accuracy(y, manifold.Neighborhoods([(x, "euclidean")]).clusters(2)) > 0.98
 
 
 def test_a_graph_serves_several_layouts(moons):
@@ -101,19 +101,22 @@ def test_a_graph_serves_several_layouts(moons):
 
 def test_seed_and_cores(moons, monkeypatch):
     x = moons[0][::2]
-    found = manifold.Neighborhoods(manifold.views(x), n_init=2, seed=3)
+    found = manifold.Neighborhoods([(x, "euclidean")], n_init=2, seed=3)
     monkeypatch.setattr(manifold.os, "cpu_count", lambda: 1)
-    same = manifold.Neighborhoods(manifold.views(x), n_init=2, seed=3)
+    same = manifold.Neighborhoods([(x, "euclidean")], n_init=2, seed=3)
     np.testing.assert_array_equal(np.array(found.layouts), np.array(same.layouts))
     np.testing.assert_array_equal(found.clusters(3), same.clusters(3))
-    other = manifold.Neighborhoods(manifold.views(x), seed=4)
+    other = manifold.Neighborhoods([(x, "euclidean")], seed=4)
     assert not np.allclose(found.layouts[0], other.layouts[0])
 
 
 def test_views():
     random = np.random.default_rng(0)
     z, x = random.normal(size=(200, 5)), random.normal(size=(200, 80))
-    assert [(view.shape, metric) for view, metric in manifold.views(z)] == [((200, 5), "euclidean")]
+    assert [(view.shape, metric) for view, metric in manifold.views(z)] == [
+        ((200, 5), "euclidean"),
+        ((200, 5), "cosine"),
+    ]
     shapes = [(view.shape, metric) for view, metric in manifold.views(z, x)]
     assert shapes == [((200, 5), "euclidean"), ((200, 50), "euclidean"), ((200, 50), "cosine")]
     x /= np.linalg.norm(x, axis=1, keepdims=True)
