@@ -44,11 +44,19 @@ def run_python(tmp_path):
     return run
 
 
-@pytest.fixture(autouse=True)
-def short_layouts(request, monkeypatch):
-    """Lay out neighborhoods in a tenth of the steps, where a test does not look at them."""
-    if request.module.__name__.rpartition(".")[2] not in ("test_manifold", "test_start", "test_verdict"):
-        monkeypatch.setattr(deckeras.manifold, "_MANY_EPOCHS", 50)
+@pytest.fixture(scope="session", autouse=True)
+def short_layouts():
+    """Lay out neighborhoods in a tenth of the steps, where a test does not look at them; yield the usual number."""
+    with pytest.MonkeyPatch.context() as patch:
+        usual = deckeras.manifold._MANY_EPOCHS
+        patch.setattr(deckeras.manifold, "_MANY_EPOCHS", usual // 10)
+        yield usual
+
+
+@pytest.fixture
+def whole_layouts(short_layouts, monkeypatch):
+    """Lay out neighborhoods in the usual number of steps."""
+    monkeypatch.setattr(deckeras.manifold, "_MANY_EPOCHS", short_layouts)
 
 
 class _Interrupt(keras.callbacks.Callback):

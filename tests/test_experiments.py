@@ -9,7 +9,9 @@ import deckeras
 from deckeras import cells, experiments, recipes
 from deckeras.target import embedding_gradient
 
-SMALL = recipes.get("table", units=(16, 4), least_iterations=300, epochs=1, max_iterations=60, update_interval=20)
+SMALL = recipes.get(
+    "table", units=(16, 4), least_iterations=300, epochs=1, max_iterations=60, update_interval=20, init="kmeans"
+)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from scipy.spatial.distance import cdist
 from deckeras import manifold, metrics
 from deckeras.initialization import kmeans_centroids
 
+pytestmark = pytest.mark.usefixtures("whole_layouts")
+
 
 @pytest.fixture(scope="module")
 def moons():

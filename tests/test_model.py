@@ -16,6 +16,7 @@ from deckeras import (
     dense_autoencoder,
     metrics,
     pretrain_autoencoder,
+    recipes,
     target_distribution,
 )
 
@@ -358,8 +359,9 @@ def test_assignments_of_the_first_clusterer_are_the_first_target(make, blobs):
     """By hand: centroids are the means of the assigned rows, and the first interval trains towards the assignments."""
     x, _ = blobs
     assigned = np.random.default_rng(0).dirichlet([0.3] * 3, size=300).astype("float32")
+    recipe = recipes.get("table", init=lambda z, n_clusters: assigned, lead=1)
     model, hand = make(), make()
-    fit(model, x, batch_size=64, update_interval=4, max_iterations=8, init=lambda z, n_clusters: assigned, seed=3)
+    fit(model, x, batch_size=64, update_interval=4, max_iterations=8, seed=3, recipe=recipe)
     z = hand.embed(x, verbose=0)
     hand.centroids = assigned.T @ z / assigned.sum(axis=0)[:, None]
     hand.compile()

@@ -320,19 +320,19 @@ def test_resumes_from_a_checkpoint(kind, blobs, small_blocks, tmp_path, interrup
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config")
 @pytest.mark.parametrize("kind", ["memmap", "h5py", "tf.data of pairs"])
 def test_estimator_takes_them(kind, tmp_path, eagerly):
-    images = np.random.default_rng(0).integers(256, size=(60, 4, 3), dtype="uint8")
+    images = np.random.default_rng(0).integers(256, size=(60, 4, 6), dtype="uint8")
     common = {"n_clusters": 2, "recipe": "table", "epochs": 2, "max_iter": 5, "random_state": 0}
     x = KINDS[kind](tmp_path, images)
     found = deckeras.DeepEmbeddedClustering(**common).fit(x)
     expected = deckeras.DeepEmbeddedClustering(**common).fit(images)
     assert found.scaling_.method == "largest"
     assert found.scaling_.divisor == 255
-    assert found.n_features_in_ == 12
+    assert found.n_features_in_ == 24
     np.testing.assert_array_equal(found.predict_proba(x), expected.predict_proba(images))
-    with pytest.raises(ValueError, match=r"images of shape \(4, 3\), as those fitted to. Received: \(3, 4\)"):
-        found.predict(KINDS[kind](tmp_path, images.reshape(60, 3, 4)))
-    with pytest.raises(ValueError, match=r"row of x should be of shape \(12,\)"):
-        found.predict(KINDS[kind](tmp_path, images.reshape(90, 8)))
+    with pytest.raises(ValueError, match=r"images of shape \(4, 6\), as those fitted to. Received: \(6, 4\)"):
+        found.predict(KINDS[kind](tmp_path, images.reshape(60, 6, 4)))
+    with pytest.raises(ValueError, match=r"row of x should be of shape \(24,\)"):
+        found.predict(KINDS[kind](tmp_path, images.reshape(90, 16)))
 
 
 def test_scaled_rows_of_a_file_are_made_as_they_are_read(tmp_path, small_blocks):

@@ -8,6 +8,8 @@ from scipy import sparse
 from deckeras import DEC, data, dense_autoencoder, metrics, recipes
 from deckeras.start import ManifoldStart
 
+pytestmark = pytest.mark.usefixtures("whole_layouts")
+
 
 @pytest.fixture(scope="module")
 def moons():
