@@ -489,7 +489,7 @@ class Stop(keras.callbacks.Callback):
 
 def test_backup_and_restore_of_keras_resumes(blobs, tmp_path):
     """It repeats nothing, and ends with the weights of a whole run."""
-    options = {"update_interval": 5, "max_iterations": 30, "tol": 0, "verbose": 0}
+    options = {"update_interval": 5, "max_iterations": 30, "tol": 0, "init": "kmeans", "verbose": 0}
 
     def fit(*more, backup=True):
         model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
