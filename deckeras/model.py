@@ -153,8 +153,9 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
 
         Places the centroids by a first clusterer on the embedding, unless they are given, loaded or trained already.
         Then alternates: assign every row and sharpen the assignments into the target p; train `update_interval` batches
-        towards p. Stops when fewer than `tol` of the rows changed cluster between two updates. To callbacks, the
-        progress bar and the history, each such interval is an epoch.
+        towards p. Assignments of the first clusterer remain the target until the network agrees with 99 % of them, or
+        for `lead` updates of the recipe. Stops when fewer than `tol` of the rows changed cluster between two updates.
+        To callbacks, the progress bar and the history, each such interval is an epoch.
 
         With `checkpoint_dir`, a training that is found there goes on: its weights, centroids included, replace the
         model's. It may go on with another batch size, interval, `tol` or optimizer.
@@ -176,7 +177,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
             init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
                 a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
-            n_init: int, restarts of `init`.
+            n_init: int, restarts of `init`; of "manifold", layouts of each view.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the rows as they are.
             seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.

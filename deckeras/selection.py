@@ -81,7 +81,7 @@ def choose_n_clusters(
         pretrain(encoder, decoder, x, recipe, seed=seed, verbose=verbose)
     if recipe.init == "manifold":  # whose layouts serve all candidates
         z = DEC(encoder, candidates[0]).embed(x, verbose=0)
-        recipe = recipes.get(recipe, init=ManifoldStart.of(recipe, z, x, seed=seed))
+        recipe = recipes.get(recipe, init=ManifoldStart.from_recipe(recipe, z, x, seed=seed))
     common = {"y": y, "recipe": recipe, "seed": seed, "verbose": verbose}
     rows = [evaluate(encoder, n_clusters, x, held_out, **common) for n_clusters in candidates]
     return Choice(*suggest(rows), rows)

@@ -7,7 +7,7 @@ import numpy as np
 from deckeras import data, distribution, initialization, manifold
 from deckeras.autoencoder import embedding_spread, scale_embedding
 
-_SAMPLE_SIZE = 10_000  # layouts of more rows cost more time than they gain
+_SAMPLE_SIZE = 10_000  # which bounds the time of the layouts
 _PLACING_NEIGHBORS = 10
 _MAX_CLUSTERS = 300  # beyond which the sample has too few rows for each, and mixtures take minutes
 _KMEANS_RESTARTS = 20
@@ -38,7 +38,7 @@ def first_clusters(model, x, z, recipe, seed, sample_weight=None):
     if start == "manifold" and model.n_clusters > _MAX_CLUSTERS:
         start, n_init = "kmeans", _KMEANS_RESTARTS
     if start == "manifold":
-        start = ManifoldStart.of(recipe, z, x, seed=seed, sample_weight=sample_weight)
+        start = ManifoldStart.from_recipe(recipe, z, x, seed=seed, sample_weight=sample_weight)
     if isinstance(start, ManifoldStart):
         assignments = start(z, model.n_clusters)
         return _means(z, assignments, sample_weight), assignments
@@ -68,7 +68,7 @@ class ManifoldStart:
         x: n rows from which it came, an array or any other source that `DEC.fit` takes, default None: only the
             embedding is looked at.
         n_init: int, default 1. Layouts of each view.
-        sample_size: int, default 10,000: the time of layouts grows with it, and they gain little from more.
+        sample_size: int, default 10,000: it bounds the time of the layouts.
         seed: int, default 0. Draws the sample and the layouts.
         sample_weight: (n,) array, default None: 1 each. The sample is drawn by it.
 
@@ -100,7 +100,7 @@ class ManifoldStart:
             self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, seed=self.seed)
 
     @classmethod
-    def of(cls, recipe, z, x, **options):
+    def from_recipe(cls, recipe, z, x, **options):
         """Return the start of a recipe, which says where to look for neighbors and how many layouts to make."""
         return cls(z, None if recipe.neighbors == "embedding" else x, n_init=recipe.n_init, **options)
 

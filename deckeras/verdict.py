@@ -13,7 +13,7 @@ import numpy as np
 from deckeras import baseline, data, manifold, metrics
 from deckeras.consensus import agreement
 
-_ROWS, _EPOCHS = 1000, 100  # the sample that is looked at; the figures of more rows hardly differ
+_ROWS, _EPOCHS = 1000, 100  # the sample that is looked at, and the steps of its layouts; they bound the time
 _UNSURE = 0.5  # a largest soft assignment below which more of a row lies outside its cluster than inside
 _STRUCTURE = 0.65  # of the neighbors cut in rows without clusters; real clusters cut fewer
 _STEADY, _LOOSE = 0.6, 0.3  # agreement with other methods
