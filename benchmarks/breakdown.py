@@ -79,13 +79,14 @@ def main(arguments=None):
 
 def measure(dataset, path, epochs, max_iterations):
     import deckeras
-    from deckeras import alternation, augmentation, checkpoint, execution, metrics
+    from deckeras import augmentation, metrics
+    from deckeras._train import alternation, checkpoint, device
 
     x, y = deckeras.datasets.load(dataset, path)
     changes = {"epochs": epochs, "least_iterations": 0} if epochs else {}
     recipe = deckeras.recipes.get("images", image_shape=deckeras.datasets.IMAGE_SHAPES[dataset], **changes)
     watch = Stopwatch()
-    watch.watch(execution, "train_together", "training steps")
+    watch.watch(device, "train_together", "training steps")
     watch.watch(keras.Model, "train_on_batch", "training steps")
     watch.watch(augmentation.Augmenter, "__call__", "augmentation")
     watch.watch(alternation.Alternation, "assign", "assigning all rows")

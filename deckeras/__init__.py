@@ -2,18 +2,18 @@
 
 import importlib
 import importlib.metadata
+import sys
 
-from deckeras import distribution, recipes, sources
+from deckeras import distribution, initialization, recipes, sources
 from deckeras.augmentation import image_augmentation
-from deckeras.autoencoder import convolutional_autoencoder, dense_autoencoder
-from deckeras.clustering import ClusteringLayer
-from deckeras.dec_keras import load_dec_keras_weights
-from deckeras.idec import IDEC
+from deckeras.autoencoders import convolutional_autoencoder, dense_autoencoder, series_autoencoder
 from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_centroids
-from deckeras.model import DEC
-from deckeras.pretrain import pretrain, pretrain_autoencoder, pretrain_layerwise, refit_decoder
+from deckeras.layers import ClusteringLayer
+from deckeras.models.dec import DEC
+from deckeras.models.dec_keras_weights import load_dec_keras_weights
+from deckeras.models.idec import IDEC
+from deckeras.pretraining import pretrain, pretrain_autoencoder, pretrain_layerwise, refit_decoder
 from deckeras.recipes import default_update_interval
-from deckeras.series import series_autoencoder
 from deckeras.target import cluster_frequencies, target_distribution
 
 __all__ = [
@@ -22,9 +22,7 @@ __all__ = [
     "ClusteringLayer",
     "DeepEmbeddedClustering",
     "baseline",
-    "cells",
     "cluster_frequencies",
-    "consensus",
     "containers",
     "convolutional_autoencoder",
     "datasets",
@@ -32,12 +30,11 @@ __all__ = [
     "dense_autoencoder",
     "descriptions",
     "distribution",
-    "experiments",
     "files",
     "image_augmentation",
+    "initialization",
     "kmeans_centroids",
     "load_dec_keras_weights",
-    "manifold",
     "metrics",
     "mixture_assignments",
     "plots",
@@ -53,33 +50,32 @@ __all__ = [
     "selection",
     "series_autoencoder",
     "sources",
-    "spectral",
     "target_distribution",
     "verdict",
     "ward_centroids",
 ]
 
-_LAZY = (
-    "baseline",
-    "cells",
-    "containers",
-    "datasets",
-    "descriptions",
-    "experiments",
-    "files",
-    "metrics",
-    "plots",
-    "projection",
-    "report",
-    "runs",
-    "scaling",
-    "selection",
-    "spectral",
-)  # loading needs none of them
+# What loading a model does not need is imported when it is asked for.
+_LAZY = {
+    "DeepEmbeddedClustering": "deckeras.estimator",
+    "baseline": "deckeras.baseline",
+    "containers": "deckeras.files.containers",
+    "datasets": "deckeras.datasets",
+    "descriptions": "deckeras.report.descriptions",
+    "files": "deckeras.files",
+    "metrics": "deckeras.metrics",
+    "plots": "deckeras.plots",
+    "projection": "deckeras.plots.projection",
+    "report": "deckeras.report",
+    "runs": "deckeras.runs",
+    "scaling": "deckeras.scaling",
+    "selection": "deckeras.selection",
+    "verdict": "deckeras.verdict",
+}
 
-
-# The function has the name of its module, and takes its place as `deckeras.pretrain`.
-pretrain.refit_decoder = refit_decoder
+# Pickles name the modules of their classes, and those of earlier versions had other names.
+for _old, _new in {"model": "models.dec", "idec": "models.idec", "clustering": "layers"}.items():
+    sys.modules[f"deckeras.{_old}"] = sys.modules[f"deckeras.{_new}"]
 
 
 def __dir__():
@@ -88,9 +84,8 @@ def __dir__():
 
 def __getattr__(name):
     if name in _LAZY:
-        return importlib.import_module(f"deckeras.{name}")
-    if name == "DeepEmbeddedClustering":
-        return importlib.import_module("deckeras.estimator").DeepEmbeddedClustering
+        module = importlib.import_module(_LAZY[name])
+        return getattr(module, name, module) if name[0].isupper() else module
     if name == "__version__":
         return importlib.metadata.version("deckeras")
     raise AttributeError(f"module 'deckeras' has no attribute {name!r}")

@@ -5,9 +5,11 @@ import functools
 import keras
 import numpy as np
 
-from deckeras import data, described, distribution, execution, interrupts
-from deckeras.autoencoder import check_row_shape
-from deckeras.checkpoint import settings
+from deckeras import distribution
+from deckeras._data import row_views, seeding
+from deckeras._train import device, interrupts, specs
+from deckeras._train.checkpoint import settings
+from deckeras.autoencoders.builders import check_row_shape
 
 
 def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0, seed=0):
@@ -39,7 +41,7 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     height, width, *channels = image_shape
     row_shape = check_row_shape(image_shape, row_shape)
     seeds = [
-        data.layer_seed(s) for s in np.random.SeedSequence(distribution.fixed_seed(seed)).generate_state(2).tolist()
+        seeding.layer_seed(s) for s in np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(2).tolist()
     ]
     layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}  # also under mixed precision
     model = keras.Sequential(
@@ -72,7 +74,7 @@ class Augmenter:
 
     def __init__(self, augment, row_shape):
         self.variables, self.settings, self.changes = [], None, augment is not None
-        self.asked = None if augment is None or isinstance(augment, keras.Layer) else described.function(augment)
+        self.asked = None if augment is None or isinstance(augment, keras.Layer) else specs.function(augment)
         if augment is None:
             self._augment = None
         elif isinstance(augment, keras.Layer):
@@ -90,8 +92,8 @@ class Augmenter:
     def __call__(self, rows):
         if not self.changes:
             return rows
-        with interrupts.Held():
-            augmented = data.as_batch(self._augment(rows))
+        with interrupts.DeferredInterrupt():
+            augmented = row_views.as_batch(self._augment(rows))
         if augmented.shape != rows.shape:
             raise ValueError(
                 f"augment should keep the shape of a batch, {rows.shape}. Received: {augmented.shape}. "
@@ -110,7 +112,7 @@ def _compiled(augment, row_shape):
     programs = []
     # In one program, XLA would compute every pixel of a layer anew for each pixel of the next that it is a part of.
     # On a CPU that costs more than to hand the rows from program to program.
-    apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential) and not execution.accelerated()
+    apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential) and not device.accelerated()
     for layer in augment.layers if apart else [augment]:
         model = keras.Sequential([keras.Input(row_shape), layer])
         if distribution.active():

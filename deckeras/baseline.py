@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from deckeras import file_labels, metrics
+from deckeras import metrics
+from deckeras.files import class_labels
 
 _ROWS = 10_000  # that k-means is fitted to
 _VALUES = 2**26  # of them at most, that is 256 MiB
@@ -46,7 +47,7 @@ def compare(clusters, others, y=None):
 
     Args:
         clusters, others: (n,) int arrays.
-        y: (n,) labels as `deckeras.file_labels.clean` returns, default None.
+        y: (n,) labels as `deckeras.files.class_labels.clean` returns, default None.
 
     Returns:
         dict with "rows", "differ" (the number of rows that lie in other clusters, of the best matching), "sizes" of the
@@ -70,13 +71,13 @@ def scores(y, clusters):
     """Return ACC, NMI and ARI of the rows that have a label, None if none has.
 
     Args:
-        y: (n,) labels as `deckeras.file_labels.clean` returns, or None.
+        y: (n,) labels as `deckeras.files.class_labels.clean` returns, or None.
         clusters: (n,) int array.
     """
     if y is None:
         return None
     y = np.asarray(y)
-    known = file_labels.present(y)
+    known = class_labels.present(y)
     if not known.any():
         return None
     return metrics.scores(y[known].tolist() if y.dtype == object else y[known], clusters[known])

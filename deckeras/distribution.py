@@ -18,7 +18,7 @@ import weakref
 import keras
 import numpy as np
 
-from deckeras import data
+from deckeras._data import checks, row_views, seeding
 
 _HEARTBEAT = 20  # seconds; JAX's 100 leave the others waiting that long for one that is gone
 _VARIABLES = tuple(f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
@@ -72,7 +72,7 @@ def start(address=None, n_processes=None, process=None):
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     if process_count() > 1:
         # Layers draw the seeds that they are not given, and those must agree.
-        keras.utils.set_random_seed(agreed(data.fixed_seed(None)))
+        keras.utils.set_random_seed(agreed(seeding.fixed_seed(None)))
         sys.excepthook = _end_at_once
 
 
@@ -92,7 +92,7 @@ def active():
 
 
 @contextlib.contextmanager
-def alone():
+def single_process():
     """Let one process do what would wait for the others otherwise, such as saving a model.
 
     Keras makes variables as it saves, and under a distribution all processes make a variable together.
@@ -170,9 +170,9 @@ def agreed(value):
     return _plain(gather(value)[0])
 
 
-def fixed_seed(seed):
+def agreed_seed(seed):
     """`deckeras.data.fixed_seed`, but where it is None one number in all processes."""
-    return data.fixed_seed(seed) if seed is not None else agreed(data.fixed_seed(None))
+    return seeding.fixed_seed(seed) if seed is not None else agreed(seeding.fixed_seed(None))
 
 
 def relative_weights(sample_weight, n, n_clusters):
@@ -188,7 +188,7 @@ def relative_weights(sample_weight, n, n_clusters):
     Raises:
         ValueError: as `check_weights`, or fewer rows than clusters have a weight above 0.
     """
-    given = data.check_weights(sample_weight, n)
+    given = checks.check_weights(sample_weight, n)
     weights = np.ones(n) if given is None else given
     counted, even = total(int(np.count_nonzero(weights))), total(int(np.ptp(weights) == 0))
     first = np.stack(gather(weights[0]))
@@ -236,7 +236,7 @@ def own_seed(seed):
 
 def fingerprint(x):
     """`deckeras.data.fingerprint` of the rows of all processes."""
-    own = data.fingerprint(x)
+    own = row_views.fingerprint(x)
     parts = gather(np.array([own["n_samples"], own["checksum"]], np.uint64))
     n_samples, checksum = (sum(int(part[place]) for part in parts) for place in range(2))
     return {**own, "n_samples": n_samples, "checksum": checksum % 2**64}

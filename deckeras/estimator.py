@@ -9,14 +9,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import containers, data, distribution, frames, recipes, scaling, sources
-from deckeras.autoencoder import embedding_spread, scale_decoder
-from deckeras.clustering import check_n_clusters
-from deckeras.execution import predict
-from deckeras.idec import IDEC
-from deckeras.model import DEC
-from deckeras.pretrain import pretrain, refit_decoder
-from deckeras.series import looks_like_series
+from deckeras import distribution, recipes, scaling, sources
+from deckeras._data import checks, frames, row_views, seeding
+from deckeras._train.device import predict
+from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
+from deckeras.autoencoders.series import looks_like_series
+from deckeras.files import containers
+from deckeras.layers import check_n_clusters
+from deckeras.models.dec import DEC
+from deckeras.models.idec import IDEC
+from deckeras.pretraining import pretrain, refit_decoder
 from deckeras.verdict import judge
 
 _SCORED_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
@@ -123,10 +125,10 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             The estimator itself.
         """
         X = containers.as_rows(X)
-        source = sources.of(X)
+        source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
-        weights = data.check_weights(sample_weight, x.shape[0])
+        weights = checks.check_weights(sample_weight, x.shape[0])
         model = self._train(x, _seed(self.random_state), weights)
         self.model_ = scaling.into_model(model, self.scaling_)
         self.cluster_centers_ = self.model_.centroids
@@ -192,13 +194,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         from sklearn.metrics import silhouette_samples
 
         labels = self.predict(X)
-        weights = data.check_weights(sample_weight, len(labels))
+        weights = checks.check_weights(sample_weight, len(labels))
         rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SCORED_ROWS])
         labels = labels[rows]
         if not 2 <= len(np.unique(labels)) < len(labels):
             return -1.0
         x = self.scaling_.rows(self._rows(X)[0])
-        values = silhouette_samples(np.asarray(data.take(x, rows)), labels)
+        values = silhouette_samples(np.asarray(row_views.take(x, rows)), labels)
         return float(np.average(values, weights=None if weights is None else weights[rows]))
 
     def transform(self, X):
@@ -252,7 +254,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = containers.as_rows(X)
         shape = self.image_shape
         least = 2 if reset else 1
-        source = sources.of(X)
+        source = sources.as_source(X)
         if getattr(X if source is None else source, "ndim", 2) in (3, 4):
             X = np.asarray(X) if source is None else source
             shape = X.shape[1:]
@@ -265,7 +267,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             X = _numbers(X)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
-            X = data.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
+            X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
         return X, shape
 
@@ -325,7 +327,7 @@ def _numbers(X):
         return X
     values = np.asarray(X)
     if frames.holds_text(values) or (values.dtype.kind == "f" and values.size):
-        data.check_rows(values)
+        checks.check_rows(values)
     return X
 
 
@@ -333,5 +335,5 @@ def _seed(random_state):
     if random_state is None:
         return None  # and not one that is drawn here, with which a checkpoint could not be gone on from
     if isinstance(random_state, numbers.Integral):
-        return data.fixed_seed(random_state)
+        return seeding.fixed_seed(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

@@ -20,11 +20,12 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from deckeras import data
+from deckeras._data import checks, row_views
+from deckeras._train.checkpoint import settings
 from deckeras.augmentation import image_augmentation
-from deckeras.autoencoder import check_sizes, convolutional_autoencoder, dense_autoencoder, least_squares
-from deckeras.checkpoint import settings
-from deckeras.series import series_autoencoder
+from deckeras.autoencoders.builders import check_sizes, convolutional_autoencoder, dense_autoencoder
+from deckeras.autoencoders.embedding import least_squares
+from deckeras.autoencoders.series import series_autoencoder
 
 INITS = ("kmeans", "ward", "mixture", "manifold")
 
@@ -147,13 +148,13 @@ class Recipe:
             raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={self.dropout!r}")
         for name in "epochs", "least_iterations":
             if getattr(self, name) != 0:
-                object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
+                object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
         if not self.epochs and not self.least_iterations:
             raise ValueError("epochs or least_iterations should be at least 1. Received: 0 for both")
         for name in "n_init", "lead", "batch_size", "max_iterations", "pretraining_batch_size":
-            object.__setattr__(self, name, data.check_count(name, getattr(self, name)))
+            object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
         if self.update_interval is not None:
-            object.__setattr__(self, "update_interval", data.check_count("update_interval", self.update_interval))
+            object.__setattr__(self, "update_interval", checks.check_count("update_interval", self.update_interval))
         if not isinstance(self.tol, numbers.Real) or not 0 <= self.tol < 1:
             raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={self.tol!r}")
         for name in "learning_rate", "embedding_scale":
@@ -175,7 +176,7 @@ class Recipe:
         """
         if not self.unit_scale:
             return x
-        x = data.as_batch(x)
+        x = row_views.as_batch(x)
         return x / math.sqrt(max(float(np.square(x, dtype=np.float64).mean()), np.finfo(np.float32).tiny))
 
     def autoencoder(self, row_shape, seed=0):

@@ -23,8 +23,9 @@ import keras
 import numpy as np
 
 import deckeras  # noqa: F401 - its classes, for the files of models
-from deckeras import baseline, extras, hdf5, metrics
-from deckeras.checkpoint import prepare_directory, whole_file
+from deckeras import _extras, baseline, metrics
+from deckeras._train.checkpoint import prepare_directory, whole_file
+from deckeras.files import hdf5
 
 _FILES = {
     "model": "model.keras",
@@ -188,7 +189,7 @@ def write_clusters(path, rows, q):
         try:
             clusters(rows, q).to_parquet(draft, index=False)
         except ImportError as error:
-            raise extras.needed("Writing .parquet", "pyarrow", "parquet") from error
+            raise _extras.needed("Writing .parquet", "pyarrow", "parquet") from error
 
 
 def check_output(path):
@@ -200,7 +201,7 @@ def check_output(path):
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"There is no folder {folder!r} for the clusters. Make it first.")
     if extension == ".parquet" and not importlib.util.find_spec("pyarrow"):
-        raise extras.needed("Writing .parquet", "pyarrow", "parquet")
+        raise _extras.needed("Writing .parquet", "pyarrow", "parquet")
     return extension
 
 
@@ -232,7 +233,7 @@ def write_observations(path, rows, estimator):
 
 def write_report(path, run, rows, q, z, centroids):
     """Write the page of `deckeras.report.make`."""
-    from deckeras import report
+    from deckeras import report  # slow to import
 
     page = report.make(run, rows, q, z, centroids, run["history"])
     # Names of files need not be text; what is no character appears as its number.

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 from scipy import sparse
 
-from deckeras import data
-from deckeras.clustering import HALF_PRECISION
-from deckeras.idec import IDEC
-from deckeras.model import DEC
+from deckeras._data import checks, row_views
+from deckeras.layers import HALF_PRECISION
+from deckeras.models.dec import DEC
+from deckeras.models.idec import IDEC
 
 METHODS = ("standard", "largest", "unit", "none")
 _LARGEST = 1e18  # so that neither it nor its inverse leaves the range of float32
@@ -49,8 +49,8 @@ class Scaling:
     def rows(self, x):
         """The rows of x scaled as they are read, a `deckeras.data.View`, so that there is no second copy of them."""
         if self.method != "none":
-            return data.View(x, self)
-        return data.View(x) if sparse.issparse(x) else x
+            return row_views.View(x, self)
+        return row_views.View(x) if sparse.issparse(x) else x
 
     def layer(self, row_shape, *, invert=False):
         """The scaling, or the way back from it, as a Keras layer that any Keras loads and no training changes.
@@ -141,7 +141,7 @@ def fit(x, method="auto", *, images=False, channels=None):
     """
     sparse_rows = sparse.issparse(x) or sparse.issparse(getattr(x, "x", None))
     if method == "auto":
-        one_number = sparse_rows or (channels is None and not images and data.of_one_length(data.check_rows(x)))
+        one_number = sparse_rows or (channels is None and not images and row_views.of_one_length(checks.check_rows(x)))
         method = "largest" if images else "unit" if one_number else "standard"
     if method not in METHODS:
         raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
@@ -149,7 +149,7 @@ def fit(x, method="auto", *, images=False, channels=None):
         raise ValueError('"standard" would fill up sparse rows. Take "unit", or pass x.toarray().')
     if method == "none":
         return Scaling("none")
-    x = data.check_rows(x)
+    x = checks.check_rows(x)
     if method == "standard":
         return _standard(x, channels)
     return _largest(x) if method == "largest" else _unit(x)
@@ -217,7 +217,7 @@ def _standard(x, channels=None):
     from sklearn.preprocessing import StandardScaler  # slow to import, and needed only where training starts
 
     scaler, indicators = StandardScaler(), np.True_
-    for _, block in data.blocks(x):
+    for _, block in row_views.blocks(x):
         rows = np.asarray(block, np.float64).reshape((len(block), -1) if channels is None else (-1, channels))
         scaler.partial_fit(rows)
         indicators &= ((rows == 0) | (rows == 1)).all(axis=0)
@@ -246,7 +246,7 @@ def _standard(x, channels=None):
 
 def _largest(x):
     largest, whole = 0.0, True
-    for _, block in data.blocks(x):
+    for _, block in row_views.blocks(x):
         block = np.asarray(block)
         if block.dtype.kind in "bu" or (block.dtype.kind == "i" and block.dtype.itemsize < 8):
             block = block.astype(np.float64)  # whose range has room for the absolute value of the least integer
@@ -259,6 +259,6 @@ def _largest(x):
 
 
 def _unit(x):
-    total = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in data.blocks(x))
+    total = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in row_views.blocks(x))
     mean = total / np.prod(x.shape, dtype=np.float64)
     return Scaling("unit", divisor=float(np.sqrt(mean)) or 1.0)

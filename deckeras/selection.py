@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from deckeras import data, metrics, recipes
-from deckeras.autoencoder import check_encoder
-from deckeras.model import DEC
-from deckeras.pretrain import pretrain
-from deckeras.start import ManifoldStart
+from deckeras import metrics, recipes
+from deckeras._data import checks, row_views
+from deckeras.autoencoders.embedding import check_encoder
+from deckeras.initialization import ManifoldStart
+from deckeras.models.dec import DEC
+from deckeras.pretraining import pretrain
 from deckeras.target import cluster_frequencies, target_distribution
 
 _SILHOUETTE_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
@@ -71,11 +72,11 @@ def choose_n_clusters(
     Source: Xie, Girshick and Farhadi, ICML 2016, section 5.5, for the generalizability.
     """
     recipe = recipes.get(recipe)
-    x = recipe.prepare(data.check_rows(x))
-    y = data.check_labels(y, len(x))
+    x = recipe.prepare(checks.check_rows(x))
+    y = checks.check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
     candidates = _check_candidates(candidates, len(inside))
-    x, held_out, y = data.take(x, inside), data.take(x, outside), None if y is None else y[inside]
+    x, held_out, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
         pretrain(encoder, decoder, x, recipe, seed=seed, verbose=verbose)
@@ -207,7 +208,7 @@ def _standard_error(values):
 def _check_candidates(candidates, n):
     if not isinstance(candidates, Iterable):
         raise TypeError(f"candidates should be several numbers of clusters. Received: {candidates!r}")
-    candidates = sorted({data.check_count("candidates", candidate) for candidate in candidates})
+    candidates = sorted({checks.check_count("candidates", candidate) for candidate in candidates})
     if not candidates or candidates[0] < 2 or candidates[-1] > n:
         raise ValueError(
             f"candidates should be numbers of clusters from 2 to the {n} rows trained on. Received: {candidates}"

@@ -22,7 +22,7 @@ _BLOCK_BYTES = 2**22
 _WINDOW_BYTES = 2**25
 
 
-def of(x):
+def as_source(x):
     """Rows that are read in blocks, for what does not lie in memory; None for all else.
 
     Args:

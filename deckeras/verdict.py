@@ -10,8 +10,10 @@ import math
 
 import numpy as np
 
-from deckeras import baseline, data, manifold, metrics
-from deckeras.consensus import agreement
+from deckeras import baseline, metrics
+from deckeras._data import row_views
+from deckeras.initialization import manifold
+from deckeras.initialization.consensus import agreement
 
 _ROWS, _EPOCHS = 1000, 100  # the sample that is looked at, and the steps of its layouts; they bound the time
 _UNSURE = 0.5  # a largest soft assignment below which more of a row lies outside its cluster than inside
@@ -119,7 +121,7 @@ def judge(x, q, *, start=None, seed=0):
     unsure = float(np.mean(q.max(axis=1) < _UNSURE))
     if n_clusters == 1 or manifold.few_rows(len(rows), n_clusters):
         return _nothing_to_compare(differs)
-    sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in data.blocks_of_rows(x, rows)])
+    sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in row_views.blocks_of_rows(x, rows)])
     views = manifold.views(None, sample)
     kmeans = [baseline.kmeans(sample, n_clusters, seed=number) for number in (seed, seed + 1)]
     neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)

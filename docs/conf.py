@@ -8,6 +8,9 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # autodoc imports TensorFlow, whose greetings are no warnings
 sys.path.append(str(pathlib.Path(__file__).parent))  # for `docstrings`, beside this file
+sys.path.append(
+    str(pathlib.Path(__file__).parent.parent / "examples" / "paper")
+)  # for the modules of docs/api/experiments.md
 
 project = "deckeras"
 copyright = "the deckeras authors"  # noqa: A001 - Sphinx calls it so

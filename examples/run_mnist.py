@@ -28,8 +28,9 @@ import keras
 from sklearn.cluster import KMeans
 
 import deckeras
-from deckeras import data, datasets, metrics, plots
-from deckeras.checkpoint import prepare_directory, whole_file
+from deckeras import datasets, metrics, plots
+from deckeras._data import row_views
+from deckeras._train.checkpoint import prepare_directory, whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
 
@@ -141,7 +142,7 @@ def load_data(options):
 
 def checksums(x, weights):
     """What tells one file of data and one of weights from another, whatever they are called."""
-    found = {"data": data.fingerprint(x)["checksum"]}
+    found = {"data": row_views.fingerprint(x)["checksum"]}
     if weights:
         with open(weights, "rb") as file:
             found["weights"] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import deckeras
-import deckeras.manifold
+import deckeras.initialization.manifold
 
 
 @pytest.fixture(scope="session")
@@ -48,15 +48,15 @@ def run_python(tmp_path):
 def short_layouts():
     """Lay out neighborhoods in a tenth of the steps, where a test does not look at them; yield the usual number."""
     with pytest.MonkeyPatch.context() as patch:
-        usual = deckeras.manifold._MANY_EPOCHS
-        patch.setattr(deckeras.manifold, "_MANY_EPOCHS", usual // 10)
+        usual = deckeras.initialization.manifold._MANY_EPOCHS
+        patch.setattr(deckeras.initialization.manifold, "_MANY_EPOCHS", usual // 10)
         yield usual
 
 
 @pytest.fixture
 def whole_layouts(short_layouts, monkeypatch):
     """Lay out neighborhoods in the usual number of steps."""
-    monkeypatch.setattr(deckeras.manifold, "_MANY_EPOCHS", short_layouts)
+    monkeypatch.setattr(deckeras.initialization.manifold, "_MANY_EPOCHS", short_layouts)
 
 
 class _Interrupt(keras.callbacks.Callback):

@@ -12,7 +12,8 @@ import pandas
 import pytest
 from scipy import io, sparse
 
-from deckeras import files, hdf5
+from deckeras import files
+from deckeras.files import hdf5
 
 X = np.random.default_rng(0).normal(size=(6, 4)).round(3)
 Y = np.array([0, 1, 2, 0, 1, 2])

@@ -6,14 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import (
-    DEC,
-    dense_autoencoder,
-    execution,
-    image_augmentation,
-    pretrain_autoencoder,
-    pretrain_layerwise,
-)
+from deckeras import DEC, dense_autoencoder, image_augmentation, pretrain_autoencoder, pretrain_layerwise
+from deckeras._train import device
 from deckeras.augmentation import Augmenter
 
 
@@ -77,7 +71,7 @@ def test_is_exact_under_mixed_precision():
 
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_compiled_changes_are_those_of_a_plain_call(monkeypatch, accelerated):
-    monkeypatch.setattr(execution, "accelerated", lambda: accelerated)
+    monkeypatch.setattr(device, "accelerated", lambda: accelerated)
     x = np.random.default_rng(0).random((2, 40, 784), dtype="float32")
     plain, augmenter = image_augmentation((28, 28)), Augmenter(image_augmentation((28, 28)), (784,))
     for batch in x:
@@ -145,7 +139,7 @@ def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_the
     p = weights / weights.sum(axis=1, keepdims=True)
     batches = []
     train_on_batch = model.train_on_batch
-    monkeypatch.setattr(execution, "steps_together", lambda *_: 1)
+    monkeypatch.setattr(device, "steps_together", lambda *_: 1)
     model.train_on_batch = lambda *pair, **options: batches.append(pair) or train_on_batch(*pair, **options)
     model.fit(x, update_interval=2, max_iterations=4, tol=0, augment=lambda rows: rows + 100, verbose=0)
     assert len(batches) == 4

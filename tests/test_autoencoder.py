@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from deckeras import convolutional_autoencoder, dense_autoencoder
-from deckeras.autoencoder import scale_embedding
+from deckeras.autoencoders.embedding import scale_embedding
 
 
 def weights(*models):

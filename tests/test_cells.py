@@ -2,9 +2,8 @@
 
 import csv
 
+import cells
 import pytest
-
-from deckeras import cells
 
 
 def counted(value=0.5):

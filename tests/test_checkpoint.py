@@ -16,7 +16,7 @@ import pytest
 
 import deckeras
 from deckeras import DEC, dense_autoencoder
-from deckeras.checkpoint import Checkpoint, prepare_directory, whole_file
+from deckeras._train.checkpoint import Checkpoint, prepare_directory, whole_file
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ TRAINING = """
 import os, signal, sys
 import keras, numpy as np
 import deckeras
-import deckeras.checkpoint
+import deckeras._train.checkpoint
 
 kind, directory, kill_at, kill_in_write = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "write"
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 import deckeras
-from deckeras import cli, terminal
+from deckeras import cli
+from deckeras.cli import terminal
 
 QUICK = ["--epochs", "1", "--max-iter", "20", "-q"]
 pytestmark = [

@@ -5,7 +5,8 @@ import pandas
 import pytest
 from scipy import sparse
 
-from deckeras import DeepEmbeddedClustering, containers
+from deckeras import DeepEmbeddedClustering
+from deckeras.files import containers
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 FRAME = pandas.DataFrame(X, columns=list("abc"))

@@ -8,23 +8,23 @@ import pytest
 from scipy import sparse
 
 import deckeras
-from deckeras import data
+from deckeras._data import batching, checks, row_views
 
 
 def take(count, n, *args, **kwargs):
-    batches = data.shuffled_batches(range(n), *args, **kwargs)
+    batches = batching.shuffled_batches(range(n), *args, **kwargs)
     return [next(batches) for _ in range(count)]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "uint8", "int64", "bool"])
 def test_any_real_dtype_passes_uncopied(dtype):
     x = np.ones((5, 2), dtype)
-    assert data.check_rows(x) is x
-    assert data.as_batch(x).dtype == "float32"
+    assert checks.check_rows(x) is x
+    assert row_views.as_batch(x).dtype == "float32"
 
 
 def test_lists_become_arrays():
-    assert data.check_rows([[1, 2], [3, 4]]).shape == (2, 2)
+    assert checks.check_rows([[1, 2], [3, 4]]).shape == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_lists_become_arrays():
 )
 def test_bad_rows(x, error, message):
     with pytest.raises(error, match=message):
-        data.check_rows(x, row_shape=(3,) if x.shape != (3, 0) else None, n_min=5)
+        checks.check_rows(x, row_shape=(3,) if x.shape != (3, 0) else None, n_min=5)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
@@ -52,11 +52,11 @@ def test_first_row_that_is_not_finite_is_named(row, value):
     x[row:, 1] = value
     message = re.escape(f"finite numbers only. Received: {value} in row {row}. ")
     with pytest.raises(ValueError, match=f"{message}.*SimpleImputer"):
-        data.check_rows(x)
+        checks.check_rows(x)
 
 
 def test_rows_of_any_size_where_the_shape_says_none():
-    assert data.check_rows(np.zeros((2, 5, 3)), row_shape=(None, 3)).shape == (2, 5, 3)
+    assert checks.check_rows(np.zeros((2, 5, 3)), row_shape=(None, 3)).shape == (2, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -70,19 +70,19 @@ def test_rows_of_any_size_where_the_shape_says_none():
 )
 def test_bad_labels(y, message):
     with pytest.raises(ValueError, match=message):
-        data.check_labels(y, 3)
+        checks.check_labels(y, 3)
 
 
 @pytest.mark.parametrize("y", [[0, 1, 2], ["a", "b", "a"], [0.5, 1, 2], [True, False, True]])
 def test_labels_of_any_kind(y):
-    assert data.check_labels(y, 3).tolist() == y
-    assert data.check_labels(None, 3) is None
+    assert checks.check_labels(y, 3).tolist() == y
+    assert checks.check_labels(None, 3) is None
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
 def test_counts(value):
     with pytest.raises(ValueError, match=f"batch_size should be .* Received: batch_size={value!r}"):
-        data.check_count("batch_size", value)
+        checks.check_count("batch_size", value)
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 16, 24, 25])
@@ -119,7 +119,7 @@ def test_global_generators_are_left_alone():
 @pytest.mark.parametrize("n", [1, 9, 10, 11, 20])
 def test_rows_in_order(n):
     x = np.arange(2 * n, dtype="uint8").reshape(n, 2)
-    rows = data.Rows(x, batch_size=10)
+    rows = batching.OrderedBatches(x, batch_size=10)
     batches = [rows[i][0] for i in range(len(rows))]
     np.testing.assert_array_equal(np.concatenate(batches), x)
     assert all(0 < len(batch) <= 10 and batch.dtype == keras.config.floatx() for batch in batches)
@@ -129,41 +129,41 @@ def test_rows_in_order(n):
     ("n_values", "expected"), [(784, 4096), (10, 4096), (224 * 224 * 3, 32), (4096, 1024), (0, 4096)]
 )
 def test_batches_for_prediction_suit_the_row(n_values, expected):
-    assert data.predict_batch_size(n_values) == expected
+    assert row_views.predict_batch_size(n_values) == expected
 
 
 def test_fingerprint_tells_data_sets_apart():
     x = np.random.default_rng(0).normal(size=(1000, 3))
-    assert data.fingerprint(x) == data.fingerprint(x.astype("float32"))
+    assert row_views.fingerprint(x) == row_views.fingerprint(x.astype("float32"))
     changed = x.copy()
     changed[501, 1] += 1
-    assert data.fingerprint(x) != data.fingerprint(changed)
-    assert data.fingerprint(x)["n_samples"] != data.fingerprint(x[:999])["n_samples"]
+    assert row_views.fingerprint(x) != row_views.fingerprint(changed)
+    assert row_views.fingerprint(x)["n_samples"] != row_views.fingerprint(x[:999])["n_samples"]
 
 
 def test_view_of_sparse_rows():
     dense = np.array([[0, 2.5], [1, 0], [0, 0]])
-    view = data.check_rows(sparse.coo_array(dense))
+    view = checks.check_rows(sparse.coo_array(dense))
     assert (len(view), view.shape, view.ndim, view.dtype) == (3, (3, 2), 2, np.float32)
     for index in slice(1, 3), np.array([2, 0]), slice(None, None, 2):
         np.testing.assert_array_equal(view[index], dense[index])
     np.testing.assert_array_equal(np.asarray(view), dense)
-    assert data.check_rows(view) is view
+    assert checks.check_rows(view) is view
 
 
 def test_view_changes_batches_as_they_are_read():
     x = np.arange(6, dtype="uint8").reshape(3, 2)
     read = []
-    view = data.View(x, lambda rows: read.append(len(rows)) or rows / 10)
+    view = row_views.View(x, lambda rows: read.append(len(rows)) or rows / 10)
     assert not read
-    np.testing.assert_allclose(data.Rows(view, batch_size=2)[1][0], [[0.4, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose(batching.OrderedBatches(view, batch_size=2)[1][0], [[0.4, 0.5]], rtol=1e-6)
     assert read == [1]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_bad_value_in_sparse_rows(value):
     with pytest.raises(ValueError, match=f"finite numbers only. Received: {value} in row 1"):
-        data.check_rows(sparse.csr_matrix([[0, 1], [value, 0]]))
+        checks.check_rows(sparse.csr_matrix([[0, 1], [value, 0]]))
 
 
 def test_sparse_rows_train_like_dense_ones(blobs):

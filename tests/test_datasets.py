@@ -181,7 +181,7 @@ def test_stl10_from_images(tmp_path, monkeypatch):
         pixels[chosen].tofile(tmp_path / f"{part}_X.bin")
         np.array([1, 10, 5], "uint8")[chosen].tofile(tmp_path / f"{part}_y.bin")
     seen = []
-    monkeypatch.setattr(datasets, "_vgg16_features", lambda images: seen.append(images) or np.eye(3, 4096) * 5)
+    monkeypatch.setattr(datasets.loading, "_vgg16_features", lambda images: seen.append(images) or np.eye(3, 4096) * 5)
     x, y = datasets.load("stl10", tmp_path)
     check(x, y, (3, 4096), 10)
     np.testing.assert_array_equal(y, [0, 9, 4])

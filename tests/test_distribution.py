@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import deckeras
-from deckeras import data, distribution
+from deckeras import distribution
+from deckeras._data import batching, row_views
 
 pytest.importorskip("jax")
 
@@ -159,14 +160,14 @@ def rows(blobs, tmp_path):
 @pytest.fixture
 def shards_in_one_process(monkeypatch):
     """Let one process go through its rows as two do, each of which has a part of them."""
-    shuffled = data.shuffled_batches
+    shuffled = batching.shuffled_batches
 
     def batches(x, batch_size, seed, start=0):
         shards = [shuffled(range(size), batch_size // 2, [seed, number], start) for number, size in enumerate(SIZES)]
         for first, second in zip(*shards, strict=True):
             yield np.concatenate([first, SIZES[0] + second])
 
-    monkeypatch.setattr(data, "shuffled_batches", batches)
+    monkeypatch.setattr(batching, "shuffled_batches", batches)
 
 
 def test_two_processes_train_as_one_does(rows, run_together, shards_in_one_process, tmp_path):
@@ -291,16 +292,16 @@ def test_one_process_alone_gathers_from_itself():
     assert distribution.total(3) == 3
     assert distribution.local_batch_size(33) == 33
     x = np.random.default_rng(0).normal(size=(30, 4))
-    assert distribution.fingerprint(x) == data.fingerprint(x)
+    assert distribution.fingerprint(x) == row_views.fingerprint(x)
 
 
 def test_fingerprint_is_that_of_the_parts_together():
     x = np.random.default_rng(0).normal(size=(30, 4))
-    parts = [data.fingerprint(x[:11]), data.fingerprint(x[11:])]
-    assert sum(part["checksum"] for part in parts) % 2**64 == data.fingerprint(x)["checksum"]
+    parts = [row_views.fingerprint(x[:11]), row_views.fingerprint(x[11:])]
+    assert sum(part["checksum"] for part in parts) % 2**64 == row_views.fingerprint(x)["checksum"]
     swapped = x.copy()
     swapped[:2, 0] = x[1::-1, 0]
-    assert data.fingerprint(swapped) != data.fingerprint(x)
+    assert row_views.fingerprint(swapped) != row_views.fingerprint(x)
 
 
 def test_a_mirrored_strategy_is_refused(run_python):

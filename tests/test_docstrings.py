@@ -8,13 +8,15 @@ import pytest
 
 import deckeras
 
-MODULES = sorted({module.name for module in pkgutil.iter_modules(deckeras.__path__)} - {"__main__"})
+PAPER = ["cells", "experiments", "spectral"]
+MODULES = [module.name for module in pkgutil.walk_packages(deckeras.__path__, "deckeras.")] + PAPER
+MODULES = sorted(set(MODULES) - {"deckeras.__main__"})
 
 
 @pytest.mark.usefixtures("users_directory")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    module = importlib.import_module(f"deckeras.{name}")
+    module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
 

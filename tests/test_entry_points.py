@@ -9,7 +9,8 @@ import pandas
 import pytest
 
 import deckeras
-from deckeras import DEC, IDEC, DeepEmbeddedClustering, data, dense_autoencoder, metrics, recipes, selection, sources
+from deckeras import DEC, IDEC, DeepEmbeddedClustering, dense_autoencoder, metrics, recipes, selection, sources
+from deckeras._data import checks, row_views
 
 N, FEATURES = 40, 3
 WHOLE = np.random.default_rng(0).integers(0, 9, size=(N, FEATURES)).astype("float64")
@@ -192,7 +193,7 @@ BAD_LABELS = {
 
 @pytest.mark.parametrize("kind", GOOD_LABELS)
 def test_labels_of_any_kind_score_alike(kind):
-    y = data.check_labels(GOOD_LABELS[kind], N)
+    y = checks.check_labels(GOOD_LABELS[kind], N)
     found = np.arange(N) // 3 % 2
     assert metrics.scores(y, found) == pytest.approx(metrics.scores(np.arange(N) % 2, found))
     assert metrics.accuracy(GOOD_LABELS[kind], found) == metrics.accuracy(np.arange(N) % 2, found)
@@ -262,8 +263,8 @@ def test_rows_by_any_index_of_numpy(kind, tmp_path):
             "view": lambda: np.load(tmp_path / "x.npy", mmap_mode="r"),
             "flat": Batches,
         }[kind]()
-        source = sources.of(x)
-        rows = data.View(source) if kind == "view" else source.flat() if kind == "flat" else source
+        source = sources.as_source(x)
+        rows = row_views.View(source) if kind == "view" else source.flat() if kind == "flat" else source
         for name, index in INDICES.items():
             np.testing.assert_array_equal(rows[index], WHOLE[index], err_msg=name)
         for name, index in BAD_INDICES.items():
@@ -432,7 +433,7 @@ def test_pretraining_says_what_to_do(argument):
 
 
 def test_refit_decoder_is_reachable():
-    assert deckeras.pretrain.refit_decoder is deckeras.refit_decoder
+    assert deckeras.pretraining.refit_decoder is deckeras.refit_decoder
     assert set(deckeras.__all__) <= set(dir(deckeras))
 
 

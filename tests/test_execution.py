@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import deckeras
-from deckeras import execution
+from deckeras._train import device
 
 pytestmark = pytest.mark.skipif(
-    keras.config.backend() not in execution._PROGRAMS, reason="PyTorch, being eager, takes a step a call"
+    keras.config.backend() not in device._PROGRAMS, reason="PyTorch, being eager, takes a step a call"
 )
 
 
@@ -35,21 +35,21 @@ class Epochs(keras.callbacks.Callback):
 def accelerated(request, monkeypatch):
     """As if there were an accelerator, on which JAX takes the steps in a loop of its own, and without."""
     if request.param:
-        monkeypatch.setattr(execution, "accelerated", lambda: True)
+        monkeypatch.setattr(device, "accelerated", lambda: True)
 
 
 @pytest.fixture
 def calls(monkeypatch, accelerated):
     """The number of steps in each call."""
     calls = []
-    together = execution.train_together
+    together = device.train_together
 
     def train_together(model, batches):
         if len(batches) > 1:
             calls.append(len(batches))
         return together(model, batches)
 
-    monkeypatch.setattr(execution, "train_together", train_together)
+    monkeypatch.setattr(device, "train_together", train_together)
     return calls
 
 
@@ -161,7 +161,7 @@ def test_rows_of_many_features_go_in_fewer_at_a_time(calls):
     model.train_on_batch(np.zeros((2, 4)), np.zeros((2, 4)))
     for values, steps in (4, 20), (2**20, 8), (2**24, 1):
         batch = np.broadcast_to(np.float32(0), (1, values))
-        assert execution.steps_together(model, (batch, batch), []) == steps
+        assert device.steps_together(model, (batch, batch), []) == steps
 
 
 def test_a_model_that_is_compiled_anew_learns_by_its_new_optimizer(blobs, calls):
@@ -179,19 +179,19 @@ def test_a_model_that_is_compiled_anew_learns_by_its_new_optimizer(blobs, calls)
 def test_rows_on_the_device_train_as_those_of_the_host(dtype, blobs, calls, monkeypatch):
     x = (20 * blobs[0]).astype(dtype)
     host = fit(x, Epochs())
-    monkeypatch.setattr(execution, "accelerated", lambda: True)
-    assert isinstance(execution.near(x), execution.OnDevice)
-    assert execution.near(x).rows.dtype == dtype
+    monkeypatch.setattr(device, "accelerated", lambda: True)
+    assert isinstance(device.to_device(x), device.OnDevice)
+    assert device.to_device(x).rows.dtype == dtype
     assert_same(fit(x, Epochs()), host)
 
 
 def test_what_does_not_fit_the_device_stays_on_the_host(blobs, monkeypatch):
-    monkeypatch.setattr(execution, "accelerated", lambda: True)
+    monkeypatch.setattr(device, "accelerated", lambda: True)
     for dtype in "float64", "int64", ">f4":
         x = blobs[0].astype(dtype)
-        assert execution.near(x) is x
-    monkeypatch.setattr(execution, "_RESIDENT_BYTES", blobs[0].nbytes - 1)
-    assert execution.near(blobs[0]) is blobs[0]
+        assert device.to_device(x) is x
+    monkeypatch.setattr(device, "_RESIDENT_BYTES", blobs[0].nbytes - 1)
+    assert device.to_device(blobs[0]) is blobs[0]
 
 
 OPTIMIZERS = {
@@ -215,7 +215,7 @@ def test_every_optimizer_updates_as_keras_does(name, accelerated):
         one.compile(OPTIMIZERS[name](), "mse")
     singly = [model.train_on_batch(*batch) for batch in batches]
     groups = batches[:1], batches[1:]  # the very first step is alone
-    together = [logs["loss"] for group in groups for logs in execution.train_together(copy, group)]
+    together = [logs["loss"] for group in groups for logs in device.train_together(copy, group)]
     np.testing.assert_allclose(together, singly, rtol=1e-4)
     variables = [one.variables + one.optimizer.variables for one in (copy, model)]
     for pair in zip(*variables, strict=True):

@@ -1,12 +1,12 @@
 """The experiments of the paper on small data: what they hold, and that nothing is computed twice."""
 
-import sys
-
+import cells
+import experiments
 import numpy as np
 import pytest
 
 import deckeras
-from deckeras import cells, experiments, recipes
+from deckeras import recipes
 from deckeras.target import embedding_gradient
 
 SMALL = recipes.get(
@@ -32,8 +32,8 @@ def test_the_folder_of_another_study_is_refused(blobs, study):
 
 def test_a_study_trains_once(study, monkeypatch):
     model, history = study.dec(0)
-    monkeypatch.setattr("deckeras.alternation.train_batches", None)
-    monkeypatch.setattr(sys.modules["deckeras.pretrain"], "train_batches", None)
+    monkeypatch.setattr("deckeras._train.alternation.train_batches", None)
+    monkeypatch.setattr("deckeras.pretraining.train_batches", None)
     again, same = study.dec(0)
     assert same.history == history.history
     np.testing.assert_array_equal(model.centroids, again.centroids)

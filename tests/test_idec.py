@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import DEC, IDEC, data, dense_autoencoder, metrics, pretrain_autoencoder, target_distribution
+from deckeras import DEC, IDEC, dense_autoencoder, metrics, pretrain_autoencoder, target_distribution
+from deckeras._data import batching
 
 pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned")  # where the encoder has learned nothing yet
 
@@ -45,7 +46,7 @@ def test_one_interval_by_hand(make, blobs):
     fit(model, x, batch_size=64, centroids=CENTROIDS, seed=3)
     hand.centroids = CENTROIDS
     hand.compile()
-    batches = data.shuffled_batches(range(300), 64, 3)
+    batches = batching.shuffled_batches(range(300), 64, 3)
     for _ in range(2):
         p = target_distribution(hand.predict(x, verbose=0))
         for batch in (next(batches) for _ in range(4)):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from deckeras import files, image_folder, pixels
+from deckeras import files
+from deckeras.files import image_folder, pixels
 
 SHAPE = np.zeros((12, 10), "uint8")
 SHAPE[2:9, 1:4] = 255  # not symmetric under any turn

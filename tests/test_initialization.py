@@ -70,7 +70,7 @@ def test_mixture_keeps_the_steadiest_start(sticks, monkeypatch):
         labels = next(starts)
         return np.array([labels[rows[row.tobytes()]] for row in sample])
 
-    monkeypatch.setattr("deckeras.initialization._ward", ward)
+    monkeypatch.setattr("deckeras.initialization.clusterers._ward", ward)
     scores = [score for _, score in mixtures(z, 4, n_init=3)]
     assert scores[1] > max(scores[0], scores[2]) + 0.05
     starts = iter([cut, y, cut])

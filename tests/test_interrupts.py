@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deckeras
-from deckeras import interrupts
+from deckeras._train import interrupts
 from deckeras.augmentation import Augmenter
 
 
@@ -84,8 +84,8 @@ def test_blocks_within_each_other_hold_together():
     passed = []
 
     def work():
-        with interrupts.Held() as outer:
-            with interrupts.Held() as inner:
+        with interrupts.DeferredInterrupt() as outer:
+            with interrupts.DeferredInterrupt() as inner:
                 signal.raise_signal(signal.SIGINT)
                 passed.append((inner.came, outer.came))
             passed.append((inner.came, outer.came))
@@ -97,7 +97,7 @@ def test_blocks_within_each_other_hold_together():
 
 def test_an_error_comes_with_the_interrupt():
     def work():
-        with interrupts.Held():
+        with interrupts.DeferredInterrupt():
             signal.raise_signal(signal.SIGINT)
             raise ValueError("of the block")
 
@@ -156,7 +156,7 @@ def test_a_callback_can_end_a_prediction(model, blobs):
 def test_what_is_no_function_stays(handler):
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with interrupts.Held():
+        with interrupts.DeferredInterrupt():
             assert signal.getsignal(signal.SIGINT) == handler
     finally:
         signal.signal(signal.SIGINT, before)
@@ -168,7 +168,7 @@ def test_other_threads_hold_nothing():
 
     def run():
         try:
-            with interrupts.Held():
+            with interrupts.DeferredInterrupt():
                 pass
         except Exception as error:
             errors.append(error)

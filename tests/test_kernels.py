@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import kernels
+from deckeras._train import fused_updates
 
 pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="they are TensorFlow's")
 
@@ -32,7 +32,8 @@ def used(monkeypatch):
 
         return record
 
-    monkeypatch.setattr(kernels, "_KERNELS", {kind: recording(kernel) for kind, kernel in kernels._KERNELS.items()})
+    recorded = {kind: recording(kernel) for kind, kernel in fused_updates._KERNELS.items()}
+    monkeypatch.setattr(fused_updates, "_KERNELS", recorded)
     return numbers
 
 
@@ -53,7 +54,7 @@ def test_updates_are_those_of_keras(name, sparse, used):
     for batch in rows:
         y = random.normal(size=(16, 2)).astype("float32")
         model.train_on_batch(batch, y)
-        with kernels.fused(copy.optimizer):
+        with fused_updates.fused(copy.optimizer):
             copy.train_on_batch(batch, y)
     assert len(used) == (4 if known else 0)
     variables = [one.variables + one.optimizer.variables for one in (copy, model)]
@@ -65,7 +66,7 @@ def test_the_optimizer_is_left_as_it_was():
     optimizer = keras.optimizers.Adam()
 
     def work():
-        with kernels.fused(optimizer):
+        with fused_updates.fused(optimizer):
             assert "update_step" in vars(optimizer)
             raise ValueError("of the block")
 

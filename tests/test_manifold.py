@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from deckeras import manifold, metrics
-from deckeras.initialization import kmeans_centroids
+from deckeras import metrics
+from deckeras.initialization import kmeans_centroids, manifold
 
 pytestmark = pytest.mark.usefixtures("whole_layouts")
 
@@ -94,6 +94,32 @@ def test_finds_moons_that_kmeans_cuts(moons):
     assert metrics.accuracy(y, manifold.Neighborhoods([(x, "euclidean")]).clusters(2)) > 0.98
 
 
+def test_a_view_that_each_seed_cuts_otherwise_counts_little(blobs, monkeypatch):
+    x, y = blobs
+    random = np.random.default_rng(0)
+    unsteady = [random.permutation(y) for _ in range(4)]
+    neighborhoods = manifold.Neighborhoods([(x, "euclidean")] * 3, n_init=2)
+    monkeypatch.setattr(neighborhoods, "labelings", lambda n_clusters: [*unsteady, y, y])
+    assert metrics.accuracy(y, neighborhoods.clusters(3)) == 1
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_rows_of_zeros_are_no_neighbors_of_all(metric):
+    """Texts of few words have nothing in common with most others, and a text without any is as far from them."""
+    random = np.random.default_rng(0)
+    topics = np.repeat(np.arange(3), 100)
+    x = np.zeros((303, 300), "float32")
+    for row, topic in enumerate(topics):
+        x[row, 100 * topic + random.choice(100, 8, replace=False)] = random.random(8)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    seen = {name: view for view, name in manifold.views(None, x)}
+    graph = manifold.neighbor_graph(seen[metric], metric=metric)
+    assert np.diff(graph.indptr)[300:].max() < 100
+    if metric == "cosine":
+        assert np.diff(manifold.neighbor_graph(x, metric=metric).indptr)[300:].max() < 100
+    assert metrics.accuracy(topics, manifold.Neighborhoods([(seen[metric], metric)]).clusters(3)[:300]) > 0.97
+
+
 def test_a_graph_serves_several_layouts(moons):
     graph = manifold.neighbor_graph(moons[0])
     before = graph.data.copy()
@@ -123,4 +149,4 @@ def test_views():
     assert shapes == [((200, 5), "euclidean"), ((200, 50), "euclidean"), ((200, 50), "cosine")]
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     x[3] = 0
-    assert manifold.views(z, x)[1][0].shape == (200, 80)
+    assert manifold.views(z, x)[1][0].shape == (200, 81)  # and one that tells the row of zeros from the others

@@ -11,7 +11,6 @@ import pytest
 import deckeras.initialization
 from deckeras import (
     DEC,
-    data,
     default_update_interval,
     dense_autoencoder,
     metrics,
@@ -19,6 +18,7 @@ from deckeras import (
     recipes,
     target_distribution,
 )
+from deckeras._data import batching
 
 CENTROIDS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], "float32")
 
@@ -161,7 +161,7 @@ def test_one_interval_by_hand(make, blobs):
     fit(model, x, batch_size=64, update_interval=4, max_iterations=8, centroids=CENTROIDS, seed=3)
     hand.centroids = CENTROIDS
     hand.compile()
-    batches = data.shuffled_batches(x, 64, 3)
+    batches = batching.shuffled_batches(x, 64, 3)
     for interval in range(2):
         p = target_distribution(hand.predict(x, verbose=0))
         losses = []
@@ -186,7 +186,7 @@ def test_one_step_of_the_centroids_is_equation_5(make, blobs):
     q = kernel / kernel.sum(axis=1, keepdims=True)
     weights = q**2 / q.sum(axis=0)
     p = weights / weights.sum(axis=1, keepdims=True)
-    batch = next(data.shuffled_batches(range(300), 32, 5))
+    batch = next(batching.shuffled_batches(range(300), 32, 5))
     by_mu = -2 * np.einsum("ij,ijd->jd", (kernel * (p - q))[batch], z[batch][:, None] - CENTROIDS)
     np.testing.assert_allclose(model.centroids, CENTROIDS - 0.5 * by_mu / 32, atol=1e-5)
 
@@ -365,7 +365,7 @@ def test_assignments_of_the_first_clusterer_are_the_first_target(make, blobs):
     z = hand.embed(x, verbose=0)
     hand.centroids = assigned.T @ z / assigned.sum(axis=0)[:, None]
     hand.compile()
-    batches = data.shuffled_batches(range(300), 64, 3)
+    batches = batching.shuffled_batches(range(300), 64, 3)
     for q in assigned, None:
         p = target_distribution(hand.predict(x, verbose=0) if q is None else q)
         for batch in (next(batches) for _ in range(4)):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import pickle
 
 import h5py
 import keras
@@ -101,6 +102,12 @@ def test_files_of_earlier_versions_load(name, rows):
     x = rows * 10 + 100 if kind.startswith("scaled") else rows
     with np.load(FILES / "expected.npz") as expected:
         np.testing.assert_allclose(model.predict(x, verbose=0), expected[kind], atol=2e-5)
+
+
+def test_estimators_of_earlier_versions_load(rows):
+    with open(FILES / "estimator.pickle", "rb") as file, np.load(FILES / "expected.npz") as expected:
+        estimator = pickle.load(file)  # noqa: S301 - our own
+        np.testing.assert_allclose(estimator.predict_proba(rows), expected["estimator"], atol=2e-5)
 
 
 class Mine(keras.Model):

@@ -5,11 +5,12 @@ import importlib
 import pathlib
 import sys
 
+import experiments
 import numpy as np
 import pytest
 from PIL import Image
 
-from deckeras import datasets, experiments, recipes
+from deckeras import datasets, recipes
 
 FOLDER = pathlib.Path(__file__).parent.parent / "examples" / "paper"
 FIGURES = [path.stem for path in sorted(FOLDER.glob("figure_*.py"))]
@@ -121,8 +122,8 @@ def test_the_number_of_clusters_is_said_with_its_reason(done):
 def test_again_computes_nothing(done, monkeypatch, capsys):
     folder, again = done
     before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
-    monkeypatch.setattr("deckeras.alternation.train_batches", None)
-    monkeypatch.setattr(sys.modules["deckeras.pretrain"], "train_batches", None)
+    monkeypatch.setattr("deckeras._train.alternation.train_batches", None)
+    monkeypatch.setattr("deckeras.pretraining.train_batches", None)
     again()
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
     assert "9/9 figure_6_n_clusters" in capsys.readouterr().out

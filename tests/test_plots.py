@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from deckeras import plots, projection
+from deckeras import plots
+from deckeras.plots import projection
 
 
 @pytest.fixture

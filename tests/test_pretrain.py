@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
-from deckeras.autoencoder import least_squares
+from deckeras.autoencoders.embedding import least_squares
 
 
 class Batches(keras.callbacks.Callback):

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from scipy import sparse
 
-from deckeras import baseline, descriptions, files, metrics, plots, report, report_page
+from deckeras import baseline, files, metrics, plots, report
+from deckeras.report import descriptions, html_page
 
 RUN = {
     "title": "cars <1>",
@@ -104,10 +105,10 @@ def test_table(assignments):
     assert page.count("<i ") == 60  # a point a row
     assert page.count("<tr data-cluster") == 60  # all rows, since they are few
     for cluster, rows in enumerate(metrics.surest_rows(q, 12)):
-        line = f"<td>car &amp; {rows[0]}</td><td>{report_page.name(cluster)}</td><td>{q[rows[0], cluster]:.3f}</td>"
+        line = f"<td>car &amp; {rows[0]}</td><td>{html_page.name(cluster)}</td><td>{q[rows[0], cluster]:.3f}</td>"
         assert line in page
     for heading in outline.headings[1:]:
-        anchor = report_page.anchor(heading)
+        anchor = html_page.anchor(heading)
         assert f'href="#{anchor}"' in page
         assert f'<section id="{anchor}">' in page
 
@@ -190,7 +191,7 @@ def test_labels_may_be_missing(assignments):
     ],
 )
 def test_numbers(value, expected):
-    assert report_page.number(value) == expected
+    assert html_page.number(value) == expected
 
 
 def test_clusters_in_words():

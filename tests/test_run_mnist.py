@@ -144,7 +144,7 @@ def test_interrupted_run_goes_on(example, finished, mnist_file, tmp_path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(deckeras.alternation, "train_batches", train_batches)
+        patch.setattr(deckeras._train.alternation, "train_batches", train_batches)
         with pytest.raises(KeyboardInterrupt):
             example.main(arguments)
     assert not (tmp_path / "summary.json").exists()

@@ -4,7 +4,8 @@ import pytest
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from deckeras import DEC, IDEC, data, dense_autoencoder, scaling
+from deckeras import DEC, IDEC, dense_autoencoder, scaling
+from deckeras._data import row_views
 
 X = np.random.default_rng(0).normal([5, -300, 0], [2, 40, 1e-3], size=(200, 3))
 
@@ -30,7 +31,7 @@ def test_values_of_one_text_weigh_no_more_than_a_number():
 
 
 def test_many_rows_in_pieces(monkeypatch):
-    monkeypatch.setattr(data, "predict_batch_size", lambda n_values: 7)
+    monkeypatch.setattr(row_views, "predict_batch_size", lambda n_values: 7)
     np.testing.assert_allclose(scaling.fit(X)(X), StandardScaler().fit_transform(X))
 
 

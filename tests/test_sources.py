@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import deckeras
-from deckeras import data, sources
+from deckeras import sources
+from deckeras._data import batching, checks, row_views
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(103, 3, 2)).astype("float32")
@@ -85,7 +86,7 @@ def make(request, tmp_path, small_blocks):
 
 
 def test_reads_like_an_array(make):
-    x = data.check_rows(make(ROWS))
+    x = checks.check_rows(make(ROWS))
     assert isinstance(x, sources.Blocks)
     assert (x.shape, x.ndim, x.dtype, len(x)) == (ROWS.shape, 3, ROWS.dtype, 103)
     random = np.random.default_rng(1)
@@ -96,7 +97,7 @@ def test_reads_like_an_array(make):
 
 
 def test_each_pass_sees_every_row_once_in_another_order(make):
-    x = data.check_rows(make(ROWS))
+    x = checks.check_rows(make(ROWS))
     random = np.random.default_rng(0)
     first, second = x.order(random), x.order(random)
     for order in first, second:
@@ -106,39 +107,39 @@ def test_each_pass_sees_every_row_once_in_another_order(make):
 
 
 def test_shuffles_wholly_what_fits_a_window():
-    x = sources.of(Batches(ROWS))
+    x = sources.as_source(Batches(ROWS))
     distances = np.abs(np.diff(x.order(np.random.default_rng(0))))
     assert distances.mean() > 25  # of a random order 34, of one by blocks less than 8
 
 
 def test_each_block_is_read_once_a_pass(small_blocks):
-    x = data.check_rows(Batches(ROWS))
+    x = checks.check_rows(Batches(ROWS))
     x._x.reads.clear()
-    for _ in data.training_batches(x, 10, seed=0, start=0, steps=10):
+    for _ in batching.training_batches(x, 10, seed=0, start=0, steps=10):
         pass
     assert len(x._x.reads) == len(set(x._x.reads)) >= 15 - 2 * 40 // 7  # some are kept from before
 
 
 def test_a_stream_is_begun_once_a_pass(small_blocks):
     stream = Stream(ROWS)
-    x = data.check_rows(stream)
+    x = checks.check_rows(stream)
     begun = stream.begun
-    for _ in data.training_batches(x, 10, seed=0, start=0, steps=10):
+    for _ in batching.training_batches(x, 10, seed=0, start=0, steps=10):
         pass
     assert stream.begun == begun + 1
 
 
 @pytest.mark.parametrize("make_one", [Batches, Stream])
 def test_reading_costs_no_more_in_late_intervals_than_in_early_ones(make_one, small_blocks, monkeypatch):
-    x = data.check_rows(make_one(ROWS))
+    x = checks.check_rows(make_one(ROWS))
     read, reads = x._read, []
     monkeypatch.setattr(x, "_read", lambda number: (reads.append(found[0]) or found for found in read(number)))
     counts = []
     for start in range(0, 240, 6):
         reads.clear()
-        for _ in data.training_batches(x, 10, seed=0, start=start, steps=6):
+        for _ in batching.training_batches(x, 10, seed=0, start=start, steps=6):
             pass
-        for _ in data.blocks(x):
+        for _ in row_views.blocks(x):
             pass
         counts.append(len(reads))
         assert sum(rows.nbytes for rows in x._kept.values()) == x._kept_bytes
@@ -147,11 +148,11 @@ def test_reading_costs_no_more_in_late_intervals_than_in_early_ones(make_one, sm
 
 def test_a_later_batch_that_changes_is_noticed(small_blocks):
     batches = Batches(ROWS.copy())
-    x = data.check_rows(batches)
+    x = checks.check_rows(batches)
     x._kept.clear()
     batches.rows[-1] += 1
     with pytest.raises(ValueError, match="whose batch 14 changed from one reading to the next"):
-        for _ in data.training_batches(x, 10, seed=0, start=0, steps=40):
+        for _ in batching.training_batches(x, 10, seed=0, start=0, steps=40):
             pass
 
 
@@ -167,7 +168,7 @@ def test_a_stream_that_failed_is_begun_anew(small_blocks):
                 yield batch
 
     stream = Failing(ROWS)
-    x = data.check_rows(stream)
+    x = checks.check_rows(stream)
     x._kept.clear()
     stream.fails, x._next = True, 0
     with pytest.raises(OSError, match="the disk is gone"):
@@ -178,32 +179,32 @@ def test_a_stream_that_failed_is_begun_anew(small_blocks):
 def test_scaled_rows_are_checked_once(tmp_path, small_blocks, monkeypatch):
     x = mapped(tmp_path, ROWS.reshape(103, 6))
     scaled = deckeras.scaling.fit(x).rows(x)
-    data.check_rows(scaled)
-    monkeypatch.setattr(data, "blocks", None)
-    assert data.check_rows(scaled) is scaled
+    checks.check_rows(scaled)
+    monkeypatch.setattr(row_views, "blocks", None)
+    assert checks.check_rows(scaled) is scaled
 
 
 def test_batches_come_in_the_order_of_the_numbers(make):
-    x = data.check_rows(make(ROWS))
-    for numbers, rows in data.training_batches(x, 16, seed=1, start=3, steps=20):
+    x = checks.check_rows(make(ROWS))
+    for numbers, rows in batching.training_batches(x, 16, seed=1, start=3, steps=20):
         np.testing.assert_array_equal(rows, ROWS[numbers])
 
 
 def test_batches_go_on_from_anywhere(make):
-    x = data.check_rows(make(ROWS))
-    whole = [numbers for numbers, _ in data.training_batches(x, 16, seed=1, start=0, steps=20)]
-    rest = [numbers for numbers, _ in data.training_batches(x, 16, seed=1, start=9, steps=11)]
+    x = checks.check_rows(make(ROWS))
+    whole = [numbers for numbers, _ in batching.training_batches(x, 16, seed=1, start=0, steps=20)]
+    rest = [numbers for numbers, _ in batching.training_batches(x, 16, seed=1, start=9, steps=11)]
     np.testing.assert_array_equal(whole[9:], rest)
 
 
 def test_little_is_kept(small_blocks):
-    x = data.check_rows(Batches(ROWS))
-    for _ in data.training_batches(x, 10, seed=0, start=0, steps=30):
+    x = checks.check_rows(Batches(ROWS))
+    for _ in batching.training_batches(x, 10, seed=0, start=0, steps=30):
         assert sum(rows.nbytes for rows in x._kept.values()) == x._kept_bytes <= 2 * 960
 
 
 def test_an_error_while_reading_ahead_is_raised(make):
-    x = data.check_rows(make(ROWS))
+    x = checks.check_rows(make(ROWS))
 
     def fail(number):
         raise OSError("the disk is gone")
@@ -211,29 +212,29 @@ def test_an_error_while_reading_ahead_is_raised(make):
     x._kept.clear()
     x._read = fail
     with pytest.raises(OSError, match="the disk is gone"):
-        list(data.training_batches(x, 16, seed=1, start=0, steps=3))
+        list(batching.training_batches(x, 16, seed=1, start=0, steps=3))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float64", ">f4", "int16"])
 @pytest.mark.parametrize("kind", ["memmap", "h5py"])
 def test_files_of_any_type(kind, dtype, tmp_path, small_blocks):
     rows = (ROWS * 50).astype(dtype)
-    x = data.check_rows(KINDS[kind](tmp_path, rows))
+    x = checks.check_rows(KINDS[kind](tmp_path, rows))
     np.testing.assert_array_equal(x[::-3], rows[::-3])
-    assert data.fingerprint(x) == data.fingerprint(rows)
+    assert row_views.fingerprint(x) == row_views.fingerprint(rows)
 
 
 def test_parts_of_a_mapped_file(tmp_path, small_blocks):
     whole = mapped(tmp_path, ROWS)
-    np.testing.assert_array_equal(sources.of(whole[10:50])[:], ROWS[10:50])
+    np.testing.assert_array_equal(sources.as_source(whole[10:50])[:], ROWS[10:50])
     offset = np.memmap(tmp_path / "rows.npy", "float32", "r", offset=whole.offset + 24 * 7, shape=(5, 6))
-    np.testing.assert_array_equal(sources.of(offset)[:], ROWS.reshape(103, 6)[7:12])
+    np.testing.assert_array_equal(sources.as_source(offset)[:], ROWS.reshape(103, 6)[7:12])
     with tempfile.TemporaryFile() as file:
         nameless = np.memmap(file, "float32", "w+", shape=(5, 2))
-        assert sources.of(nameless) is None
+        assert sources.as_source(nameless) is None
     for other in whole[::2], whole[:, ::-1], np.load(tmp_path / "rows.npy", mmap_mode="c"), whole + 1:
-        assert sources.of(other) is None
-        np.testing.assert_array_equal(data.check_rows(other), other)
+        assert sources.as_source(other) is None
+        np.testing.assert_array_equal(checks.check_rows(other), other)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -241,7 +242,7 @@ def test_a_row_that_is_not_finite_is_named(make, value):
     rows = ROWS.copy()
     rows[77, 1, 1] = value
     with pytest.raises(ValueError, match=f"Received: {value} in row 77"):
-        data.check_rows(make(rows))
+        checks.check_rows(make(rows))
 
 
 @pytest.mark.parametrize(
@@ -265,16 +266,16 @@ def test_a_row_that_is_not_finite_is_named(make, value):
 )
 def test_bad_batches(x, error, message):
     with pytest.raises(error, match=message):
-        data.check_rows(x)
+        checks.check_rows(x)
 
 
 def test_tf_data_that_shuffles_or_never_ends():
     tf = pytest.importorskip("tensorflow")
     dataset = tf.data.Dataset.from_tensor_slices(ROWS)
     with pytest.raises(ValueError, match="same rows in the same order each time. .*BatchDataset"):
-        data.check_rows(dataset.shuffle(100, reshuffle_each_iteration=True).batch(7))
+        checks.check_rows(dataset.shuffle(100, reshuffle_each_iteration=True).batch(7))
     with pytest.raises(ValueError, match="should have an end. .* Leave out its repeat"):
-        data.check_rows(dataset.repeat().batch(7))
+        checks.check_rows(dataset.repeat().batch(7))
 
 
 def train(x, epochs, iterations):
@@ -341,7 +342,7 @@ def test_scaled_rows_of_a_file_are_made_as_they_are_read(tmp_path, small_blocks)
     scaled = deckeras.scaling.fit(x).rows(x)
     assert isinstance(scaled.x, sources.Blocks)
     np.testing.assert_allclose(scaled[:], (rows - rows.mean(axis=0)) / rows.std(axis=0), rtol=1e-5, atol=1e-6)
-    numbers, batch = next(iter(data.training_batches(scaled, 16, seed=0, start=0, steps=1)))
+    numbers, batch = next(iter(batching.training_batches(scaled, 16, seed=0, start=0, steps=1)))
     np.testing.assert_array_equal(batch, scaled[numbers])
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import spectral
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_moons
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
-from deckeras import metrics, spectral
+from deckeras import metrics
 
 METHODS = {"sec": spectral.spectral_embedded_clustering, "ldmgi": spectral.ldmgi}
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deckeras import DEC, data, dense_autoencoder, metrics, recipes
-from deckeras.start import ManifoldStart
+from deckeras import DEC, dense_autoencoder, metrics, recipes
+from deckeras._data import checks
+from deckeras.initialization import ManifoldStart
 
 pytestmark = pytest.mark.usefixtures("whole_layouts")
 
@@ -62,9 +63,9 @@ def sources_of(x, path):
     np.save(path / "x.npy", x)
     return {
         "array": x,
-        "sparse": data.check_rows(sparse.csr_matrix(x)),
-        "HDF5": data.check_rows(h5py.File(path / "x.h5")["x"]),
-        "mapped": data.check_rows(np.load(path / "x.npy", mmap_mode="r")),
+        "sparse": checks.check_rows(sparse.csr_matrix(x)),
+        "HDF5": checks.check_rows(h5py.File(path / "x.h5")["x"]),
+        "mapped": checks.check_rows(np.load(path / "x.npy", mmap_mode="r")),
     }
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas
 import pytest
 
-from deckeras import files, headers, numerals
+from deckeras import files
+from deckeras.files import headers, numerals
 
 X = np.array([[0.5, 1.25], [1.5, -2], [2.5, 3], [4.5, 0.75], [3.5, 1], [0.25, 9]])
 LINES = "\n".join(f"{a:g},{b:g}" for a, b in X) + "\n"

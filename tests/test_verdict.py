@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deckeras import data, manifold
+from deckeras._data import row_views
+from deckeras.initialization import manifold
 from deckeras.verdict import judge
 
 random = np.random.default_rng(0)
@@ -60,7 +61,7 @@ def test_dict_is_for_json(blobs):
 
 def test_views_of_sparse_rows(blobs):
     x, y = blobs
-    rows = data.View(sparse.csr_matrix(x))
+    rows = row_views.View(sparse.csr_matrix(x))
     assert judge(rows, np.eye(3)[y]) == judge(x, np.eye(3)[y])
 
 

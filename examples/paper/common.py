@@ -12,9 +12,10 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from deckeras import datasets, recipes
-from deckeras.checkpoint import whole_file
 from deckeras.experiments import Study
+
+from deckeras import datasets, recipes
+from deckeras._train.checkpoint import whole_file
 
 
 @dataclasses.dataclass

@@ -6,9 +6,11 @@
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
+import experiments
 
-from deckeras import cells, experiments, plots
+from deckeras import plots
 
 
 def main(arguments=None):

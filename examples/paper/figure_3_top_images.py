@@ -6,9 +6,10 @@
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
 
-from deckeras import cells, metrics, plots
+from deckeras import metrics, plots
 
 
 def main(arguments=None):

@@ -7,10 +7,12 @@ their assignment is. Of the last of the seeds, and of the cluster with most rows
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
+import experiments
 import numpy as np
 
-from deckeras import cells, datasets, experiments, plots
+from deckeras import datasets, plots
 
 
 def main(arguments=None):

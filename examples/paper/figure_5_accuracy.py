@@ -7,9 +7,10 @@ changed cluster between two updates. Of the last of the seeds.
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
 
-from deckeras import cells, plots
+from deckeras import plots
 
 
 def main(arguments=None):

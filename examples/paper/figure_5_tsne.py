@@ -7,11 +7,14 @@ same as a film. Of the last of the seeds.
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
+import experiments
 import numpy as np
 
-from deckeras import cells, experiments, plots, projection
-from deckeras.checkpoint import whole_file
+from deckeras import plots
+from deckeras._train.checkpoint import whole_file
+from deckeras.plots import projection
 
 MOMENTS = 6  # as many as the paper shows
 

@@ -7,9 +7,11 @@ with the silhouette, which needs no labels.
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
+import experiments
 
-from deckeras import cells, experiments, plots, selection
+from deckeras import plots, selection
 
 
 def main(arguments=None):

@@ -6,9 +6,9 @@
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
-
-from deckeras import cells, experiments
+import experiments
 
 PAPER = {
     "k-means": 53.49,

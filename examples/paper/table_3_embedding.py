@@ -6,9 +6,9 @@
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
-
-from deckeras import cells, experiments
+import experiments
 
 PAPER = {"AE + k-means": 81.84, "AE + SEC": 81.56, "AE + LDMGI": 83.98, "DEC": 84.30}
 

@@ -7,9 +7,9 @@ linearly.
 The options are in `--help`; what is finished is read and not repeated.
 """
 
+import cells
 import common
-
-from deckeras import cells, experiments
+import experiments
 
 PAPER = {  # by r_min
     "k-means": {0.1: 47.14, 0.3: 49.93, 0.5: 53.65, 0.7: 54.16, 0.9: 54.39},

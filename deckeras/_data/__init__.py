@@ -1,0 +1,1 @@
+"""Rows, their checks, batches and seeds."""

@@ -1,0 +1,114 @@
+"""Batches of rows for training, in an order that a seed and a number decide, and for prediction."""
+
+import contextlib
+import itertools
+import math
+import queue
+import threading
+
+import keras
+import numpy as np
+
+from deckeras._data import checks, row_views
+
+
+class OrderedBatches(keras.utils.PyDataset):
+    """The rows of an array in order, a batch at a time: what `keras.Model.predict` reads.
+
+    Args:
+        x: array (n, ...).
+        batch_size: int, default None: what `predict_batch_size` gives for such rows.
+    """
+
+    def __init__(self, x, batch_size=None):
+        super().__init__()
+        self.x = x
+        self.batch_size = batch_size or row_views.predict_batch_size(math.prod(x.shape[1:]))
+
+    def __len__(self):
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def __getitem__(self, index):
+        start = index * self.batch_size
+        return (row_views.as_batch(self.x[start : start + self.batch_size]),)
+
+
+def large_batches(x, row_shape, n_outputs, batch_size=None):
+    """The rows of x in batches as large as memory allows, for a model that gives `n_outputs` numbers for each."""
+    x = checks.check_rows(x, row_shape)
+    return OrderedBatches(x, batch_size or row_views.predict_batch_size(max(math.prod(x.shape[1:]), n_outputs)))
+
+
+def training_batches(x, batch_size, seed, start, steps):
+    """Yield (row numbers, rows) of the batches from number `start` to `start + steps` of `shuffled_batches`.
+
+    Rows that do not lie in memory are read in a thread of its own, ahead of the computation.
+    """
+    numbers = itertools.islice(shuffled_batches(x, batch_size, seed, start), steps)
+    batches = ((batch, row_views.as_batch(x[batch])) for batch in numbers)
+    return batches if row_views.blocks_of(x) is None else _ahead(batches)
+
+
+def shuffled_batches(x, batch_size, seed, start=0):
+    """Yield index arrays of `batch_size` rows for ever, each pass over the rows in a new random order.
+
+    Batch t is a function of the number of rows, `batch_size`, `seed` and t alone, so a resumed run needs to remember
+    only t. Batches run on across the end of a pass: every one is full, whatever n is. Rows that are read in blocks are
+    shuffled by these, see `deckeras.sources`.
+
+    Args:
+        x: the n rows, or anything of their length.
+        batch_size: int, at most n.
+        seed: int, or sequence of ints.
+        start: int, default 0. The first t.
+
+    Yields:
+        (batch_size,) int array of row numbers.
+    """
+    source = row_views.blocks_of(x)
+
+    def order(epoch):
+        random = np.random.default_rng([*np.atleast_1d(seed), epoch])
+        return random.permutation(len(x)) if source is None else source.order(random)
+
+    epoch, offset = divmod(start * batch_size, len(x))
+    rows = order(epoch)[offset:]
+    while True:
+        while len(rows) < batch_size:
+            epoch += 1
+            rows = np.concatenate([rows, order(epoch)])
+        yield rows[:batch_size]
+        rows = rows[batch_size:]
+
+
+def _ahead(batches, size=4):
+    """Yield what `batches` yields, which a thread computes up to `size` elements ahead."""
+    ready, ended = queue.Queue(size), threading.Event()
+
+    def put(*item):
+        while not ended.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                break
+
+    def read():
+        try:
+            for batch in itertools.takewhile(lambda _: not ended.is_set(), batches):
+                put(batch, None)
+            put(None, None)
+        except BaseException as error:  # to be raised where the batch is asked for
+            put(None, error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        ended.set()
+        thread.join()

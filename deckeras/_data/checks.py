@@ -1,0 +1,172 @@
+"""Checks of what comes to a training, before the work starts: rows, labels, weights and counts."""
+
+import keras
+import numpy as np
+from scipy import sparse
+
+from deckeras import sources
+from deckeras._data import row_views
+
+
+def check_rows(x, row_shape=None, n_min=1):
+    """Check that `x` can be trained on, and return it as an array.
+
+    Args:
+        x: array of shape (n, ...) and any real dtype, or what `numpy.asarray` makes one of (a list of lists, a
+            pandas DataFrame). An array is returned as it is, not copied. A SciPy sparse matrix or array is returned as
+            a `View` of it, and a `View` as it is. Rows that do not lie in memory (see `deckeras.sources`) are returned
+            as `sources.Blocks`.
+        row_shape: tuple, default None (any). The shape that one row must have; None in it means any size.
+        n_min: int, default 1. The least number of rows.
+
+    Raises:
+        TypeError: the values are not real numbers (objects, strings, complex numbers).
+        ValueError: fewer than two dimensions, too few rows, rows of another shape, or NaN or infinity in a row (the
+            first such row is named); or as `sources.as_source`.
+    """
+    x = x if isinstance(x, row_views.View) or sparse.issparse(x) else row_views.as_rows(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(
+            f"x should hold real numbers. Received: dtype {x.dtype}. "
+            "Turn text and categories into numbers first, and missing values into numbers or drop their rows."
+        )
+    if x.ndim < 2:
+        raise ValueError(
+            f"x should be of shape (n_rows, ...), one row a sample. Received: shape {x.shape}. "
+            "For a single feature pass x.reshape(-1, 1), for a single sample x.reshape(1, -1)."
+        )
+    if 0 in x.shape:
+        raise ValueError(f"x should not be empty. Received: shape {x.shape}")
+    x = row_views.View(x) if sparse.issparse(x) else x
+    if row_shape is not None and not _fits(x.shape[1:], row_shape):
+        raise ValueError(
+            f"Each row of x should be of shape {tuple(row_shape)}, which is what the encoder takes. "
+            f"Received: x of shape {x.shape}, so rows of shape {x.shape[1:]}"
+        )
+    if len(x) < n_min:
+        raise ValueError(f"x should have at least {n_min} rows. Received: {len(x)}")
+    _check_finite(x)
+    return x
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(want in (None, size) for size, want in zip(shape, expected, strict=True))
+
+
+def _check_finite(x):
+    if x.dtype.kind != "f" or getattr(x, "checked", False):
+        return
+    # float64 beyond the range of the computation would turn into infinity there, unseen.
+    largest = np.finfo(keras.config.floatx()).max
+    for start, block in row_views.blocks(x):
+        good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
+        if not good.all():
+            row = int(np.argmin(good))
+            value = block[row][~(np.abs(block[row]) <= largest)].flat[0]
+            raise ValueError(
+                f"x should hold finite numbers only. Received: {value} in row {start + row}. "
+                "Drop rows with NaN or infinity, or fill them in, for example with sklearn.impute.SimpleImputer."
+            )
+    if isinstance(x, sources.Blocks | row_views.View):
+        x.checked = True  # another reading would be dear
+
+
+def check_count(name, value):
+    """Return `value` as an int, or raise ValueError if it is not a whole number of at least 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"{name} should be a whole number of at least 1. Received: {name}={value!r}")
+    return int(value)
+
+
+def check_labels(y, n):
+    """Check labels, before anything is trained.
+
+    Args:
+        y: n labels, all numbers or all text: an array, list or pandas Series. Bytes, as HDF5 and .npz files hold text,
+            are decoded.
+        n: int, the number of rows.
+
+    Returns:
+        (n,) array; None for None.
+
+    Raises:
+        ValueError: another number of labels, a missing one (its row is named), or labels that cannot be sorted.
+    """
+    if y is None:
+        return None
+    if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
+        mask, y = np.ma.getmaskarray(y), np.array(y.data, object)
+        y[mask] = None
+    y = np.asarray(y)
+    if y.shape != (n,):
+        raise ValueError(f"y should hold one label for each of the {n} rows of x. Received: y of shape {y.shape}")
+    if y.dtype.kind in "OfcmM":
+        missing = next((row for row, label in enumerate(y) if _is_missing(label)), None)
+        if missing is not None:
+            raise ValueError(f"y should have a label for every row. Received: {y[missing]} in row {missing}")
+    if y.dtype.kind in "SO":
+        y = _decoded(y)
+    try:
+        np.unique(y)
+    except TypeError as error:
+        raise ValueError(f"y should hold labels that can be compared with each other. Received: {error}") from error
+    return y
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)  # NaN alone differs from itself.
+    except TypeError:  # pandas.NA is neither equal nor unequal to anything.
+        return True
+    except ValueError:  # of arrays, which are no labels, but not missing
+        return False
+
+
+def _decoded(y):
+    """Labels with text in place of bytes, and of one type where they are of one."""
+    labels = list(y)
+    for row, label in enumerate(labels):
+        if isinstance(label, bytes):
+            try:
+                labels[row] = label.decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"y should hold text in UTF-8. Received: {bytes(label)!r} in row {row}. Decode it first: "
+                    "[label.decode('latin-1') for label in y]"
+                ) from error
+    if labels and all(isinstance(label, str) for label in labels):
+        return np.array(labels)
+    found = np.empty(len(labels), object)
+    found[:] = labels
+    return found
+
+
+def check_weights(sample_weight, n):
+    """Check the weights of rows.
+
+    Args:
+        sample_weight: (n,) numbers of at least 0, not all 0, or one number for all.
+        n: int, the number of rows.
+
+    Returns:
+        (n,) float64 array, or None for None.
+
+    Raises:
+        ValueError: another number of weights, or one that is negative, NaN or infinite; its row is named.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind not in "fiubO":
+        raise TypeError(f"sample_weight should hold numbers. Received: dtype {weights.dtype}")
+    weights = np.full(n, weights, np.float64) if weights.ndim == 0 else weights.astype(np.float64)
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight should hold one number for each of the {n} rows of x. Received: shape {weights.shape}"
+        )
+    bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+    if bad.size:
+        raise ValueError(
+            f"sample_weight should hold finite numbers of at least 0. Received: {weights[bad[0]]} in row {bad[0]}"
+        )
+    return weights

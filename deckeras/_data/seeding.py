@@ -1,0 +1,22 @@
+"""Seeds: one number that decides all that is random in a training."""
+
+import keras
+import numpy as np
+
+
+def fixed_seed(seed):
+    """The seed as an int, or where it is None one drawn afresh; ValueError if scikit-learn could not take it."""
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
+        raise ValueError(f"seed should be a whole number from 0 to 2**32 - 1, or None. Received: seed={seed!r}")
+    return int(seed)
+
+
+def layer_seed(seed):
+    """A seed below 2**32 as Keras's layers take it.
+
+    On PyTorch, which has no uint32, they keep it in an int32 and read the bits as Keras's uint32, but refuse what lies
+    beyond the int32 that is positive.
+    """
+    return seed - 2**32 if seed >= 2**31 and keras.config.backend() == "torch" else seed

@@ -1,0 +1,1 @@
+"""The alternation, its loop, and what surrounds it: checkpoints, devices, interrupts."""

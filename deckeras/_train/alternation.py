@@ -1,0 +1,108 @@
+"""The alternation: target from every row's assignment, batches towards it, assignment anew."""
+
+import contextlib
+import warnings
+import zlib
+
+import numpy as np
+from keras import ops
+from scipy.spatial.distance import pdist
+
+from deckeras import distribution
+from deckeras._data import batching, row_views
+from deckeras._train import device
+from deckeras._train.loop import train_batches
+from deckeras.target import cluster_frequencies, target_distribution
+
+_AGREEMENT = 0.99  # fraction of the rows; the rest are those on the borders between clusters
+
+
+class Alternation:
+    """One interval after another: target from every row's assignment, batches towards it, assignment anew.
+
+    Args:
+        model: compiled `DEC`.
+        x, y, batch_size: as for `DEC.fit`.
+        augmenter: `Augmenter`.
+        begin: function of the seed that places the centroids, if they are not placed, and returns the first
+            assignments where the centroids do not say them all, else None. Called when the training is known to begin,
+            and not to go on.
+        lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
+            with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
+        checkpoint: `Checkpoint` that keeps the first assignments while they lead, default None.
+        sample_weight: (n,) float64 array of mean 1, default None: 1 each.
+    """
+
+    def __init__(self, model, x, y, batch_size, augmenter, begin, *, lead=1, checkpoint=None, sample_weight=None):
+        self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
+        self.begin, self.lead, self.checkpoint, self.sample_weight = begin, lead, checkpoint, sample_weight
+        self.first = None
+        self.on_device = x if augmenter.changes else device.to_device(x)
+        self.rows = model._rows(x)
+        self.q = self.weights = None
+
+    def assign(self):
+        """q of every row under the current weights, computed once for each state of them."""
+        weights = [zlib.crc32(ops.convert_to_numpy(weight)) for weight in self.model.weights]
+        if weights != self.weights:
+            self.q, self.weights = self.model.predict(self.rows, verbose=0), weights
+        return self.q
+
+    def epoch(self, start, steps, seed, callbacks):
+        if start == 0 and not self.model.placed:
+            self.first = self.begin(seed)
+        elif self.first is None and self.checkpoint and self.checkpoint.arrays:
+            self.first = distribution.own_part(self.checkpoint.arrays["first"], len(self.x))
+        labels, logs = self._train(self.first, start, steps, seed, callbacks)
+        new_labels = self.assign().argmax(axis=1)
+        each = np.ones(len(labels)) if self.sample_weight is None else self.sample_weight
+        changed, n = distribution.total(np.array([each[new_labels != labels].sum(), each.sum()]))
+        logs["changed"] = float(changed / n)
+        if logs["changed"] <= 1 - _AGREEMENT or start + steps >= self.lead * steps:
+            self.first = None
+        if self.checkpoint:
+            leading = self.first is not None
+            self.checkpoint.arrays = {"first": np.concatenate(distribution.gather(self.first))} if leading else {}
+        if self.y is not None:
+            from deckeras.metrics import scores  # slow to import, and needed only where there are labels
+
+            logs.update(scores(*(np.concatenate(distribution.gather(each)) for each in (self.y, new_labels))))
+        return logs
+
+    def _train(self, first, start, steps, seed, callbacks):
+        """Train towards the target of all assignments, or of the first ones; return their labels, and the logs."""
+        p = self.assign() if first is None else np.array(first)
+        self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
+        labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p, self.sample_weight))
+        for first_row, q in row_views.blocks(p):  # since it computes in float64
+            p[first_row : first_row + len(q)] = target_distribution(q, frequencies)
+        numbered = batching.training_batches(self.on_device, self.batch_size, distribution.own_seed(seed), start, steps)
+        with contextlib.closing(numbered):
+            rows = ((self.augmenter(batch), p[numbers], self._weights_of(numbers)) for numbers, batch in numbered)
+            batches = ((row, self.model._targets(row, target), *weights) for row, target, weights in rows)
+            return labels, train_batches(self.model, batches, callbacks)
+
+    def _weights_of(self, numbers):
+        """The weights of some rows, as what follows rows and targets in a batch."""
+        return () if self.sample_weight is None else (row_views.as_batch(self.sample_weight[numbers]),)
+
+
+def warn_of_lost_clusters(sizes, centroids, scale):
+    """Name the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
+    empty = np.flatnonzero(sizes == 0).tolist()
+    if empty:
+        warnings.warn(
+            f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} clusters came out instead of "
+            f"{len(centroids)}. Ask for fewer clusters, or pretrain longer.",
+            UserWarning,
+            stacklevel=3,
+        )
+    pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
+    close = pairs[pdist(centroids) <= 1e-3 * scale].tolist()
+    if close:
+        warnings.warn(
+            f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "
+            "Ask for fewer clusters, or start from other centroids.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,230 @@
+"""How the backend is called: several training steps at a time, rows kept where it computes, predictions that may end.
+
+Steps in one call equal as many calls of `train_on_batch`. The host looks at the training between two calls only, so
+that small steps do not wait for Python, nor a GPU for the host. Keras knows this as `steps_per_execution`.
+"""
+
+import functools
+import operator
+import weakref
+
+import keras
+import numpy as np
+
+from deckeras import distribution
+from deckeras._train import fused_updates
+from deckeras._train.interrupts import DeferredInterrupt
+
+_RESIDENT_BYTES = 2**31
+_STEPS = 20  # of 256 rows of 784 features: 16 MiB
+_BYTES = 2**26
+_programs = weakref.WeakKeyDictionary()
+
+
+def steps_together(model, batch, callbacks):
+    """How many steps to take in one call.
+
+    What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow. One
+    alone on PyTorch, where a callback wants to know of each batch, where the model is to run eagerly, or where several
+    devices share the work.
+
+    Args:
+        model: compiled `keras.Model`.
+        batch: structure of arrays, the first batch.
+        callbacks: list of Keras callbacks.
+    """
+    if distribution.active() or model.run_eagerly or keras.config.backend() not in _PROGRAMS:
+        return 1
+    if any(map(_sees_batches, callbacks)):
+        return 1
+    if model.steps_per_execution > 1:
+        return model.steps_per_execution
+    batch_bytes = sum(np.prod(array.shape) * 4 for array in keras.tree.flatten(batch))
+    return int(np.clip(_BYTES // batch_bytes, 1, _STEPS))
+
+
+def train_together(model, batches):
+    """Train a compiled model on several batches, of which the first of all is to be alone.
+
+    Args:
+        model: compiled `keras.Model`.
+        batches: list of (x, y) or (x, y, sample_weight), structures of arrays of one shape.
+
+    Returns:
+        list of dicts from name to float, what `train_on_batch` returns for each.
+    """
+    with fused_updates.fused(model.optimizer):
+        if len(batches) == 1:
+            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
+            return [model.train_on_batch(*batches[0], return_dict=True)]
+        known = _programs.get(model)
+        if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
+            # References that are weak, or the model would be kept by what is kept for as long as there is the model.
+            program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
+            known = _programs[model] = weakref.ref(model.train_function), program
+        return known[1](batches)
+
+
+def predict(compute, rows, callbacks=None, **kwargs):
+    """Predict so that an interrupt of the user ends it after a batch, and nothing that ends it costs the weights.
+
+    Args:
+        compute: the method `predict` of a `keras.Model`.
+        rows, callbacks, **kwargs: its arguments.
+    """
+    model, kept = compute.__self__, []
+    if keras.config.backend() == "jax":  # where Keras takes them out of the model as long as it predicts
+        # Copies, since Keras gives the arrays themselves away to be written over.
+        kept = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
+    try:
+        with DeferredInterrupt() as hold:
+
+            def end_batch(batch, logs=None):
+                if hold.came:
+                    model.stop_predicting = True
+
+            stop = keras.callbacks.Callback()
+            stop.on_predict_batch_end = end_batch
+            if not isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks = [*keras.tree.flatten(callbacks or []), stop]
+            return compute(rows, callbacks=callbacks, **kwargs)
+    except BaseException:
+        for variable, value in kept:
+            variable.assign(value)
+        if kept:
+            model._jax_state = None  # which Keras would put back whenever a callback asks for the model
+        raise
+
+
+def _sees_batches(callback):
+    """Whether a user's callback has anything to do at a batch."""
+    base = keras.callbacks.Callback
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    kind = type(callback)
+    own = not kind.__module__.startswith("keras.")
+    # LambdaCallback, which is Keras's, has the user's functions in the instance.
+    return any(hook in vars(callback) or (own and getattr(kind, hook) is not getattr(base, hook)) for hook in hooks)
+
+
+def accelerated():
+    """Whether the backend computes on a GPU or TPU."""
+    match keras.config.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return bool(tf.config.list_logical_devices("GPU") + tf.config.list_logical_devices("TPU"))
+        case "jax":
+            import jax
+
+            return jax.default_backend() != "cpu"
+        case "torch":
+            import torch
+
+            return torch.cuda.is_available()
+    return False
+
+
+def to_device(x):
+    """The rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
+    if not isinstance(x, np.ndarray) or not accelerated() or distribution.active():
+        return x
+    # Backends know no numbers of other byte orders, and not all of those of 64 bits.
+    held = x.nbytes <= _RESIDENT_BYTES and x.dtype.isnative and x.dtype.itemsize <= 4
+    return OnDevice(x) if held else x
+
+
+class OnDevice:
+    """The rows of an array on the device that computes, of which batches are taken there.
+
+    Args:
+        x: (n, ...) array.
+    """
+
+    def __init__(self, x):
+        self.shape = x.shape
+        self.rows = keras.ops.convert_to_tensor(x, dtype=x.dtype.name)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, numbers):
+        return keras.ops.cast(keras.ops.take(self.rows, numbers, axis=0), keras.config.floatx())
+
+
+def _stacked(batches):
+    """One structure of tensors, with an axis of batches before the others, of a list of structures of arrays."""
+    stacks = {}
+
+    def stack(*arrays):
+        key = tuple(map(id, arrays))  # an autoencoder's rows are its targets, too
+        if key not in stacks:
+            on_device = keras.ops.is_tensor(arrays[0])
+            stacks[key] = keras.ops.stack(arrays) if on_device else keras.ops.convert_to_tensor(np.stack(arrays))
+        return stacks[key]
+
+    return keras.tree.map_structure(stack, *batches)
+
+
+def _tensorflow_program(model):
+    import tensorflow as tf
+
+    names = []
+
+    def steps(batches):
+        n_steps = tf.shape(tf.nest.flatten(batches)[0])[0]
+        values = tf.TensorArray(tf.float64, n_steps)
+        for step in tf.range(n_steps):
+            model().reset_metrics()
+            batch = tf.nest.map_structure(operator.itemgetter(step), batches)
+            logs = model().train_step((*batch, None)[:3])  # as `train_on_batch` calls it, with sample weights
+            names[:] = logs
+            values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
+        return values.stack()
+
+    # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
+    run = tf.function(functools.partial(steps), jit_compile=model().jit_compile, reduce_retracing=True)
+    return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(_stacked(batches)).numpy()]
+
+
+def _jax_program(model):
+    import jax
+
+    def step(state, batch):
+        *others, metrics = state
+        variables = model().metrics_variables
+        with keras.StatelessScope(list(zip(variables, metrics, strict=True))) as scope:
+            model().reset_metrics()
+        fresh = [scope.get_current_value(variable).astype(variable.dtype) for variable in variables]
+        logs, state = model().train_step((*others, fresh), (*batch, None)[:3])
+        return state, logs
+
+    def one_by_one(state, batches):
+        logs = []
+        for batch in batches:
+            state, log = single(state, batch)  # which returns at once, and computes while the next is put together
+            logs.append(log)
+        return state, keras.tree.map_structure(lambda *values: np.stack(values), *logs)
+
+    # On a CPU, XLA gives fewer threads to what is in a loop.
+    single = jax.jit(step, donate_argnums=0)
+    scan = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches))
+    steps = (lambda state, batches: scan(state, _stacked(batches))) if accelerated() else one_by_one
+
+    def run(batches):
+        variables = (
+            model().trainable_variables,
+            model().non_trainable_variables,
+            model().optimizer.variables,
+            model().metrics_variables,
+        )
+        state, logs = steps(tuple([variable.value for variable in group] for group in variables), batches)
+        for group, values in zip(variables, state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        columns = {name: np.asarray(values).tolist() for name, values in logs.items()}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    return run
+
+
+_PROGRAMS = {"tensorflow": _tensorflow_program, "jax": _jax_program}

@@ -1,0 +1,35 @@
+"""The pairs of layers that the paper pretrains one after the other."""
+
+import keras
+
+from deckeras import distribution
+from deckeras._data import seeding
+
+
+def pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
+    """A model of the rows whose output is what the pair gets wrong of h, so that its loss is taken against zero."""
+    inputs = hidden = keras.Input(row_shape)
+    for layer in below:
+        hidden = layer(hidden)
+    seed = distribution.agreed_seed(seed)
+    noisy = keras.layers.Dropout(dropout, seed=seeding.layer_seed(seed))(hidden)
+    code = keras.layers.Dropout(dropout, seed=seeding.layer_seed(seed ^ 1))(encoding(noisy))
+    return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
+
+
+def mirrored_layers(encoder, decoder):
+    """Return the pairs (layer of the encoder, layer of the decoder that inverts it); ValueError if there are none."""
+    encoding, decoding = encoder.layers, decoder.layers[::-1]
+    mirrored = len(encoding) == len(decoding) and all(
+        isinstance(up, keras.layers.Dense)
+        and isinstance(down, keras.layers.Dense)
+        and down.kernel.shape == up.kernel.shape[::-1]
+        for up, down in zip(encoding, decoding, strict=True)
+    )
+    if not mirrored:
+        raise ValueError(
+            "Layer-wise pretraining needs an encoder and a decoder of Dense layers that mirror each other, as "
+            f"dense_autoencoder makes them. Received: layers {[layer.name for layer in encoder.layers]} and "
+            f"{[layer.name for layer in decoder.layers]}. Use pretrain_autoencoder for others."
+        )
+    return list(zip(encoding, decoding, strict=True))

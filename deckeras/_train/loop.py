@@ -1,0 +1,177 @@
+"""The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption."""
+
+import itertools
+import math
+import time
+
+import keras
+import numpy as np
+
+from deckeras import distribution
+from deckeras._train import device, interrupts
+
+
+def train(
+    model,
+    epoch,
+    *,
+    iterations,
+    steps_per_epoch,
+    seed,
+    converged=None,
+    checkpoint=None,
+    checkpoint_every=1,
+    callbacks=None,
+    verbose="auto",
+    started=None,
+):
+    """Run epochs until the iterations are used up, the training has converged, or a callback stops it.
+
+    Args:
+        model: compiled and built `keras.Model`.
+        epoch: function of (start, steps, seed, callbacks) that trains the iterations from `start` to `start + steps`
+            and returns the logs, a dict from name to float with at least "loss".
+        iterations: int, the number of batches in all.
+        steps_per_epoch: int, the batches between two calls of the callbacks' `on_epoch_end`. The last epoch is shorter
+            where `iterations` is no multiple of it.
+        seed: int of the order of the rows. A training that goes on keeps the one that it began with.
+        converged: function of the logs that says whether to stop, default None (never). Without one, a training that
+            a callback stopped has ended; with one, calling again goes on with it.
+        checkpoint: `Checkpoint`, default None. What it holds is restored first.
+        checkpoint_every: int, default 1. Epochs between two writes. Start and end are always written.
+        callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
+        verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
+        started: float, default now. The `time.perf_counter()` from which on the time counts.
+
+    Returns:
+        `keras.callbacks.History` of the whole training, what was restored included. Its attribute `times` holds the
+        seconds from the start to the end of each epoch, over all the runs that it was resumed in, and `seconds` the
+        last of them.
+
+    Raises:
+        FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is kept and restored.
+    """
+    distribution.check(model)
+    started = time.perf_counter() if started is None else started
+    history = keras.callbacks.History()
+    verbose = 1 if verbose == "auto" else verbose
+    callbacks = keras.callbacks.CallbackList(
+        [*keras.tree.flatten(callbacks or []), history],  # last, since callbacks may add to the logs
+        add_progbar=verbose != 0,
+        model=model,
+        verbose=verbose,
+        epochs=math.ceil(iterations / steps_per_epoch),
+        steps=min(steps_per_epoch, iterations),
+    )
+    state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
+    restored = checkpoint and checkpoint.restore()
+    if restored:
+        state = restored
+    elif checkpoint:
+        checkpoint.save(state)  # so that a run interrupted before its next write begins as this one did
+    logs = {name: values[-1] for name, values in state["history"].items()}
+    count = len(next(iter(state["history"].values()), []))
+    done = bool(logs and converged(logs)) if converged else state["stopped"]
+    started -= _last(state["times"])
+
+    def ended():
+        return done or state["iteration"] >= iterations or model.stop_training
+
+    model.stop_training, model._initial_epoch = False, None
+    callbacks.on_train_begin()
+    history.history, history.epoch = state["history"], list(range(count))
+    # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
+    if (model._initial_epoch or 0) > count:
+        count, model._initial_epoch = model._initial_epoch, None
+        state = {**state, "iteration": min(count * steps_per_epoch, iterations)}
+    while not ended():
+        start, steps = state["iteration"], min(steps_per_epoch, iterations - state["iteration"])
+        if steps != callbacks.params["steps"]:
+            callbacks.set_params({**callbacks.params, "steps": steps})  # so that the bar counts to its end
+        callbacks.on_epoch_begin(count)
+        with distribution.failing_together():
+            logs = epoch(start, steps, state["seed"], callbacks)
+        if _diverged(model, logs):
+            raise FloatingPointError(_divergence_message(model, start, steps, checkpoint))
+        known = set(history.history)
+        callbacks.on_epoch_end(count, logs)
+        model.stop_training = bool(distribution.total(int(model.stop_training)))  # all processes, or none
+        count += 1
+        _fill_gaps(history.history, known, count)
+        done = bool(converged and converged(logs))
+        state = {
+            **state,
+            "iteration": start + steps,
+            "history": history.history,
+            "times": [*state["times"], time.perf_counter() - started],
+            "stopped": model.stop_training,
+        }
+        if ended():
+            _finalize(model)
+        elif checkpoint and count % checkpoint_every == 0:
+            checkpoint.save(state)
+    callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
+    if checkpoint and state is not restored:
+        checkpoint.save(state)
+    history.times, history.seconds = state["times"], _last(state["times"])
+    return history
+
+
+def train_batches(model, batches, callbacks):
+    """Train a compiled model on a few batches, telling the callbacks about each, or each few that go together.
+
+    Args:
+        model: compiled `keras.Model`.
+        batches: iterable of (x, y) or (x, y, sample_weight), arrays.
+        callbacks: `keras.callbacks.CallbackList`.
+
+    Returns:
+        dict from name to float: the mean over the batches of the loss and of each compiled metric.
+    """
+    batches = iter(batches)
+    history, first = [], next(batches)
+    together = device.steps_together(model, first, callbacks.callbacks)
+    batches = itertools.chain([first], batches)
+    # The first step of all makes what the others need.
+    while group := list(itertools.islice(batches, 1 if model.train_function is None else together)):
+        callbacks.on_train_batch_begin(len(history))
+        with interrupts.DeferredInterrupt():
+            history += device.train_together(model, group)
+        callbacks.on_train_batch_end(len(history) - 1, history[-1])
+    return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
+
+
+def _last(times):
+    return times[-1] if times else 0.0
+
+
+def _finalize(model):
+    """Let an optimizer that keeps averages of the weights put them in place."""
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if getattr(model.optimizer, "use_ema", False):
+        for variable in model.trainable_variables:
+            # JAX would keep weight and average in one buffer, and delete it with the next step.
+            variable.assign(keras.ops.copy(variable))
+
+
+def _fill_gaps(history, known, count):
+    """Fill up with NaN what was not logged in each epoch, such as scores where only a part of the runs had labels."""
+    for name, values in history.items():
+        gap = [math.nan] * (count - len(values))
+        history[name] = values + gap if name in known else gap + values
+
+
+def _diverged(model, logs):
+    weights = (keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables)
+    return not math.isfinite(logs["loss"]) or not all(np.isfinite(weight).all() for weight in weights)
+
+
+def _divergence_message(model, iteration, steps, checkpoint):
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    message = (
+        f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}, at a "
+        f"learning rate of {rate:g}. Give the optimizer a lower rate or clipnorm=1.0, and check the scale of x."
+    )
+    if checkpoint is None or checkpoint.restore() is None:
+        return message
+    return f"{message} The weights are back at those of the last checkpoint, {checkpoint.path!r}."

@@ -1,0 +1,158 @@
+"""Functions and layers in words of JSON, so that a file can say what was asked of a training."""
+
+import functools
+import hashlib
+import json
+import types
+import warnings
+
+import keras
+import numpy as np
+
+from deckeras._train.checkpoint import architecture
+
+# Keys of configs that may differ between layers that work alike.
+_NOT_ASKED = ("name", "trainable", "seed", "dtype", "build_config", "compile_config", "shared_object_id")
+_DEEPEST = 4  # objects within objects that are described
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def function(value, depth=0):
+    """Describe a function so that two that work differently differ, whatever their names.
+
+    Args:
+        value: function, lambda, `functools.partial`, method, object that can be called, or a value that one of these
+            holds.
+        depth: int, default 0. How deep in an object this value lies.
+
+    Returns:
+        JSON-able description. It has the bytecode of functions, so it is that of one version of Python.
+    """
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, functools.partial):
+        return {"partial": function(value.func), "args": function(value.args), "keywords": function(value.keywords)}
+    if isinstance(value, types.MethodType):
+        return {"method": value.__qualname__, "of": function(value.__self__)}
+    if isinstance(value, types.FunctionType):
+        known = value.__module__ and value.__module__.partition(".")[0] in ("keras", "deckeras")
+        return value.__qualname__ if known else {"function": value.__qualname__, "code": _digest(_code(value))}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [function(item) for item in value]
+        return items if isinstance(value, list | tuple) else sorted(items, key=json.dumps)
+    if isinstance(value, dict):
+        return {str(key): function(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return _digest([str(value.dtype), list(value.shape), content])
+    if hasattr(value, "get_config"):
+        return [
+            getattr(value, "__qualname__", type(value).__qualname__),
+            {} if isinstance(value, type) else layer(value),
+        ]
+    kind = getattr(value, "__qualname__", None)
+    if kind is not None:
+        return kind
+    held = getattr(value, "__dict__", {}) if depth < _DEEPEST else {}
+    state = {name: function(item, depth + 1) for name, item in held.items() if not callable(item)}
+    return {"object": type(value).__qualname__, "state": state}
+
+
+def clustering(model):
+    """Describe a `deckeras.DEC`, as its checkpoint does."""
+    return {
+        "kind": "clustering",
+        "encoder": architecture(model.encoder),
+        "encoder_layers": layers(model.encoder),
+        "n_clusters": model.n_clusters,
+        "alpha": model.alpha,
+    }
+
+
+def layers(model):
+    """Describe the settings of a model's layers: a dict from the number and class of each to what it was asked for."""
+    found = {}
+    for number, one in enumerate(model.layers):
+        inside = isinstance(one, keras.Model) and getattr(one, "layers", None)
+        found[f"{number} {type(one).__name__}"] = layers(one) if inside else layer(one)
+    return found
+
+
+def layer(one):
+    """Describe the settings of a layer, without those that do not change how it works once it has its weights."""
+    try:
+        config = one.get_config()
+    except NotImplementedError:  # A layer of the user's own need not have one.
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of each lambda in a config.
+        config = json.loads(json.dumps(config, default=_as_json))
+    return {name: _asked(value, getattr(one, name, None)) for name, value in config.items() if _is_asked(name)}
+
+
+def _is_asked(name):
+    return name not in _NOT_ASKED and not name.endswith("initializer")
+
+
+def _asked(config, held=None):
+    """A part of a config without what was not asked for, and with what lambdas do in place of where they stand."""
+    if isinstance(config, list):
+        return [_asked(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "__lambda__":
+        return function(held)
+    return {name: _asked(value) for name, value in config.items() if _is_asked(name)}
+
+
+def loss(value):
+    """The config of a loss, by the name of its function."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of each lambda.
+        return keras.saving.serialize_keras_object(keras.losses.get(value))
+
+
+def _as_json(value):
+    return function(value) if callable(value) else keras.saving.serialize_keras_object(value)
+
+
+def _code(value):
+    """What a function does: its code, and the values that it takes from elsewhere."""
+    cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+    held = value.__globals__
+    used = [name for name in value.__code__.co_names if name in held]
+    outside = {name: held[name] for name in used if isinstance(held[name], (*_PLAIN, tuple))}
+    rest = [cells, value.__defaults__, value.__kwdefaults__, outside]
+    return [_instructions(value.__code__), [_shallow(part) for part in rest]]
+
+
+def _shallow(value):
+    """A value that a function holds: functions by their instructions alone, since they may hold each other."""
+    if isinstance(value, types.FunctionType):
+        return _instructions(value.__code__)
+    if isinstance(value, list | tuple):
+        return [_shallow(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _shallow(item) for key, item in value.items()}
+    if isinstance(value, (*_PLAIN, np.ndarray, np.generic)):
+        return function(value)
+    return type(value).__qualname__
+
+
+def _filled(cell):
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # of a function that is still being defined
+        return False
+
+
+def _instructions(code):
+    constants = [
+        _instructions(constant) if isinstance(constant, types.CodeType) else repr(constant)
+        for constant in code.co_consts
+    ]
+    return [code.co_code.hex(), list(code.co_names), constants]
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:16]

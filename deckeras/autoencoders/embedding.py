@@ -1,0 +1,96 @@
+"""What the embedding of an autoencoder is: checks of encoder and decoder, its spread, and its change of scale."""
+
+import keras
+import numpy as np
+
+
+def scale_embedding(factor, encoder, decoder=None):
+    """Multiply the embedding by a factor, in the weights of the encoder's last layer.
+
+    A decoder is divided by it in those of its first, so that the two reconstruct as before.
+
+    Returns:
+        bool, whether it was done: it takes an encoder that ends in a linear `Dense` layer (and a decoder that begins
+        with a `Dense` layer). Others are left as they are, and so are frozen layers.
+    """
+    last = encoder.layers[-1]
+    first = next((layer for layer in decoder.layers if layer.weights), None) if decoder else None
+    linear = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear
+    if not linear or (decoder and not isinstance(first, keras.layers.Dense)):
+        return False
+    if not last.trainable or (first and not first.trainable):
+        return False
+    last.set_weights([weight * factor for weight in last.get_weights()])
+    if first:
+        scale_decoder(factor, decoder)
+    return True
+
+
+def scale_decoder(factor, decoder):
+    """Let a decoder that begins with a `Dense` layer take an embedding that was multiplied by a factor."""
+    first = next(layer for layer in decoder.layers if layer.weights)
+    kernel, *bias = first.get_weights()
+    first.set_weights([kernel / factor, *bias])
+
+
+def embedding_spread(z):
+    """float above 0, the mean standard deviation of the features of an embedding, (n, n_embedding)."""
+    return max(float(z.std(axis=0).mean()), np.finfo(np.float32).tiny)
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+def least_squares(y_true, y_pred):
+    """Half the squared distance of two rows by the number of their features: the loss of the paper's pretraining.
+
+    The paper's text says no more than "least squares". Its code divides by the features, too, and without that the
+    units of a layer die at the paper's learning rate of 0.1.
+
+    Args:
+        y_true, y_pred: (batch, n_features) tensors.
+
+    Returns:
+        (batch,) tensor.
+    """
+    return keras.ops.mean(keras.ops.square(y_pred - y_true), axis=-1) / 2
+
+
+def check_encoder(encoder):
+    """Check that `encoder` is a model with known inputs and one output of shape (batch, n_embedding).
+
+    Raises:
+        TypeError: it is not a Keras model.
+        ValueError: it has no symbolic inputs, or an output of another shape.
+    """
+    if not isinstance(encoder, keras.Model):
+        raise TypeError(
+            f"encoder should be a keras.Model. Received: {type(encoder).__name__}. "
+            "deckeras.dense_autoencoder(n_features, units) builds one, and its decoder."
+        )
+    if not getattr(encoder, "inputs", None):
+        raise ValueError(
+            f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
+            "model of your own class: inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
+        )
+    shapes = [output.shape for output in encoder.outputs]
+    if len(encoder.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:
+        raise ValueError(
+            "encoder should have one input and one output of shape (batch, n_embedding). Received: outputs of shape "
+            f"{shapes}. End it with keras.layers.Flatten, a pooling or a Dense layer."
+        )
+
+
+def check_decoder(encoder, decoder):
+    """Check that `decoder` is a model that maps the encoder's embedding back to its rows.
+
+    Raises:
+        TypeError: it is not a Keras model.
+        ValueError: it takes or gives another shape.
+    """
+    if not isinstance(decoder, keras.Model):
+        raise TypeError(f"decoder should be a keras.Model. Received: {type(decoder).__name__}")
+    row = decoder.compute_output_shape(encoder.output_shape)
+    if tuple(row[1:]) != tuple(encoder.input_shape[1:]):
+        raise ValueError(
+            f"The decoder should give rows of shape {tuple(encoder.input_shape[1:])}, which is what the encoder takes. "
+            f"Received: {tuple(row[1:])}"
+        )

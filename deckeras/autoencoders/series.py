@@ -1,0 +1,109 @@
+"""Series: rows of several channels over time, (time, channels), such as those of sensors."""
+
+import math
+
+import keras
+
+from deckeras.autoencoders.builders import check_row_shape, check_sizes, full_layer, layer_seeds
+
+_LEAST_SIDE, _MOST_LONGER = 4, 2  # of what may be an image: pixels a side, and one side over the other
+
+
+def looks_like_series(shape):
+    """Return whether a row of this shape is a series of channels rather than an image.
+
+    Args:
+        shape: tuple, the shape of a row.
+
+    Returns:
+        bool, False for all shapes but (a, b). Such a row is an image where both sides have at least 4 pixels and
+        neither is twice as long as the other, else a series.
+
+    Example:
+        >>> from deckeras.autoencoders.series import looks_like_series
+        >>> looks_like_series((128, 3)), looks_like_series((28, 28)), looks_like_series((32, 32, 3))
+        (True, False, False)
+    """
+    return len(shape) == 2 and (min(shape) < _LEAST_SIDE or max(shape) >= _MOST_LONGER * min(shape))
+
+
+def series_autoencoder(
+    series_shape,
+    n_embedding=10,
+    *,
+    row_shape=None,
+    filters=(32, 64, 128),
+    kernel_sizes=(7, 5, 3),
+    activation="relu",
+    kernel_initializer="glorot_uniform",
+    seed=0,
+):
+    """Build a convolutional encoder of series and the decoder that mirrors it.
+
+    Each convolution runs over time, through all channels, and halves the time by its stride; a dense layer makes the
+    embedding of what is left. It is `convolutional_autoencoder` in one dimension.
+
+    Args:
+        series_shape: (time, channels) of one series.
+        n_embedding: int, default 10 as in the paper.
+        row_shape: tuple, the shape of a row of x, default None: flat, (time * channels,), time by time.
+        filters: sequence of ints, the channels after each convolution, default (32, 64, 128), as for images.
+        kernel_sizes: sequence of as many ints, the length of each kernel, default (7, 5, 3): a little more than for
+            images, since a kernel has one dimension alone.
+        activation, kernel_initializer, seed: as in `dense_autoencoder`.
+
+    Returns:
+        (encoder, decoder), two built `keras.Sequential`: (n, *row_shape) -> (n, n_embedding) -> (n, *row_shape).
+        Embedding and reconstruction are linear, and float32 under a half-precision policy.
+
+    Raises:
+        ValueError: a size is not a positive whole number, `filters` and `kernel_sizes` differ in length, or a row does
+            not hold one series.
+
+    Example:
+        >>> from deckeras import series_autoencoder
+        >>> encoder, decoder = series_autoencoder((50, 3))
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 10), (None, 150))
+    """
+    check_sizes(series_shape=series_shape, n_embedding=n_embedding, filters=filters, kernel_sizes=kernel_sizes)
+    if len(series_shape) != 2 or len(filters) != len(kernel_sizes):
+        raise ValueError(
+            "series_shape should be (time, channels), and there should be a kernel size for each number of filters. "
+            f"Received: series_shape={series_shape!r}, filters={filters!r}, kernel_sizes={kernel_sizes!r}"
+        )
+    row_shape = check_row_shape(series_shape, row_shape)
+    lengths = [int(series_shape[0])]
+    for _ in filters:
+        lengths.append(math.ceil(lengths[-1] / 2))
+    channels, depth = [int(series_shape[1]), *map(int, filters)], len(filters)
+    seeds = layer_seeds(seed, 2 * depth + 2)
+
+    def layer(kind, size, name, last=False, **settings):
+        of_layer = None if last else activation
+        return full_layer(kind, size, name, next(seeds), kernel_initializer, of_layer, full_precision=last, **settings)
+
+    def convolution(kind, size, name, i, last=False):
+        return layer(kind, size, name, last, kernel_size=int(kernel_sizes[i]), strides=2, padding="same")
+
+    encoder = keras.Sequential(
+        [keras.Input(row_shape), keras.layers.Reshape(tuple(map(int, series_shape)))]
+        + [convolution("Conv1D", channels[i + 1], f"encoder_{i}", i) for i in range(depth)]
+        + [keras.layers.Flatten(), layer("Dense", n_embedding, "embedding", last=True)],
+        name="encoder",
+    )
+    inside = (lengths[-1], channels[-1])
+    decoder = keras.Sequential(
+        [
+            keras.Input((n_embedding,)),
+            layer("Dense", math.prod(inside), f"decoder_{depth}"),
+            keras.layers.Reshape(inside),
+        ],
+        name="decoder",
+    )
+    for i in reversed(range(depth)):
+        decoder.add(convolution("Conv1DTranspose", channels[i], f"decoder_{i}", i, last=i == 0))
+        if 2 * lengths[i + 1] > lengths[i]:
+            decoder.add(keras.layers.Cropping1D((0, 2 * lengths[i + 1] - lengths[i])))
+    decoder.add(keras.layers.Reshape(row_shape))
+    return encoder, decoder

@@ -1,0 +1,5 @@
+"""The command `deckeras`."""
+
+from deckeras.cli.commands import entry_point, main
+
+__all__ = ["entry_point", "main"]

@@ -1,0 +1,246 @@
+"""Arrays in files: of NumPy, SciPy, HDF5, AnnData, MATLAB and svmlight."""
+
+import contextlib
+import dataclasses
+import os
+import re
+import zipfile
+import zlib
+
+import numpy as np
+from scipy import sparse
+
+from deckeras.files import hdf5
+
+EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".svm", ".libsvm")
+_CHANNELS = (1, 3, 4)
+_BLOCK = 2**22  # values that are looked at together
+
+
+@dataclasses.dataclass
+class Found:
+    """An array that was read.
+
+    Attributes:
+        x: array or SciPy sparse matrix.
+        key: str or None, its name.
+        labels: array or None.
+        names, features: arrays of the names of rows and of features, or None.
+        notices: list of str, a sentence for each thing that was found out.
+    """
+
+    x: object
+    key: str | None = None
+    labels: np.ndarray | None = None
+    names: np.ndarray | None = None
+    features: list | None = None
+    notices: list = dataclasses.field(default_factory=list)
+
+
+def read(path, key=None, labels=None):
+    """Read an array.
+
+    Args:
+        path: the file.
+        key: str, default None: the only array with more than one dimension, or the one named "x" or "X".
+        labels: str, the array with the classes; default None.
+
+    Returns:
+        `Found`, whose `x` has at least two dimensions.
+
+    Raises:
+        ValueError: there is no such array, or several, or it is not one of finite numbers.
+    """
+    kind = os.path.splitext(path)[1].lower()
+    try:
+        if kind == ".h5ad":
+            x, names, features, y = hdf5.anndata(path, key, labels)
+            found = Found(x, key, y, names, features)
+        elif kind in (".svmlight", ".svm", ".libsvm"):
+            found = _svmlight(path)
+        else:
+            with contextlib.ExitStack() as stack:
+                found = _choose(path, _arrays(path, kind, stack), key, labels)
+    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is truncated or not a valid {kind} file: {error}. Copy it again."
+        ) from error
+    found.x = _shaped(path, found)
+    _check_numbers(path, found)
+    return found
+
+
+def channels_first(shape):
+    """Return whether an array of this shape holds images as PyTorch has them: (n, channels, height, width).
+
+    Example:
+        >>> from deckeras import arrays
+        >>> arrays.channels_first((60, 3, 32, 32)), arrays.channels_first((60, 32, 32, 3))
+        (True, False)
+    """
+    return len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS
+
+
+def _arrays(path, kind, stack):
+    """Return a dict from name to a function that reads the array; "" names the only one of a file without names."""
+    try:
+        if kind == ".npy":
+            array = np.load(path, mmap_mode="r")
+            return {"": lambda: array}
+        if kind == ".npz":
+            file = stack.enter_context(np.load(path))
+            if {"format", "shape", "data"} <= set(file.files):
+                return {"": lambda: sparse.load_npz(path)}
+            return {name: lambda name=name: _of_zip(path, file, name) for name in file.files}
+    except ValueError as error:  # of NumPy, which advises to load what may run foreign code
+        raise _unreadable(path, error) from error
+    if kind == ".mat":
+        return _matlab(path, stack)
+    found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
+    return {name: _reader(item, path) for name, item in found.items()}
+
+
+def _reader(item, path):
+    def read_item():
+        return hdf5.value(item, path)
+
+    read_item.row_names = lambda: hdf5.row_names(item)
+    return read_item
+
+
+def _of_zip(path, file, name):
+    try:
+        return file[name]
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path, error):
+    with open(path, "rb") as file:
+        whole = file.read(6) == b"\x93NUMPY" or zipfile.is_zipfile(path)
+    if whole and re.search("object", str(error), re.IGNORECASE):
+        return ValueError(
+            f"{os.fspath(path)!r} should hold numbers. Received: Python objects, which are pickled, and a pickle runs "
+            "the code in it when it is loaded. Write numbers, as numpy.save(path, array.astype(float)) does."
+        )
+    return ValueError(
+        f"{os.fspath(path)!r} is truncated or not a valid {os.path.splitext(path)[1]} file, as numpy.save writes it: "
+        f"{error}"
+    )
+
+
+def _matlab(path, stack):
+    """Return the readers of the variables of a MATLAB file, of version 7.3 or before."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        values = loadmat(path)
+    except NotImplementedError:  # version 7.3, which is HDF5 with the axes the other way round
+        found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
+        found = {name: item for name, item in found.items() if not name.startswith("#")}
+        return {name: lambda item=item: hdf5.value(item, path).T for name, item in found.items()}
+    except (MatReadError, ValueError, TypeError, OSError, IndexError, KeyError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(
+            f"{os.fspath(path)!r} is truncated or not a valid .mat file: {error}. Save it again."
+        ) from error
+    return {name: lambda value=value: value for name, value in values.items() if not name.startswith("__")}
+
+
+def _svmlight(path):
+    from sklearn.datasets import load_svmlight_file
+
+    try:
+        x, y = load_svmlight_file(os.fspath(path))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} should have lines such as '1 3:0.5 7:1.2', as svmlight writes them: {error}"
+        ) from error
+    return Found(x, None, y, None, None, ["the first number of each line is taken for its label, and is no feature"])
+
+
+def _choose(path, readers, key, labels):
+    if labels is not None and labels not in readers:
+        raise ValueError(_lacks(path, readers, labels))
+    if key is not None:
+        if key not in readers:
+            raise ValueError(_lacks(path, readers, key))
+        chosen, x = key, readers[key]()
+    else:
+        chosen, x = _only_one(path, readers, labels)
+    y = None if labels is None else readers[labels]()
+    names = getattr(readers[chosen], "row_names", lambda: None)()
+    notices = []
+    if len(readers) > 1 and key is None:
+        others = [name for name in readers if name not in (chosen, labels)]
+        if others:
+            notices.append(f'the array "{chosen}" is taken; {", ".join(others[:5])} not (--key)')
+    return Found(x, chosen or None, y, names, None, notices)
+
+
+def _only_one(path, readers, labels):
+    names = [name for name in readers if name != labels]
+    chosen = names[0] if len(names) == 1 else next((name for name in ("x", "X") if name in names), None)
+    if chosen is None:
+        some = ", ".join(names) or "none"
+        raise ValueError(f"{os.fspath(path)!r} has the arrays {some}. Say which one by --key.")
+    return chosen, readers[chosen]()
+
+
+def _lacks(path, readers, key):
+    return f"{os.fspath(path)!r} has no array {key!r}. It has {', '.join(filter(None, readers)) or 'one'}."
+
+
+def _shaped(path, found):
+    """Return the array with one row a sample, and channels last where it is images."""
+    x = found.x
+    if not sparse.issparse(x):
+        if x.dtype.names:
+            raise ValueError(
+                f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}"
+            )
+        if x.dtype.kind not in "biuf":
+            what = "complex numbers" if x.dtype.kind == "c" else f"values of dtype {x.dtype}"
+            raise ValueError(f"{os.fspath(path)!r} should hold real numbers. Received: {what}")
+        if not x.dtype.isnative:
+            x = x.astype(x.dtype.newbyteorder("="))
+    if x.ndim == 0:
+        raise ValueError(f"{os.fspath(path)!r} should hold an array of rows. Received: the single number {x}")
+    if 0 in x.shape:
+        raise ValueError(f"{os.fspath(path)!r} should hold rows. Received: an array of shape {x.shape}")
+    if x.ndim == 1:
+        return x.reshape(-1, 1)
+    if channels_first(x.shape):
+        found.notices.append(f"shape {x.shape} is taken for (images, channels, height, width)")
+        return np.moveaxis(x, 1, 3)
+    return x
+
+
+def _check_numbers(path, found):
+    """Raise a ValueError that names row and column of the first value that is not finite."""
+    x = found.x
+    if x.dtype.kind != "f":
+        return
+    if sparse.issparse(x):
+        x = x.tocsr()
+        bad = np.flatnonzero(~np.isfinite(x.data))
+        if bad.size:
+            row = int(np.searchsorted(x.indptr, bad[0], side="right")) - 1
+            raise ValueError(_not_finite(path, found, x.data[bad[0]], row, (int(x.indices[bad[0]]),)))
+        return
+    step = max(1, _BLOCK // max(1, int(np.prod(x.shape[1:]))))
+    for start in range(0, len(x), step):
+        block = x[start : start + step]
+        if not np.isfinite(block).all():
+            row, *place = (int(number) for number in np.argwhere(~np.isfinite(block))[0])
+            raise ValueError(_not_finite(path, found, block[(row, *place)], start + row, place))
+
+
+def _not_finite(path, found, value, row, place):
+    column = found.features[place[0]] if found.features is not None and len(place) == 1 else ", ".join(map(str, place))
+    return (
+        f"{os.fspath(path)!r} should hold finite numbers. Received: {value} in row {row}, column {column}, counted "
+        "from 0. Fill such values, as by numpy.nan_to_num or sklearn.impute.SimpleImputer, or leave out their rows."
+    )

@@ -1,0 +1,88 @@
+"""Rows in the objects of other libraries: AnnData, datasets of Hugging Face, xarray, and images with channels first.
+
+The classes are known by the modules that they come from, so that none of these libraries is imported here. What
+`numpy.asarray` makes numbers of, such as a DataFrame of polars or an `xarray.DataArray`, needs nothing of this.
+"""
+
+import warnings
+
+import numpy as np
+
+from deckeras.files import arrays
+
+
+def as_rows(x):
+    """Return what holds the rows of an object.
+
+    Args:
+        x: anything.
+
+    Returns:
+        Of an `anndata.AnnData` its X, with the names of the variables where it is dense; of a `datasets.Dataset` and an
+        `xarray.Dataset` a pandas.DataFrame of the columns; of an array (n, channels, height, width) the same images
+        with the channels last; x itself of all else.
+
+    Raises:
+        ValueError: some of the columns hold no numbers, or there are several tables in the object.
+
+    Warns:
+        UserWarning: channels were moved.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import containers
+        >>> containers.as_rows(np.zeros((3, 2))).shape
+        (3, 2)
+    """
+    if isinstance(x, np.ndarray) and arrays.channels_first(x.shape):
+        warnings.warn(
+            f"X of shape {x.shape} is taken for images of (channels, height, width), and turned to (height, width, "
+            "channels). Pass numpy.moveaxis(X, 1, 3) to say so.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return np.moveaxis(x, 1, 3)
+    library, name = type(x).__module__.partition(".")[0], type(x).__name__
+    if library == "anndata" and hasattr(x, "X"):
+        return _anndata(x)
+    if library == "datasets" and name.endswith("DatasetDict"):
+        raise ValueError(
+            f"X should be one data set. Received: the splits {', '.join(x)}. Choose one, as by X['train']."
+        )
+    if library == "datasets" and hasattr(x, "to_pandas"):
+        return _numbers(x.to_pandas(), "X.select_columns([...])")
+    if library == "xarray" and name == "Dataset":
+        dimensions = {tuple(variable.dims) for variable in x.data_vars.values()}
+        if len(dimensions) != 1 or len(dimensions.pop()) != 1:
+            raise ValueError(
+                f"X should be one array. Received: an xarray.Dataset of {', '.join(map(str, x.data_vars))}, which are "
+                "no columns of one table. Choose one, as by X['name']."
+            )
+        return _numbers(x.to_dataframe(), "X[[...]]")
+    return x
+
+
+def _anndata(x):
+    import pandas
+
+    if getattr(x, "isbacked", False):
+        x = x.to_memory()
+    if x.X is None:
+        raise ValueError(
+            "X should hold a matrix. Received: an AnnData whose X is None. Pass one of its layers or obsm."
+        )
+    if hasattr(x.X, "toarray"):
+        return x.X
+    return pandas.DataFrame(x.X, index=x.obs_names, columns=[str(name) for name in x.var_names])
+
+
+def _numbers(frame, way):
+    from pandas.api.types import is_numeric_dtype
+
+    others = [str(column) for column in frame.columns if not is_numeric_dtype(frame[column])]
+    if others:
+        raise ValueError(
+            f"X should have columns of numbers. Received: {', '.join(others[:5])}, which hold none. Choose columns, as "
+            f"by {way}."
+        )
+    return frame.rename(columns=str)

@@ -1,0 +1,390 @@
+"""Find out how a table is written as text: its separator, its names, and what stands above them.
+
+All is judged by the beginning of the file, not by its first line alone: the separator is the one that cuts the lines
+into equally many cells, most of them numbers.
+"""
+
+import collections
+import csv
+import dataclasses
+import io
+import itertools
+import re
+
+from deckeras.files import headers, numerals
+
+_SEPARATORS = "\t;|, "
+_CELLS = 20_000  # cells that decide whether the first line has names
+_SCORED = 40  # records that decide the separator, the last of some lines, since the first may stand above the table
+_LINES, _CHARACTERS = 500, 2**22
+_SVMLIGHT = re.compile(r"\S+(?:\s+\d+:[-+.\deE]+)+(?:\s*#.*)?")
+WORDS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank", "": "nothing"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+    """Description of a table in a text file.
+
+    Attributes:
+        sep: str, a character; " " stands for any number of blanks, "" for a single column.
+        names: list of str, a name for each cell of a line.
+        header: bool, whether the names come from the file.
+        start: int, the line of the file with which the rows begin, counted from 0.
+        comment: str or None: lines that begin with it are left out.
+        quote: str, the character around cells.
+        blanks: bool, whether blanks after a separator are left out.
+        notices: tuple of str, a sentence for all that was found out or left out.
+    """
+
+    sep: str
+    names: list
+    header: bool
+    start: int
+    comment: str | None = None
+    quote: str = '"'
+    blanks: bool = False
+    notices: tuple = ()
+
+
+@dataclasses.dataclass
+class _Record:
+    cells: list
+    start: int  # the number of its first line
+    end: int  # that of the line after it
+
+
+def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=None):
+    """Find the dialect of a table.
+
+    Args:
+        text: str, the whole lines at the beginning of the file.
+        sep: str, the separator; default None: found.
+        skip: int, lines that stand above the table; default None: those with fewer cells, blank lines and comments.
+        comment: str; default None: "#" where the file begins with it.
+        header: bool, default None: as `headers.has_names` finds.
+        na: texts that stand for a missing value.
+        prefer: str, the separator to take where several fit; default None.
+
+    Returns:
+        `Dialect`.
+
+    Raises:
+        ValueError: the table can be read in several ways; the message names the option that decides.
+
+    Example:
+        >>> from deckeras import dialects
+        >>> found = dialects.find("flowers\\n\\nlength;width\\n1,5;2\\n3,5;1\\n")
+        >>> found.sep, found.names, found.start
+        (';', ['length', 'width'], 3)
+    """
+    lines = list(io.StringIO(text, newline=""))
+    start, sep, notices = _above(lines, sep, skip)
+    body, comment, remark = _uncommented(lines, start, comment)
+    if not body:
+        raise ValueError("There are no rows below the comments and the lines that are skipped.")
+    if all(_SVMLIGHT.fullmatch(line.strip()) for _, line in body[:5]):
+        raise ValueError("The lines are those of svmlight, such as 1 3:0.5 7:1.2. Name the file .svmlight.")
+    quote = _quote(body)
+    found = sep or _separator(body, quote, prefer)
+    records = _records(body, found, quote)
+    blanks = found not in (" ", "") and _blanks_follow(records)
+    if blanks:
+        records = [dataclasses.replace(record, cells=[cell.lstrip() for cell in record.cells]) for record in records]
+    records, titles = _without_titles(records, skip, found, sep)
+    notices += told_titles(titles)
+    first, *rest = records
+    if (
+        (
+            remark is not None
+            and header is not False
+            and len(remark_cells := _cells(remark, found, quote)) == len(first.cells) > 1
+        )
+        and headers.has_names(remark_cells, [r.cells for r in _sample(records)], na)
+        and not headers.has_names(first.cells, [r.cells for r in _sample(rest)], na)
+    ):
+        first, rest = _Record([cell.strip() for cell in remark_cells], 0, first.start), records
+        notices.append("the last line of comments taken as names")
+    dialect = _named(first, rest, header, na, found)
+    notices += dialect.notices
+    if comment:
+        notices.append(f'lines that begin with "{comment}" are left out')
+    return dataclasses.replace(dialect, comment=comment, quote=quote, blanks=blanks, notices=tuple(notices))
+
+
+def described(dialect):
+    """Return a few words on the dialect, such as "comma-separated, 13 columns, first line taken as names"."""
+    n = len(dialect.names)
+    columns = f"{n:,} column{'s' if n > 1 else ''}"
+    names = "first line taken as names" if dialect.header else "no line of names (--header if the first one is)"
+    return (
+        f"{WORDS.get(dialect.sep, repr(dialect.sep))}-separated, {columns}, {names}"
+        if dialect.sep
+        else f"{columns}, {names}"
+    )
+
+
+def told_titles(titles):
+    """Return a sentence, or none, about lines that stand above a table."""
+    if len(titles) > 3:
+        return [
+            f'the {len(titles)} lines from "{_short(titles[0])}" to "{_short(titles[-1])}" above the table are left out'
+        ]
+    return [f'the line "{_short(title)}" above the table is left out' for title in titles]
+
+
+def short_lines(lines, dialect):
+    """Return the numbers of the lines, counted from 1, that have fewer cells than there are names.
+
+    Args:
+        lines: iterable of str, the lines from the first row on.
+        dialect: `Dialect`.
+    """
+    if dialect.sep == " ":
+        lines = map(_with_blanks, lines)
+    reader = csv.reader(lines, delimiter=dialect.sep, quotechar=dialect.quote, skipinitialspace=dialect.sep == " ")
+    return [dialect.start + reader.line_num for cells in reader if cells and len(cells) < len(dialect.names)]
+
+
+def _above(lines, sep, skip):
+    """Return (the number of the first line of interest, the separator, notices)."""
+    notices = []
+    if skip is not None:
+        if skip >= len(lines):
+            raise ValueError(f"skip should be less than the lines of the file. Received: skip={skip}")
+        return skip, sep, notices
+    start = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    if start < len(lines) and (match := re.fullmatch(r'"?sep=(.)"?', lines[start].strip("\r\n"))):
+        return start + 1, sep or match[1], notices
+    return start, sep, notices
+
+
+def _uncommented(lines, start, comment):
+    """Return (pairs of number and line without comments, the sign of comments, the last comment above the table)."""
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    sign = comment or ("#" if start < len(lines) and lines[start].startswith("#") else None)
+    if sign is None:
+        return list(enumerate(lines))[start:], None, None
+    above, number = None, start
+    while number < len(lines) and (lines[number].startswith(sign) or not lines[number].strip()):
+        above = lines[number][len(sign) :].strip("\r\n") if lines[number].strip() else above
+        number += 1
+    body = [(number, line) for number, line in list(enumerate(lines))[start:] if not line.startswith(sign)]
+    return body, sign, above
+
+
+def _quote(body):
+    """Return the apostrophe if cells stand between apostrophes and none between quotation marks."""
+    text = "".join(line for _, line in body[:_SCORED])
+    if '"' in text:
+        return '"'
+    return "'" if len(re.findall(r"(?:^|[\t;|,])\s*'[^'\r\n]*'\s*(?=[\t;|,\r\n])", text, re.MULTILINE)) > 1 else '"'
+
+
+def _separator(body, quote, prefer):
+    """Return the separator that fits best; raise a ValueError where another fits as well and cuts otherwise."""
+    scores, cuts = {}, {}
+    lengths = itertools.accumulate(len(line) for _, line in body[:_LINES])
+    part = body[: max(_SCORED, sum(length < _CHARACTERS for length in lengths))]
+    for sep in _SEPARATORS:
+        records = _records(part, sep, quote)[-_SCORED:]
+        scores[sep], cuts[sep] = _score(records), [record.cells for record in records]
+    best = max(scores, key=lambda sep: (round(scores[sep], 9), sep == prefer))
+    if not scores[best] or (best == "," and _is_one_column([line for _, line in body[:_SCORED]])):
+        return ""
+    others = [sep for sep in scores if abs(scores[sep] - scores[best]) < 1e-9 and cuts[sep] != cuts[best]]
+    if others and best != prefer:
+        words = " or ".join(f"{WORDS[sep]}s" for sep in (best, *others))
+        raise ValueError(f"The cells of the lines may be separated by {words}. Say which by --sep.")
+    return best
+
+
+def _is_one_column(lines):
+    """Return whether lines are numbers of which only some have decimal commas."""
+    lines = [line.strip() for line in lines if line.strip()][1:]
+    numbers = [line for line in lines if line not in ('""', "''")]
+    return all(map(numerals.is_number, numbers)) and any("," not in line for line in lines)
+
+
+def _score(records):
+    """Return how well a separator fits: how many lines have equally many cells, and how many of these are numbers."""
+    records = [record.cells for record in records]
+    counts = collections.Counter(len(cells) for cells in records)
+    if not counts:
+        return 0.0
+    width = max(counts, key=lambda n: (counts[n], n))
+    if width < 2:
+        return 0.0
+    cells = [cell for cells in records if len(cells) == width for cell in cells][:_CELLS]
+    values = sum(numerals.is_number(cell) or cell.strip() == "" for cell in cells)
+    return counts[width] / len(records) * (0.5 + values / len(cells))
+
+
+def _records(body, sep, quote):
+    lines = (line for _, line in body)
+    if sep == " ":
+        lines = map(_with_blanks, lines)
+    reader = csv.reader(lines, delimiter=sep or "\x1f", quotechar=quote, skipinitialspace=sep == " ")
+    records, before = [], 0
+    numbers = [number for number, _ in body] + [body[-1][0] + 1]
+    try:
+        for cells in reader:
+            if cells and not (len(cells) == 1 and cells[0].isspace()):
+                records.append(_Record(cells, numbers[before], numbers[reader.line_num]))
+            before = reader.line_num
+    except csv.Error:  # a cell without an end; it does not count
+        pass
+    return records
+
+
+def _with_blanks(line):
+    """Return a line of blank-separated cells without blanks at its end, and with blanks for tabs between cells."""
+    bare = line.rstrip(" \t\r\n")
+    parts = bare.split('"')  # of which every other one is quoted
+    parts[::2] = [part.replace("\t", " ") for part in parts[::2]]
+    return '"'.join(parts) + line[len(line.rstrip("\r\n")) :]
+
+
+def _cells(line, sep, quote):
+    records = _records([(0, line)], sep, quote)
+    return records[0].cells if records else []
+
+
+def _blanks_follow(records):
+    wide = [record.cells for record in records[:_SCORED] if len(record.cells) > 1]
+    return (
+        bool(wide)
+        and all(cell[:1] in (" ", "") for cells in wide for cell in cells[1:])
+        and any(cell[:1] == " " for cells in wide for cell in cells[1:])
+    )
+
+
+def _width(records, prefer=None):
+    counts = collections.Counter(len(record.cells) for record in records)
+    return max(counts, key=lambda n: (counts[n], n == prefer, n))
+
+
+def _without_titles(records, skip, sep, given):
+    """Return (records from the line of names on, lines above them that have fewer cells)."""
+    if not records:
+        raise ValueError("There are no rows.")
+    width = _width(records)
+    if skip is not None or width < 2:
+        return records, []
+    least = width if width == 2 else width - 1
+    first = next(number for number, record in enumerate(records) if len(record.cells) >= least)
+    if any(all(map(numerals.is_number, record.cells)) for record in records[:first]):
+        raise ValueError(
+            f"The lines have different numbers of cells, {len(records[0].cells)} in the first and {width} in most. Say "
+            "what separates them by --sep, or how many lines stand above the table by --skip."
+        )
+    if (
+        width == 2
+        and first == 1
+        and sep == ","
+        and not given
+        and all(
+            re.fullmatch(r"\s*-?\d+", record.cells[0]) and re.fullmatch(r"\d+", record.cells[-1])
+            for record in records[1:]
+        )
+    ):
+        raise ValueError(
+            f'The line "{_short(records[0].cells[0])}" may be the name of one column with decimal commas, or stand '
+            'above two columns. Say --sep ";" for one column, or --skip 1 for two.'
+        )
+    if width == 2 and first == 1 and _row_names(records[0].cells, [record.cells for record in records[1:]], sep):
+        return records, []
+    return records[first:], [" ".join(filter(None, record.cells)) for record in records[:first]]
+
+
+def _row_names(first, rest, sep):
+    """Return whether the lines begin with names of rows, which the line of names leaves out, as R writes it."""
+    cells = [cells[0] for cells in rest if len(cells) == len(first) + 1]
+    return len(cells) > 1 and sep in (" ", "\t") and not numerals.is_number(first[0]) and _are_row_names(cells)
+
+
+def _named(first, rest, header, na, sep):
+    """Return the dialect with the names of the columns, and the line at which the rows begin."""
+    sample = [record.cells for record in _sample(rest)]
+    width = _width(rest, len(first.cells)) if rest else len(first.cells)
+    if header is None:
+        cells = first.cells
+        shown = [row[-len(cells) :] if len(row) == len(cells) + 1 else row for row in sample]
+        header = headers.has_names(cells, shown, na)
+        if header is None:
+            raise ValueError(
+                f"The first line, {_listed(cells)}, stands apart from the rows and may hold their names. Say --header "
+                "if it does, or --no-header if it is a row."
+            )
+    if not header:
+        width = max(width, len(first.cells))
+        return Dialect(sep, [str(number) for number in range(width)], False, first.start)
+    names, notices = _fitted(first.cells, sample, width)
+    start = first.end
+    if rest and headers.is_units(rest[0].cells, sample[1:], na):
+        notices.append(f"the second line, {_listed(rest[0].cells)}, is left out, as units are no row")
+        start = rest[0].end
+    names, doubled = unique(names)
+    if doubled:
+        notices.append(f"of the columns of the same name {_listed(doubled)} the later ones got a number")
+    return Dialect(sep, names, True, start, notices=tuple(notices))
+
+
+def _sample(records):
+    return records[: max(10, _CELLS // max(len(records[0].cells), 1))] if records else []
+
+
+def _fitted(names, sample, width):
+    """Return (as many names as lines have cells, notices)."""
+    if len(names) == width or not sample:
+        return list(names), []
+    if len(names) > width and not any(name.strip() for name in names[width:]):
+        return names[:width], []
+    wide = [row for row in sample if len(row) == width]
+    if len(names) == width - 1:
+        if all(row[-1].strip() == "" for row in wide):
+            return [*names, ""], []
+        if _are_row_names([row[0] for row in wide]):
+            return ["", *names], ["the first column has no name, and is taken for the names of the rows"]
+    raise ValueError(
+        f"The line of names has {len(names)} cells, {_listed(names)}, but most lines have {width}. Say what it is by "
+        "--sep, --skip or --no-header, or correct it."
+    )
+
+
+def _are_row_names(cells):
+    """Return whether cells are texts that differ, or whole numbers that count up."""
+    if len(set(cells)) < len(cells):
+        return False
+    if not all(cell.strip().isdigit() for cell in cells):
+        return not all(numerals.is_number(cell) for cell in cells)
+    return all(int(after) == int(before) + 1 for before, after in itertools.pairwise(cells))
+
+
+def unique(names):
+    """Return (names of which none occurs twice, those that did); one that is empty is called as pandas does."""
+    names = [name if name.strip() else f"Unnamed: {number}" for number, name in enumerate(names)]
+    seen, unique, doubled = set(names), [], []
+    counts = collections.Counter()
+    for name in names:
+        if counts[name]:
+            doubled.append(name)
+            number = counts[name]
+            while f"{name}.{number}" in seen:
+                number += 1
+            seen.add(f"{name}.{number}")
+            unique.append(f"{name}.{number}")
+        else:
+            unique.append(name)
+        counts[name] += 1
+    return unique, list(dict.fromkeys(doubled))
+
+
+def _listed(cells, most=5):
+    more = f" and {len(cells) - most} more" if len(cells) > most else ""
+    return ", ".join(f'"{_short(cell)}"' for cell in cells[:most]) + more
+
+
+def _short(text, most=60):
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most]}..."

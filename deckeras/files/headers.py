@@ -1,0 +1,131 @@
+"""Decide whether the first line of a table names its columns."""
+
+import itertools
+import math
+
+from deckeras.files import numerals
+
+_MOSTLY = 0.8  # fraction of numbers from which a column counts as one of numbers, whatever the rest is
+_FEW = 5  # rows, below which the range of a column is not known well
+
+
+def has_names(first, rest, na=()):
+    """Return whether a first line names the columns rather than being a row.
+
+    Text above numbers is a name. Numbers above numbers are names if they count up from 0 or 1, or stand apart from all
+    rows and in order, as years and wavelengths do.
+
+    Args:
+        first: list of str, the cells of the first line.
+        rest: list of lists of str, those of some of the lines below it.
+        na: texts that stand for a missing value, beside the common ones.
+
+    Returns:
+        bool, or None where the line can be either.
+
+    Example:
+        >>> from deckeras import headers
+        >>> headers.has_names(["0", "1", "label"], [["0.5", "0.1", "3"], ["0.2", "0.7", "3"]])
+        True
+        >>> headers.has_names(["5.1", "3.5", "rose"], [["4.9", "3.0", "lily"]])
+        False
+    """
+    rest = [row for row in rest if len(row) == len(first)]
+    if not rest:
+        return 2 * sum(numerals.is_number(cell) or numerals.is_missing(cell, na) for cell in first) <= len(first)
+    columns = [_numbers(column, na) for column in zip(*rest, strict=True)]
+    if any(
+        numbers is not None and not numerals.is_number(cell) and not numerals.is_missing(cell, na)
+        for cell, numbers in zip(first, columns, strict=True)
+    ):
+        return True
+    above = [
+        (cell, numbers)
+        for cell, numbers in zip(first, columns, strict=True)
+        if numbers is not None and numerals.is_number(cell)
+    ]
+    if all(numbers is None for numbers in columns):
+        return not any(numerals.is_number(cell) for cell in first) or _counts_up(first, rest)
+    if not above:
+        return False
+    if first.count("") > (first[0] == ""):
+        return False  # a gap, which a row has and a list of names has not
+    return _numbers_name(above, first, rest)
+
+
+def is_units(row, rest, na=()):
+    """Return whether a line below the names is no row: it has text wherever the rows have numbers.
+
+    Args:
+        row: list of str, the cells of the line.
+        rest: list of lists of str, the lines below it.
+        na: as for `has_names`.
+    """
+    rest = [cells for cells in rest if len(cells) == len(row)]
+    if len(rest) < 2:
+        return False
+    columns = [_numbers(column, na) for column in zip(*rest, strict=True)]
+    over = [cell for cell, numbers in zip(row, columns, strict=True) if numbers is not None]
+    texts = [cell for cell in over if not numerals.is_number(cell) and not numerals.is_missing(cell, na)]
+    return bool(texts) and all(cell in texts or cell == "" for cell in over)
+
+
+def _numbers(column, na):
+    """Return the numbers of a column as they are written, None if it is one of text."""
+    present = [cell for cell in column if not numerals.is_missing(cell, na)]
+    numbers = [cell for cell in present if numerals.is_number(cell)]
+    if not numbers or len(numbers) < _MOSTLY * len(present):
+        return None
+    return numbers
+
+
+def _numbers_name(above, first, rest):
+    cells = [cell for cell, _ in above]
+    if len(set(cells)) < len(cells):
+        return False
+    if _counts_up(first, rest):
+        return True
+    if len(cells) < 2:
+        return False
+    whole = all(cell.strip().isdigit() for cell in cells)
+    if whole and all(not number.strip().lstrip("+-").isdigit() for _, numbers in above for number in numbers):
+        return True
+    values, ranges = [_value(cell) for cell in cells], [_range(numbers) for _, numbers in above]
+    if not all(
+        value < low - (high - low) or value > high + (high - low)
+        for value, (low, high) in zip(values, ranges, strict=True)
+    ):
+        return False
+    steps = [after - before for before, after in itertools.pairwise(values)]
+    in_order = all(step > 0 for step in steps) or all(step < 0 for step in steps)
+    even = len({round(step, 9) for step in steps}) == 1 and (len(cells) > 2 or abs(steps[0]) == 1)
+    if in_order and (even if len(rest) < _FEW or len(cells) == 2 else True) and (len(cells) > 2 or len(rest) >= _FEW):
+        return True
+    return None if whole and len(rest) >= _FEW else False
+
+
+def _counts_up(first, rest):
+    """Return whether the numbers of the first line count up from 0 or 1, as pandas and R name nameless columns."""
+    named = first[1:] if first[0] == "" else first
+    numbers = [cell.strip() for cell in named if numerals.is_number(cell)]
+    others = [cell for cell in named if not numerals.is_number(cell)]
+    if any(cell in {row[position] for row in rest} for position, cell in enumerate(first) if cell in others):
+        return False
+    start = next((start for start in (0, 1) if numbers == [str(start + i) for i in range(len(numbers))]), None)
+    if start is None or len(numbers) < 2 + start:
+        return False
+    # Rows that count on, such as 0, 1, 2 above 3, 4, 5, show that the numbers are values.
+    return rest[0][-len(named)].strip() != str(start + len(numbers))
+
+
+def _value(text):
+    """Return the value of a number, NaN if it is not plain, such as one with a sign of money beside it."""
+    try:
+        return float(text.strip().replace(",", ".")) if text.count(",") + text.count(".") < 2 else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _range(numbers):
+    values = [_value(number) for number in numbers]
+    return (-math.inf, math.inf) if any(map(math.isnan, values)) else (min(values), max(values))

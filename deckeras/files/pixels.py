@@ -1,0 +1,181 @@
+"""Decode one image file into grey values or colours as people see them.
+
+An orientation that a camera wrote is followed, transparent pixels lie on white, and images of more than 8 bits keep the
+range that they use.
+"""
+
+import contextlib
+import dataclasses
+import os
+import warnings
+
+import numpy as np
+
+from deckeras import _extras
+
+EXTENSIONS = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm",
+    ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".ico", ".tga", ".avif",
+)  # fmt: skip
+HEIF = (".heic", ".heif")
+_DEEP = ("I", "F")  # first letters of the modes of more than 8 bits
+_BITS = (1, 2, 4, 8, 10, 12, 14, 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a look at an image file shows.
+
+    Attributes:
+        size: (height, width) as it is seen.
+        deep: bool, whether it has more than 8 bits.
+        largest: int or float, its largest value where it has; else 255.
+        transparent, turned: bools, whether it has transparent pixels, or an orientation other than its own.
+        n_frames: int, its pages or pictures of a film, of which the first is taken.
+    """
+
+    size: tuple
+    deep: bool = False
+    largest: float = 255
+    transparent: bool = False
+    turned: bool = False
+    n_frames: int = 1
+
+
+class BrokenImage(ValueError):  # noqa: N818 - reads well in `except`
+    """An image that cannot be read; the message says which and why.
+
+    Attributes:
+        reason: str, why.
+    """
+
+    def __init__(self, path, reason):
+        self.reason = str(reason)
+        super().__init__(
+            f"{shown(path)!r} is no image that can be read: {reason}. Move it elsewhere, or leave out such files by "
+            "--skip-broken."
+        )
+
+
+def look(path):
+    """Return the `Facts` of an image; raise `BrokenImage` if it cannot be read."""
+    with _opened(path) as image:
+        deep = image.mode.startswith(_DEEP)
+        largest = _values(image).max() if deep else 255
+        orientation = image.getexif().get(0x0112, 1)
+        turned = orientation in range(2, 9)
+        width, height = image.size
+        # The size of a TIFF is that after the turn, which Pillow makes itself.
+        on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
+        size = (width, height) if on_its_side else (height, width)
+        transparent = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+        return Facts(size, deep, largest, transparent, turned, getattr(image, "n_frames", 1))
+
+
+def white_level(largest):
+    """Return the value of white: that of the fewest bits which hold the largest value of some images.
+
+    Args:
+        largest: int or float, from 0. Floating-point pixels are of the range from 0 to 1.
+
+    Example:
+        >>> from deckeras import pixels
+        >>> pixels.white_level(1000), pixels.white_level(200), pixels.white_level(0.7)
+        (1023, 255, 1)
+    """
+    if largest <= 1:
+        return 1
+    return next((2**bits - 1 for bits in _BITS if largest < 2**bits), int(largest))
+
+
+def load(path, image_shape, white=None):
+    """Decode an image, cut it to a shape around its middle, and resize it.
+
+    Args:
+        path: the file.
+        image_shape: (height, width) for grey, (height, width, 3) for colours.
+        white: number, the value that becomes 255 in images of more than 8 bits; default None: `white_level` of the
+            image itself. Below 255 it applies to images of 8 bits, too.
+
+    Returns:
+        uint8 array of that shape.
+
+    Raises:
+        BrokenImage: the file is no image, damaged or too large.
+    """
+    from PIL import Image, ImageOps
+
+    height, width, *channels = image_shape
+    with _opened(path) as image:
+        image = ImageOps.exif_transpose(image)
+        deep = image.mode.startswith(_DEEP)
+        if deep:
+            values = _values(image)
+            level = white_level(values.max()) if white is None else white
+            image = Image.fromarray((values * (255 / level)).round().clip(0, 255).astype("uint8"))
+        bits = image.mode == "1"
+        image = _on_white(image).convert("RGB" if channels else "L")
+        if not deep and not bits and white is not None and white < 255:
+            if np.asarray(image).max() > white:
+                raise OSError(f"it has values above {white}, the white of the other images")
+            image = image.point(lambda value: min(255, round(value * 255 / white)))
+        return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS))
+
+
+def can_read(extension):
+    """Return whether files of this extension can be read here, as (bool, reason or "")."""
+    if extension in EXTENSIONS:
+        return True, ""
+    if extension in HEIF:
+        return (True, "") if _heif() else (False, str(_extras.needed(f"Reading {extension}", "pillow-heif", "heic")))
+    return False, "no image by its extension"
+
+
+def _heif():
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _values(image):
+    """Return the values of an image of more than 8 bits as floating-point numbers, those below 0 as 0."""
+    values = np.asarray(image).astype("float64")
+    if image.mode == "F" and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise OSError("its pixels are floating-point numbers beyond 0 to 1, whose range is not known")
+    return values.clip(0)
+
+
+def _on_white(image):
+    """Return the image with what lies behind its transparent pixels: white."""
+    from PIL import Image
+
+    if "A" not in image.mode and "a" not in image.mode and "transparency" not in image.info:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # large images and odd metadata are no matter of the user's
+            # By its name, Pillow maps a TIFF into memory, and then misreads one that lies on its side.
+            with open(path, "rb") as file, Image.open(file) as image:
+                yield image
+    except (PermissionError, FileNotFoundError):
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of any class for bytes that are damaged
+        unknown = type(error).__name__ == "UnidentifiedImageError"
+        reason = "its content is no image that is known" if unknown else str(error).rstrip(".") or type(error).__name__
+        raise BrokenImage(path, reason) from error
+
+
+def shown(name):
+    """Return a name as text that can be written: bytes that are no UTF-8 appear as \\xfc."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,194 @@
+"""Read a table from a text file, in the dialect that it is found to have."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import warnings
+
+import numpy as np
+
+from deckeras.files import dialects, text_files
+
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
+_MISSING = (  # those of pandas
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+
+
+def extension(path):
+    """Return the extension of a file, without that of a compressed one: ".csv" of "data.csv.gz"."""
+    root, last = os.path.splitext(os.fspath(path).lower())
+    if last in COMPRESSED:
+        return os.path.splitext(root)[1] or last
+    return last
+
+
+def read(path, options, texts, names):
+    """Read the table of a text file.
+
+    Args:
+        path, texts, names: as for `deckeras.files.tables.read`.
+        options: `deckeras.files.tables.Options`.
+
+    Returns:
+        (pandas.DataFrame, options with what was found out, list of sentences about it).
+
+    Raises:
+        ValueError: it is no table, or can be read in several ways.
+    """
+    with _named(path):
+        encoding, compression, head = text_files.look(path, options.encoding)
+        prefer = options.prefer or ("\t" if extension(path) in (".tsv", ".tab") else None)
+        dialect = dialects.find(
+            head, sep=options.sep, skip=options.skip, comment=options.comment, header=options.header, na=options.na,
+            prefer=prefer,
+        )  # fmt: skip
+        with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
+            frame, like_rows = _parse(file, dialect, options, texts, names)
+        if like_rows and options.comment is None:
+            raise ValueError(
+                f'has a line that is a comment by its "{dialect.comment}" and a row by its cells, '
+                f'"{like_rows[0][:60]}". Say --comment "{dialect.comment}" to leave out such lines, or put quotation '
+                "marks around the first cell."
+            )
+        german = _thousands_or_decimals(frame, dialect, options, texts)
+        if german:
+            with text_files.opened(path, encoding, compression) as file:
+                frame, _ = _parse(file, dialect, options, [*texts, *german], names)
+        short = []
+        if len(dialect.names) > 1 and frame.iloc[:, -1].isna().any():
+            with text_files.opened(path, encoding, compression) as file:
+                short = dialects.short_lines(_rows(file, dialect), dialect)
+        if short and dialect.sep == " ":
+            raise ValueError(
+                f"is no regular table: line {short[0]} has fewer cells than the others. Between blanks no value can be "
+                "left out: write NA in its place, or say another separator by --sep."
+            )
+    notices = [f"{dialects.described(dialect)}{'' if encoding == 'utf-8' else f', in {encoding}'}"]
+    if compression and not os.fspath(path).lower().endswith(COMPRESSED):
+        notices.append(f"the file is compressed by {compression}, which its name does not say")
+    if short:
+        notices.append(f"cells are missing at the end of {len(short):,} lines (first in line {short[0]:,})")
+    found = dataclasses.replace(options, header=dialect.header, encoding=encoding, prefer=dialect.sep or None)
+    return frame, found, notices + list(dialect.notices)
+
+
+def _thousands_or_decimals(frame, dialect, options, texts):
+    """Return the columns of a semicolon-separated table whose points may stand between thousands, as in 1.234."""
+    if dialect.sep != ";" or options.decimal is not None:
+        return []
+    found = []
+    for name in frame.columns:
+        if name not in texts and frame[name].dtype == "float64":
+            values = frame[name].dropna().abs()
+            thousandths = values * 1000
+            if ((values < 1000) & np.isclose(thousandths, thousandths.round(), rtol=1e-12)).all() and len(values):
+                found.append(name)
+    return found
+
+
+def _parse(file, dialect, options, texts, names):
+    import pandas
+
+    file = _rows(file, dialect)
+    own = options.decimal == "," == dialect.sep  # pandas does not cut and convert at one character
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            frame = pandas.read_csv(
+                file,
+                sep={" ": r"\s+", "": "\x1f"}.get(dialect.sep, dialect.sep),
+                header=None,
+                names=dialect.names,
+                index_col=False,
+                quotechar=dialect.quote,
+                skipinitialspace=dialect.blanks,
+                **_missing(dialect.names, names, options.na),
+                decimal="." if own else options.decimal or ".",
+                dtype=str if own else dict.fromkeys([text for text in texts if text in dialect.names], str),
+                low_memory=False,
+            )
+            return frame, getattr(file, "like_rows", [])
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
+        match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if match:
+            number = int(match[2]) + dialect.start
+            raise ValueError(
+                f"is no regular table: line {number} has {match[3]} cells, the others have {match[1]}. Correct it, or "
+                "say the separator by --sep."
+            ) from error
+        more = (
+            "a quotation mark has no end" if "EOF inside string" in str(error) else "lines have more cells than names"
+        )
+        raise ValueError(
+            f"is no regular table: {more} ({error}). Correct it, or say how it is read by --sep."
+        ) from error
+    except pandas.errors.EmptyDataError as error:
+        raise ValueError("has no rows below the line of names.") from error
+
+
+def _rows(file, dialect):
+    """Return the file from its first row on, without comments."""
+    for _ in range(dialect.start):
+        file.readline()
+    return _Uncommented(file, dialect) if dialect.comment else file
+
+
+def _missing(columns, names, na):
+    """Return the arguments of pandas for missing values; a row may be named "null"."""
+    if names not in columns:
+        return {"na_values": list(na)}
+    texts = {name: ["", *na] if name == names else [*_MISSING, *na] for name in columns}
+    return {"na_values": texts, "keep_default_na": False}
+
+
+class _Uncommented(io.TextIOBase):
+    """The text of a file without the lines that begin with the sign of a comment, unless within a quoted cell."""
+
+    def __init__(self, file, dialect):
+        self._file, self._dialect = file, dialect
+        self._quoted, self._left = False, ""
+        self.like_rows = []  # lines that are left out although they have as many cells as there are columns
+
+    def readable(self):
+        return True
+
+    def __iter__(self):
+        while line := self._next():
+            yield line
+
+    def read(self, size=-1):
+        while size < 0 or len(self._left) < size:
+            line = self._next()
+            if not line:
+                break
+            self._left += line
+        size = len(self._left) if size < 0 else size
+        text, self._left = self._left[:size], self._left[size:]
+        return text
+
+    def _next(self):
+        """Return the next line that is no comment, "" at the end."""
+        while line := self._file.readline():
+            if self._quoted or not line.startswith(self._dialect.comment):
+                self._quoted ^= line.count(self._dialect.quote) % 2 == 1
+                return line
+            if len(self._dialect.names) > 1 and not dialects.short_lines([line], self._dialect):
+                self.like_rows.append(line.strip())
+        return ""
+
+
+@contextlib.contextmanager
+def _named(path):
+    """Begin errors with the name of the file, where they do not have it."""
+    try:
+        yield
+    except ValueError as error:
+        name = repr(os.fspath(path))
+        if name in str(error):
+            raise
+        space = " " if str(error)[:1].islower() else ": "
+        raise ValueError(f"{name}{space}{error}") from error

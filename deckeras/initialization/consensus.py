@@ -1,0 +1,87 @@
+"""One clustering out of several of the same rows: what most of them agree on, found without labels.
+
+Single clusterings differ by seed, by the space they were made in and by its metric, and which of them is good cannot be
+read off their own scores: silhouettes in different spaces cannot be compared. What several of them have in common is
+more often right than any one.
+"""
+
+import numpy as np
+
+_N_INIT = 5
+
+
+def consensus(labelings, n_clusters, *, weights=None, seed=0):
+    """Return the clustering that has most in common with all the given ones.
+
+    Finds the partition that shares the most quadratic mutual information with the given ones, by k-means on their
+    indicators, each column centered and divided by the square root of its frequency. A small cluster so counts as much
+    as a large one.
+
+    Args:
+        labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
+        n_clusters: int, at most the number of distinct combinations of labels.
+        weights: sequence of positive numbers, how much each labeling counts, default None: all the same.
+        seed: int, default 0.
+
+    Returns:
+        (n,) int array.
+
+    Raises:
+        ValueError: no labelings, or of different lengths.
+
+    Example:
+        >>> from deckeras.initialization.consensus import consensus
+        >>> labels = consensus([[0, 0, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 1, 1]], 2)
+        >>> (labels == labels[0]).tolist()
+        [True, True, False, False, False]
+
+    Source: Topchy, Jain and Punch, "Clustering Ensembles: Models of Consensus and Weak Partitions", TPAMI 2005, section
+    5.
+    """
+    from sklearn.cluster import KMeans
+
+    labelings = [np.asarray(labels) for labels in labelings]
+    if not labelings or any(labels.shape != labelings[0].shape or labels.ndim != 1 for labels in labelings):
+        shapes = [labels.shape for labels in labelings]
+        raise ValueError(f"labelings should be 1-D arrays of one length, at least one. Received: shapes {shapes}")
+    weights = np.ones(len(labelings)) if weights is None else np.asarray(weights, np.float64)
+    if weights.shape != (len(labelings),) or not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError(
+            f"weights should hold a positive number for each of the {len(labelings)} labelings. Received: {weights}"
+        )
+    codes = np.stack([np.unique(labels, return_inverse=True)[1] for labels in labelings], axis=1)
+    # Rows with the same label in each labeling are one point, which counts as often as they do.
+    combinations, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    if len(combinations) < n_clusters:
+        return codes[:, 0]
+    pairs = zip(combinations.T, np.sqrt(weights / weights.mean()), strict=True)
+    points = np.concatenate([factor * _indicators(column, counts) for column, factor in pairs], axis=1)
+    kmeans = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(points, sample_weight=counts)
+    return kmeans.labels_[inverse.reshape(-1)].astype(np.int64)
+
+
+def agreement(labels, labelings):
+    """Return the mean adjusted Rand index of a clustering with others: 1 where all are equal, about 0 by chance.
+
+    Args:
+        labels: (n,) int array.
+        labelings: sequence of (n,) int arrays.
+
+    Returns:
+        float.
+
+    Example:
+        >>> from deckeras.initialization.consensus import agreement
+        >>> agreement([0, 0, 1, 1], [[1, 1, 0, 0]])
+        1.0
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(np.mean([adjusted_rand_score(labels, others) for others in labelings]))
+
+
+def _indicators(codes, counts):
+    """(n, n_labels) float32 array: a column for each label, centered and divided by the root of its frequency."""
+    columns = np.eye(codes.max() + 1, dtype=np.float32)[codes]
+    frequencies = np.average(columns, axis=0, weights=counts).astype(np.float32)
+    return (columns - frequencies) / np.sqrt(frequencies)

@@ -1,0 +1,284 @@
+"""A start that sees neighbors: the neighbor graph of rows, a layout in which neighbors lie together, and its clusters.
+
+The construction is that of UMAP (McInnes, Healy and Melville, 2018): a fuzzy graph of nearest neighbors, and points
+placed so that their similarities match it under the cross-entropy of edges. The similarity is 1 / (1 + distance^2), the
+Student-t kernel of DEC's own soft assignments. Repulsion is computed against a sample of points that all share, which
+makes each step a few matrix products: no compiled extension is needed, and one seed gives one result on any number of
+cores.
+"""
+
+import concurrent.futures
+import itertools
+import math
+import os
+
+import numpy as np
+from scipy import sparse
+
+from deckeras._data import row_views
+from deckeras.initialization.consensus import agreement, consensus
+
+_SMOOTHING_STEPS = 64  # bisections for each row's bandwidth, past the precision of float64
+_MIN_BANDWIDTH = 1e-3  # as a fraction of the mean distance to the neighbors, as in UMAP
+_REPULSION = 5.0  # negative samples for each positive one, as in UMAP
+_NEGATIVES = 200  # points that repel all others in a step
+_RATE = 0.5  # Adam's learning rate, which falls to zero
+_SPREAD = 10.0  # largest coordinate of the first layout, as in UMAP
+_SOFTENING = 1 / 64  # of the repulsion at short range, so that no push exceeds 4, where UMAP cuts it off
+_BLOCK = 1024
+_FEW_ROWS, _EPOCHS, _MANY_EPOCHS = 1000, 200, 500
+_PRINCIPAL = 50  # components of the rows: distances over many noisy features say little
+_LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
+_MIXTURES = 3
+_LEAST_WEIGHT = 0.01  # of a view in the consensus
+_LEAST_ROWS = 10  # below which, or below 3 a cluster, there is no neighborhood to speak of
+
+
+class Neighborhoods:
+    """Layouts of the neighbor graphs of the same rows in several views, made once and clustered into any number.
+
+    In each view the neighbor graph is laid out; a mixture of Gaussians is fitted to each layout, and the clusters are
+    the `consensus` of all the mixtures. Neighborhoods hold classes that neither k-means nor a mixture in the same space
+    sees. A view counts by how well its own layouts agree: where each seed finds other clusters, the view has none.
+
+    Args:
+        views: list of (array, metric), arguments of `neighbor_graph`, of the same n rows, as `views` makes them.
+        n_init: int, default 1. Layouts of each view, from different seeds.
+        n_neighbors: int, default 20, as for `neighbor_graph`.
+        n_epochs: int, as for `layout`.
+        seed: int, default 0. The same seed gives the same result on any number of cores.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.initialization.manifold import Neighborhoods
+        >>> x = np.concatenate([np.random.rand(30, 4), 9 + np.random.rand(30, 4)])
+        >>> labels = Neighborhoods([(x, "euclidean")]).clusters(2)
+        >>> np.bincount(labels).tolist()
+        [30, 30]
+    """
+
+    def __init__(self, views, *, n_init=1, n_neighbors=20, n_epochs=None, seed=0):
+        self.seed = seed
+        self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
+        self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
+        tasks = list(itertools.product(self.graphs, self.seeds))
+        self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
+
+    def labelings(self, n_clusters):
+        """Return the clusters of each layout: list of (n,) int arrays."""
+        seeds = itertools.cycle(self.seeds)
+        return _in_threads(lambda task: _mixture(task[0], n_clusters, task[1]), zip(self.layouts, seeds, strict=False))
+
+    def clusters(self, n_clusters):
+        """Return the clusters that the layouts agree on: (n,) int array."""
+        found, n_init = self.labelings(n_clusters), len(self.seeds)
+        weights = np.ones(len(found))
+        for start in range(0, len(found), n_init) if n_init > 1 else ():
+            weights[start : start + n_init] = _steadiness(found[start : start + n_init])
+        return consensus(found, n_clusters, weights=weights, seed=self.seed)
+
+
+def views(z, x=None):
+    """Return the views of embedded rows in which `Neighborhoods` looks for neighbors.
+
+    Args:
+        z: (n, n_embedding) array, or None: the rows alone.
+        x: (n, ...) array, the rows themselves, default None: the embedding alone. Which of the two holds the classes
+            better depends on the data.
+
+    Returns:
+        list of (array, metric): the embedding alone by distance and by angle; or the embedding by distance, and the
+        rows by distance and by angle; of rows with many features the first 50 principal components, unless they are of
+        one length, such as tf-idf, and so scaled to be compared by angle already.
+    """
+    if x is None:
+        return [(z, "euclidean"), (z, "cosine")]
+    found = [] if z is None else [(z, "euclidean")]
+    x = np.asarray(x, np.float32).reshape(len(x), -1)
+    if row_views.of_one_length(x):
+        x = _apart_from_zeros(x / np.linalg.norm(x, axis=1).max())
+    elif min(x.shape) > _PRINCIPAL:
+        from sklearn.decomposition import PCA
+
+        x = PCA(_PRINCIPAL, random_state=0).fit_transform(x)
+    return [*found, (x, "euclidean"), (x, "cosine")]
+
+
+def few_rows(n, n_clusters):
+    """Return whether n rows are too few for neighborhoods of so many clusters."""
+    return n < max(_LEAST_ROWS, 3 * n_clusters)
+
+
+def _in_threads(function, tasks):
+    """Map a function over tasks in threads, each of which computes on one core and so gives the same on any machine."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, tasks))
+
+
+def _steadiness(labelings):
+    """Mean agreement of each pair, or a little, since weights are positive."""
+    pairs = itertools.combinations(labelings, 2)
+    return max(_LEAST_WEIGHT, float(np.mean([agreement(one, [other]) for one, other in pairs])))
+
+
+def _mixture(points, n_clusters, seed):
+    from sklearn.mixture import GaussianMixture
+
+    points = np.asarray(points, np.float64)
+    least = max(_LEAST_VARIANCE * float(points.var()), np.finfo(np.float32).tiny)
+    mixture = GaussianMixture(n_clusters, n_init=_MIXTURES, reg_covar=least, random_state=int(seed))
+    return mixture.fit_predict(points)
+
+
+def neighbor_graph(x, n_neighbors=20, *, metric="euclidean"):
+    """Return the fuzzy graph of nearest neighbors.
+
+    Each row is connected to its neighbors with weights that fall from 1, at the nearest, with the distance beyond it;
+    the bandwidth of a row is set so that its weights sum to log2(n_neighbors). Two rows are connected if either sees
+    the other.
+
+    Args:
+        x: (n, n_features) float array.
+        n_neighbors: int, default 20 as in N2D. At most n - 1 are used.
+        metric: "euclidean" (default), or "cosine" for rows whose length says nothing, such as word counts.
+
+    Returns:
+        (n, n) `scipy.sparse.csr_array` of float32, symmetric, with weights from 0 to 1.
+
+    Raises:
+        ValueError: x has fewer than two rows, or the metric is neither.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.initialization.manifold import neighbor_graph
+        >>> neighbor_graph(np.array([[0.0], [1.0], [9.0]]), 1).toarray()
+        array([[0., 1., 0.],
+               [1., 0., 1.],
+               [0., 1., 0.]], dtype=float32)
+
+    Source: McInnes, Healy and Melville, "UMAP: Uniform Manifold Approximation and Projection", 2018, section 3.1.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import normalize
+
+    if metric not in ("euclidean", "cosine"):
+        raise ValueError(f'metric should be "euclidean" or "cosine". Received: metric={metric!r}')
+    if len(x) < 2:
+        raise ValueError(f"x should have at least 2 rows. Received: {len(x)}")
+    if metric == "cosine":
+        x = normalize(_apart_from_zeros(x))
+    distances, neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, len(x) - 1)).fit(x).kneighbors()
+    distances = np.asarray(distances, np.float64)
+    if metric == "cosine":
+        distances = np.square(distances) / 2  # 1 - cosine of the angle
+    weights = _weights(distances)
+    rows = np.repeat(np.arange(len(x)), distances.shape[1])
+    directed = sparse.csr_array((weights.ravel(), (rows, neighbors.ravel())), shape=(len(x), len(x)))
+    graph = directed + directed.T - directed * directed.T
+    return sparse.csr_array(graph, dtype=np.float32)
+
+
+def _apart_from_zeros(x):
+    """Add a feature by which rows of zeros are at a right angle to all others.
+
+    At the origin they would be nearer to every row of unit length than rows at a right angle to it, and so the neighbor
+    of all: a few texts without a known word hid the classes of 12,000 others.
+    """
+    zeros = ~np.any(x, axis=1)
+    return np.column_stack([x, zeros.astype(x.dtype)]) if zeros.any() else x
+
+
+def _weights(distances):
+    """Weights of the neighbors of each row: exp(-(distance - nearest) / bandwidth)."""
+    nearest = np.where(distances > 0, distances, np.inf).min(axis=1)
+    beyond = np.maximum(distances - np.where(np.isfinite(nearest), nearest, 0)[:, None], 0)
+    wanted = math.log2(max(distances.shape[1], 2))
+    low, high, bandwidth = np.zeros(len(distances)), np.full(len(distances), np.inf), np.ones(len(distances))
+    for _ in range(_SMOOTHING_STEPS):
+        with np.errstate(over="ignore", under="ignore"):
+            wide = np.exp(-beyond / bandwidth[:, None]).sum(axis=1) > wanted
+        low, high = np.where(wide, low, bandwidth), np.where(wide, bandwidth, high)
+        bandwidth = np.where(np.isfinite(high), (low + high) / 2, np.minimum(2 * bandwidth, np.finfo(np.float32).max))
+    least = _MIN_BANDWIDTH * np.where(np.isfinite(nearest), distances.mean(axis=1), distances.mean())
+    return np.exp(-beyond / np.maximum(bandwidth, np.maximum(least, np.finfo(np.float32).tiny))[:, None])
+
+
+def layout(graph, n_components=10, *, n_epochs=None, seed=0):
+    """Place the nodes of a neighbor graph so that neighbors lie together and others apart.
+
+    Minimizes UMAP's cross-entropy by Adam, from the first eigenvectors of the graph's Laplacian.
+
+    Args:
+        graph: (n, n) sparse array of weights, symmetric, as `neighbor_graph` returns it; sums of several work as well.
+        n_components: int, default 10. Dimensions of the layout, at most n - 2.
+        n_epochs: int, steps of the optimization; default 500 up to 1,000 rows and 200 beyond, where they cost more.
+        seed: int, default 0.
+
+    Returns:
+        (n, n_components) float32 array.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.initialization.manifold import layout, neighbor_graph
+        >>> x = np.concatenate([np.random.rand(30, 4), 9 + np.random.rand(30, 4)])
+        >>> layout(neighbor_graph(x, 5), 2, n_epochs=20).shape
+        (60, 2)
+
+    Source: McInnes, Healy and Melville, "UMAP: Uniform Manifold Approximation and Projection", 2018, section 3.2.
+    """
+    random = np.random.default_rng(seed)
+    n = graph.shape[0]
+    n_epochs = n_epochs or (_MANY_EPOCHS if n <= _FEW_ROWS else _EPOCHS)
+    graph = sparse.csr_array(graph, dtype=np.float32, copy=True)  # whose weights change below
+    points = _first_layout(graph, max(1, min(n_components, n - 2)), random)
+    # UMAP would draw an edge this weak less than once.
+    graph.data[graph.data < graph.data.max() / n_epochs] = 0
+    graph.eliminate_zeros()
+    starts, ends = np.repeat(np.arange(n), np.diff(graph.indptr)), graph.indices
+    degrees, weights = graph.sum(axis=1), graph.data.copy()
+    means, squares = np.zeros_like(points), np.zeros_like(points)
+    for epoch in range(n_epochs):
+        graph.data = weights / (1 + np.square(points[starts] - points[ends]).sum(axis=1))
+        gradient = graph.sum(axis=1)[:, None] * points - graph @ points
+        gradient -= degrees[:, None] * _repulsion(points, points[random.integers(n, size=min(_NEGATIVES, n))])
+        means = 0.9 * means + 0.1 * gradient
+        squares = 0.99 * squares + 0.01 * np.square(gradient)
+        unbiased = np.sqrt(squares / (1 - 0.99 ** (epoch + 1))) + 1e-8
+        points -= _RATE * (1 - epoch / n_epochs) * means / (1 - 0.9 ** (epoch + 1)) / unbiased
+    return points
+
+
+def _repulsion(points, others):
+    """Mean push of the others on each point, times the number of negative samples."""
+    push = np.empty_like(points)
+    squares, weights = np.square(others).sum(axis=1), np.empty((_BLOCK, len(others)), points.dtype)
+    for start in range(0, len(points), _BLOCK):  # blocks that stay in the processor's cache
+        block = points[start : start + _BLOCK]
+        distances = np.matmul(block, -2 * others.T, out=weights[: len(block)])
+        distances += squares
+        distances += np.square(block).sum(axis=1)[:, None]
+        np.maximum(distances, 0, out=distances)
+        strength = distances + (1 + _SOFTENING)
+        strength *= distances
+        strength += _SOFTENING
+        np.reciprocal(strength, out=strength)  # 1 / ((softening + distance^2) * (1 + distance^2))
+        push[start : start + _BLOCK] = strength.sum(axis=1)[:, None] * block - strength @ others
+    return push * (_REPULSION / len(others))
+
+
+def _first_layout(graph, n_components, random):
+    from scipy.sparse.linalg import eigsh
+
+    n = graph.shape[0]
+    scale = sparse.diags_array(1 / np.sqrt(np.maximum(graph.sum(axis=1), np.finfo(np.float32).tiny)))
+    laplacian = (scale @ graph @ scale).astype(np.float64)
+    if n <= 10 * (n_components + 2):  # too small for Lanczos's iteration
+        vectors = np.linalg.eigh(laplacian.toarray())[1][:, ::-1][:, 1 : n_components + 1]
+    else:
+        size = min(n - 1, max(2 * n_components + 1, 30))
+        start = random.random(n)
+        vectors = eigsh(laplacian, n_components + 1, which="LA", v0=start, tol=1e-4, ncv=size)[1][:, ::-1][:, 1:]
+    vectors = vectors * (_SPREAD / np.abs(vectors).max())
+    return (vectors + random.normal(scale=1e-4, size=vectors.shape)).astype(np.float32)

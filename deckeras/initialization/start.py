@@ -1,0 +1,170 @@
+"""The first clusters of a model, from the embedded rows of all processes."""
+
+import math
+
+import numpy as np
+
+from deckeras import distribution
+from deckeras._data import row_views, seeding
+from deckeras.autoencoders.embedding import embedding_spread, scale_embedding
+from deckeras.initialization import clusterers, manifold
+
+_SAMPLE_SIZE = 10_000  # which bounds the time of the layouts
+_PLACING_NEIGHBORS = 10
+_MAX_CLUSTERS = 300  # beyond which the sample has too few rows for each, and mixtures take minutes
+_KMEANS_RESTARTS = 20
+_WIDE, _NARROW = 10_000, 2048  # features of a row beyond which it is projected, and to how many
+
+
+def first_clusters(model, x, z, recipe, seed, sample_weight=None):
+    """Scale the embedding as the recipe says, and find its first clusters.
+
+    Args:
+        model: `deckeras.DEC`, whose last layer of the encoder is scaled unless it is frozen.
+        x: this process's n rows.
+        z: (n, n_embedding) array, the embedding of this process's rows; scaled in place.
+        recipe: `deckeras.recipes.Recipe`.
+        seed: as for `DEC.fit`.
+        sample_weight: (n,) array, default None: 1 each.
+
+    Returns:
+        (centroids, assignments), as `deckeras.initialization.first_clusters` gives them for z.
+    """
+    rows, weights = _gathered(z, model.n_clusters, seed, sample_weight)
+    if recipe.embedding_scale is not None:
+        factor = recipe.embedding_scale / embedding_spread(rows)
+        if scale_embedding(factor, model.encoder, model.decoder):
+            z *= factor
+            rows *= factor
+    start, n_init = recipe.init, recipe.n_init
+    if start == "manifold" and model.n_clusters > _MAX_CLUSTERS:
+        start, n_init = "kmeans", _KMEANS_RESTARTS
+    if start == "manifold":
+        start = ManifoldStart.from_recipe(recipe, z, x, seed=seed, sample_weight=sample_weight)
+    if isinstance(start, ManifoldStart):
+        assignments = start(z, model.n_clusters)
+        return _means(z, assignments, sample_weight), assignments
+    options = {"n_init": n_init, "seed": seed, "z": z, "sample_weight": weights}
+    return clusterers.first_clusters(rows, model.n_clusters, start, **options)
+
+
+def _gathered(z, n_clusters, seed, sample_weight):
+    """(rows, weights): what the first clusterer sees of the rows of all processes, and their weights or None."""
+    weighted = z if sample_weight is None else np.column_stack([z, sample_weight])
+    own = clusterers.start_rows(weighted, n_clusters, distribution.total(len(z)), seed)
+    rows = np.concatenate(distribution.gather(own))
+    if sample_weight is None:
+        return rows, None
+    return rows[:, :-1].astype(z.dtype), rows[:, -1]
+
+
+class ManifoldStart:
+    """A first clusterer that sees neighbors, in the embedding and among the rows themselves.
+
+    k-means and mixtures in the embedding see spheres and ellipsoids there. `Neighborhoods` follow
+    classes of any shape. They are made for a sample of the rows; the others get the cluster of most of their neighbors
+    in the sample. What does not depend on the number of clusters is computed once.
+
+    Args:
+        z: (n, n_features) float array, the embedding.
+        x: n rows from which it came, an array or any other source that `DEC.fit` takes, default None: only the
+            embedding is looked at.
+        n_init: int, default 1. Layouts of each view.
+        sample_size: int, default 10,000: it bounds the time of the layouts.
+        seed: int, default 0. Draws the sample and the layouts.
+        sample_weight: (n,) array, default None: 1 each. The sample is drawn by it.
+
+    Raises:
+        ValueError: z holds NaN or infinity.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.initialization import ManifoldStart
+        >>> z = np.concatenate([5 + np.random.rand(30, 4), -5 - np.random.rand(30, 4)])
+        >>> ManifoldStart(z)(z, 2).sum(axis=0)
+        array([30., 30.], dtype=float32)
+
+    Source: McConville, Santos-Rodriguez, Piechocki and Craddock, "N2D: (Not Too) Deep Clustering via Clustering the
+    Local Manifold of an Autoencoded Embedding", ICPR 2020, which lays out the embedding by UMAP.
+    """
+
+    def __init__(self, z, x=None, *, n_init=1, sample_size=_SAMPLE_SIZE, seed=0, sample_weight=None):
+        clusterers.check_finite(z)
+        self.seed = seeding.fixed_seed(seed)
+        n = distribution.total(len(z))
+        size = len(z) if n <= sample_size else math.ceil(sample_size * len(z) / n)
+        self.rows = _drawn(len(z), size, self.seed, sample_weight)
+        sampled = np.concatenate(distribution.gather(z[self.rows]))
+        others = None if x is None else np.concatenate(distribution.gather(_narrow_rows(x, self.rows)))
+        self.neighborhoods = None
+        if not manifold.few_rows(len(sampled), 1):
+            views = manifold.views(sampled, others)
+            self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, seed=self.seed)
+
+    @classmethod
+    def from_recipe(cls, recipe, z, x, **options):
+        """Return the start of a recipe, which says where to look for neighbors and how many layouts to make."""
+        return cls(z, None if recipe.neighbors == "embedding" else x, n_init=recipe.n_init, **options)
+
+    def __call__(self, z, n_clusters):
+        """Assign rows to clusters.
+
+        Args:
+            z: (n, n_features) array, the embedding of the same rows, which may have been scaled since.
+            n_clusters: int, at most n.
+
+        Returns:
+            (n, n_clusters) float32 array with a 1 in each row. Fewer than 10 rows, or 3 for each cluster, have no
+            neighborhoods to speak of; they are assigned by k-means.
+        """
+        from sklearn.cluster import KMeans
+        from sklearn.neighbors import KNeighborsClassifier
+
+        sample = np.concatenate(distribution.gather(z[self.rows]))
+        if self.neighborhoods is None or manifold.few_rows(len(sample), n_clusters):
+            labels = KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(sample)
+        else:
+            labels = self.neighborhoods.clusters(n_clusters)
+        labels = np.asarray(distribution.agreed(labels))  # Processors of other kinds round in other ways.
+        if len(sample) > len(self.rows) or len(self.rows) < len(z):
+            placed = KNeighborsClassifier(_PLACING_NEIGHBORS, weights="distance").fit(sample, labels)
+            labels = np.concatenate([placed.predict(block) for _, block in row_views.blocks(z)])
+        return np.eye(n_clusters, dtype=np.float32)[labels]
+
+
+def _drawn(n, size, seed, sample_weight):
+    """Sorted numbers of `size` of n rows, drawn by their weights; rows of weight 0 never."""
+    random = np.random.default_rng(seed)
+    if sample_weight is None:
+        return np.sort(random.permutation(n)[:size])
+    size = min(size, np.count_nonzero(sample_weight))
+    return np.sort(random.choice(n, size, replace=False, p=sample_weight / sample_weight.sum()))
+
+
+def _means(z, q, sample_weight):
+    """`initialization.cluster_means` of the rows of all processes."""
+    q = q if sample_weight is None else q * sample_weight[:, None].astype(q.dtype)
+    sizes, sums = (distribution.total(each) for each in (q.sum(axis=0, dtype=np.float64), q.T @ z))
+    if not sizes.all():
+        return clusterers.cluster_means(z, q)
+    return (sums / sizes[:, None]).astype(z.dtype)
+
+
+def _narrow_rows(x, numbers):
+    """(n, n_features) float32 array of some rows of x, projected at random to 2,048 features where there are more."""
+    from sklearn.preprocessing import normalize
+    from sklearn.random_projection import SparseRandomProjection
+
+    width = math.prod(x.shape[1:])
+    rows = row_views.blocks_of_rows(x, numbers)
+    if width <= _WIDE:
+        return np.concatenate([np.asarray(block, np.float32).reshape(len(block), -1) for block in rows])
+    projection = SparseRandomProjection(_NARROW, random_state=0, dense_output=True).fit(
+        np.zeros((1, width), np.float32)
+    )
+    narrow = []
+    for block in rows:
+        block = np.asarray(block, np.float32).reshape(len(block), -1)
+        projected = projection.transform(block)
+        narrow.append(normalize(projected) if row_views.of_one_length(block) else projected)
+    return np.concatenate(narrow)

@@ -1,0 +1,1 @@
+"""The models: DEC and IDEC, and weights of DEC-keras for them."""

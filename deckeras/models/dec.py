@@ -1,0 +1,396 @@
+"""DEC: the model, and the alternation that trains it."""
+
+import dataclasses
+import math
+import os
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from deckeras import distribution, recipes
+from deckeras._data import batching, checks, row_views
+from deckeras._train import alternation, device, loop, refusals, specs
+from deckeras._train.checkpoint import Checkpoint, prepare_directory, scheduled_iterations, serialize, settings
+from deckeras.augmentation import Augmenter
+from deckeras.autoencoders.embedding import check_encoder
+from deckeras.initialization import start
+from deckeras.layers import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
+from deckeras.models import compiling, h5_names
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
+    """Deep Embedded Clustering: a pretrained encoder and a clustering layer, trained together.
+
+    A functional `keras.Model` from the encoder's inputs to the soft assignments q. It holds the encoder itself, not a
+    copy: training the one trains the other.
+
+    Args:
+        encoder: pretrained `keras.Sequential` or other functional model with one input and an output of shape
+            (batch, n_embedding).
+        n_clusters: int, at least 1.
+        alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of the Student-t kernel.
+        **kwargs: `name` (default "dec"), `dtype` of the clustering layer, and what else `keras.Model` takes.
+
+    Raises:
+        TypeError: the encoder is not a Keras model.
+        ValueError: the encoder has no symbolic inputs or an output that is not 2-D, or a bad `n_clusters` or `alpha`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import DEC, dense_autoencoder, pretrain_autoencoder
+        >>> x = np.random.default_rng(0).normal(size=(300, 8)) + 5 * np.repeat(np.eye(3, 8), 100, axis=0)
+        >>> encoder, decoder = dense_autoencoder(8, units=(32, 2))
+        >>> history = pretrain_autoencoder(encoder, decoder, x, epochs=5, verbose=0)
+        >>> model = DEC(encoder, n_clusters=3)
+        >>> history = model.fit(x, max_iterations=100, verbose=0)
+        >>> model.predict_clusters(x, verbose=0).shape
+        (300,)
+
+    Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016.
+    """
+
+    def __init__(self, encoder, n_clusters, alpha=1.0, *args, **kwargs):
+        # Keras's `clone_model` keeps the class of a model that takes *args, and passes the cloned inputs and outputs.
+        if args:
+            raise TypeError(f"DEC takes an encoder, n_clusters and alpha by position. Received: {len(args)} more")
+        if isinstance(encoder, keras.KerasTensor):
+            encoder, clustering = graph_parts(encoder, n_clusters)
+        else:
+            n_clusters = check_n_clusters(n_clusters)
+            check_encoder(encoder)
+            # Zeros mean "not placed yet", so that any way of loading weights places them, but for `zero_centroids`.
+            clustering = ClusteringLayer(
+                n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
+            )
+        zero_centroids = kwargs.pop("zero_centroids", False)
+        decoder = kwargs.pop("decoder", None)  # of IDEC
+        kwargs.setdefault("name", "dec")
+        z = encoder.outputs[0]
+        outputs = clustering(z) if decoder is None else {"q": clustering(z), "reconstruction": decoder(z)}
+        super().__init__(inputs=encoder.inputs[0], outputs=outputs, **kwargs)
+        self.encoder, self.decoder = encoder, decoder
+        self.clustering = clustering
+        self.start_labels = None  # (n,) the clusters that `fit` started from, if a first clusterer assigned rows
+        self._zero_centroids = zero_centroids
+
+    @property
+    def n_clusters(self):
+        """int, the number of clusters."""
+        return self.clustering.n_clusters
+
+    @property
+    def alpha(self):
+        """float, the degrees of freedom of the Student-t kernel."""
+        return self.clustering.alpha
+
+    @property
+    def centroids(self):
+        """(n_clusters, n_embedding) float array. All zeros until they are placed; assign an array to place them."""
+        return ops.convert_to_numpy(self.clustering.clusters)
+
+    @centroids.setter
+    def centroids(self, centroids):
+        centroids = check_centroids(centroids, self.centroids.shape)
+        self.clustering.clusters.assign(centroids)
+        self._zero_centroids = not centroids.any()
+
+    @property
+    def placed(self):
+        """bool, whether the centroids are placed: by `fit`, by loading weights or by assignment."""
+        return bool(self._zero_centroids or self.centroids.any())
+
+    def compile(self, optimizer=None, loss=None, **kwargs):
+        """Configure the training, as `keras.Model.compile` does.
+
+        Args:
+            optimizer: Keras optimizer or its name, default SGD at 0.01 (as in the paper) with momentum 0.9 (as in its
+                code).
+            loss: Keras loss of (p, q), default `keras.losses.KLDivergence()`, equation 2 of the paper.
+            **kwargs: the other arguments of `keras.Model.compile`.
+        """
+        if optimizer is None:
+            optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+        loss = keras.losses.KLDivergence() if loss is None else loss
+        super().compile(**compiling.in_any_file(optimizer=optimizer, loss=loss, **kwargs))
+        # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
+        self.optimizer.build(self.trainable_variables)
+        # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
+        self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        # Keras drops the optimizer when it saves to .h5, and a .keras file written afterwards would load with another.
+        return {**config, "optimizer": serialize(self.optimizer)} if config else config
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(
+        self,
+        x,
+        y=None,
+        batch_size=None,
+        *,
+        sample_weight=None,
+        recipe="table",
+        update_interval=None,
+        max_iterations=None,
+        tol=None,
+        centroids=None,
+        init=None,
+        n_init=None,
+        augment=None,
+        seed=0,
+        checkpoint_dir=None,
+        checkpoint_every=5,
+        callbacks=None,
+        verbose="auto",
+        **refused,
+    ):
+        """Cluster the rows of x.
+
+        Places the centroids by a first clusterer on the embedding, unless they are given, loaded or trained already.
+        Then alternates: assign every row and sharpen the assignments into the target p; train `update_interval` batches
+        towards p. Assignments of the first clusterer remain the target until the network agrees with 99 % of them, or
+        for `lead` updates of the recipe. Stops when fewer than `tol` of the rows changed cluster between two updates.
+        To callbacks, the progress bar and the history, each such interval is an epoch.
+
+        With `checkpoint_dir`, a training that is found there goes on: its weights, centroids included, replace the
+        model's. It may go on with another batch size, interval, `tol` or optimizer.
+
+        Args:
+            x: at least `n_clusters` rows that fit the encoder: an array of any real dtype, a SciPy sparse matrix, an
+                `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset`. The last four are read as
+                they are needed; see `deckeras.sources`.
+            y: (n,) labels, default None. For reporting only: they never change the training.
+            batch_size: int. At most n rows are taken. This and each further argument whose default is None is by
+                default what the recipe says.
+            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
+                rows in the first clusters, in the frequencies of the target, in the loss and in `changed`.
+            recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It also says the optimizer of a model that is
+                not compiled.
+            update_interval: int, batches between two updates of p; see `default_update_interval`.
+            max_iterations: int, batches in all.
+            tol: float in [0, 1).
+            centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
+            init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
+                a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
+            n_init: int, restarts of `init`; of "manifold", layouts of each view.
+            augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
+                `image_augmentation`. The target always comes from the rows as they are.
+            seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.
+            checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
+            checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
+            callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
+                interval; `fit` can go on with it.
+            verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
+
+        Returns:
+            `keras.callbacks.History`: for each interval the mean `loss`, the share of rows that `changed` cluster over
+            it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without y).
+            Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last of
+            them, count all the runs of a training that was resumed.
+
+        Raises:
+            TypeError, ValueError: bad x or a bad argument, such as Keras's `validation_split`, or a checkpoint of
+                another training.
+            OSError: the checkpoint cannot be written or read.
+            FloatingPointError: the training diverged.
+
+        Warns:
+            UserWarning: a cluster ended empty, or two centroids coincide.
+        """
+        started = time.perf_counter()
+        refusals.check(f"{type(self).__name__}.fit", refused)
+        x = checks.check_rows(x, self.encoder.input_shape[1:])
+        y = checks.check_labels(y, len(x))
+        if distribution.total(int(y is None)) not in (0, distribution.process_count()):
+            raise ValueError("y should be given in all processes or in none. Received: y in some of them")
+        n = distribution.total(len(x))
+        if n < self.n_clusters:
+            raise ValueError(f"x should have at least {self.n_clusters} rows, one a cluster. Received: {n}")
+        weights = distribution.relative_weights(sample_weight, len(x), self.n_clusters)
+        checkpoint_every = checks.check_count("checkpoint_every", checkpoint_every)
+        seed = None if seed is None else distribution.agreed_seed(seed)
+        compiling.check_trainable(self)
+        given = {"batch_size": batch_size, "update_interval": update_interval, "max_iterations": max_iterations}
+        recipe = recipes.get(recipe, tol=tol, init=init, n_init=n_init, **given)
+        if max_iterations is not None:
+            recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
+        batch_size, update_interval, iterations = recipe.intervals(n)
+        if not self.compiled:
+            begun = checkpoint_dir and scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5"))
+            self.compile(self._optimizer_of(recipe, begun or iterations))
+        self._trained = compiling.keep_up(self, self._trained)
+        if augment is None:
+            augment = recipe.augmentation(x.shape[1:], seed, clustering=True)
+        augmenter = Augmenter(augment, x.shape[1:])
+        checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter, weights)
+        if centroids is not None:
+            centroids = check_centroids(centroids, self.centroids.shape)
+            self._zero_centroids = not centroids.any()
+            if not (checkpoint and checkpoint.exists()):
+                self.centroids = centroids
+
+        def begin(seed):
+            return self.initialize_centroids(x, recipe=recipe, seed=seed, sample_weight=weights)
+
+        own_batch = distribution.local_batch_size(batch_size)
+        options = {"lead": recipe.lead, "checkpoint": checkpoint, "sample_weight": weights}
+        intervals = alternation.Alternation(self, x, y, own_batch, augmenter, begin, **options)
+        history = loop.train(
+            self,
+            intervals.epoch,
+            iterations=iterations,
+            steps_per_epoch=update_interval,
+            seed=distribution.agreed_seed(seed),
+            converged=lambda logs: logs["changed"] < recipe.tol,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            callbacks=callbacks,
+            verbose=verbose,
+            started=started,
+        )
+        scale = self.embed(x[:: math.ceil(len(x) / 1000)], verbose=0).std(axis=0).max()
+        sizes = np.bincount(intervals.assign().argmax(axis=1), minlength=self.n_clusters)
+        alternation.warn_of_lost_clusters(distribution.total(sizes), self.centroids, scale)
+        return history
+
+    def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0, sample_weight=None):
+        """Scale the embedding and place the centroids, wherever they were. `fit` calls this by itself.
+
+        Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) array of
+        assignments, which `fit` takes for the first target, or None.
+        """
+        recipe = recipes.get(recipe, init=init, n_init=n_init)
+        z = self.embed(x, verbose=0)
+        weights = checks.check_weights(sample_weight, len(z))
+        centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
+        self.centroids = distribution.agreed(centroids)
+        self.start_labels = None if assignments is None else assignments.argmax(axis=1)
+        return assignments
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
+
+        Args:
+            x: (n, ...) array, or any other source that Keras takes; verbose, steps, callbacks: as in Keras.
+            batch_size: int, default None: as many rows as fill 16 MiB with values or assignments, from 32 to 4,096.
+
+        Returns:
+            (n, n_clusters) float array; each row sums to 1.
+        """
+        if distribution.active():
+            return self._local_outputs(self, x, batch_size)
+        return device.predict(
+            super().predict, self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks
+        )
+
+    def predict_clusters(self, x, batch_size=None, verbose="auto"):
+        """Cluster labels: the largest soft assignment of each row.
+
+        Args:
+            x, batch_size, verbose: as for `predict`.
+
+        Returns:
+            (n,) int array, from 0 to n_clusters - 1.
+
+        Raises:
+            ValueError: the centroids are not placed yet.
+        """
+        if not self.placed:
+            raise ValueError("The centroids are not placed yet. Call fit, initialize_centroids or load weights first.")
+        return self.predict(x, batch_size, verbose).argmax(axis=1)
+
+    def embed(self, x, batch_size=None, verbose="auto"):
+        """The embedding z.
+
+        Args:
+            x, batch_size, verbose: as for `predict`.
+
+        Returns:
+            (n, n_embedding) float array.
+        """
+        if distribution.active():
+            return self._local_outputs(self.encoder, x, batch_size)
+        return device.predict(self.encoder.predict, self._rows(x, batch_size), verbose=verbose)
+
+    def quantize(self, *args, **kwargs):
+        """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
+        compiling.quantize(self, super().quantize, *args, **kwargs)
+
+    def save(self, filepath, **kwargs):
+        """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
+
+        Raises:
+            ValueError: weights of bfloat16, which an .h5 file cannot hold.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            h5_names.check_writable(self)  # before Keras empties the file
+        with distribution.single_process():
+            super().save(filepath, **kwargs)
+
+    def get_config(self):
+        if h5_names.writing_h5():
+            h5_names.check_writable(self)
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "n_clusters": self.n_clusters,
+            "alpha": self.alpha,
+            "dtype": keras.saving.serialize_keras_object(self.clustering.dtype_policy),
+            "trainable_centroids": self.clustering.trainable,
+            **({"zero_centroids": True} if self._zero_centroids and not self.centroids.any() else {}),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        trainable_centroids = config.pop("trainable_centroids")
+        for name in {"encoder", "decoder", "dtype"} & set(config):
+            config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+        model = cls(**config)
+        model.clustering.trainable = trainable_centroids
+        return model
+
+    def _rows(self, x, batch_size=None):
+        """x in large batches, unless Keras reads it in batches of its own."""
+        if row_views.reads_itself(x):
+            return x
+        return batching.large_batches(x, self.encoder.input_shape[1:], self.n_clusters, batch_size)
+
+    def _local_outputs(self, model, x, batch_size):
+        rows = x if isinstance(x, batching.OrderedBatches) else self._rows(checks.check_rows(x), batch_size)
+        return distribution.outputs(model, (rows[number][0] for number in range(len(rows))))
+
+    def _optimizer_of(self, recipe, iterations):
+        return recipe.optimizer(iterations)
+
+    def _targets(self, rows, p):
+        """What the outputs should be for a batch of rows."""
+        return p
+
+    def _identity(self):
+        """What of the model must be the same where a training goes on."""
+        return specs.clustering(self)
+
+    def _checkpoint(self, directory, x, seed, augmenter, weights):
+        if directory is None:
+            return None
+        identity = {
+            **self._identity(),
+            "data": distribution.fingerprint(x),
+            "augment": augmenter.settings,
+            "augment_asked": augmenter.asked,
+            "sample_weight": None if weights is None else distribution.fingerprint(weights[:, None]),
+            "seed": seed,
+        }
+        path = os.path.join(prepare_directory(directory), "checkpoint.h5")
+        return Checkpoint(path, self, identity, self._optimizer_settings, augmenter.variables)
+
+
+h5_names.read_bare_name(DEC, {"encoder", "n_clusters", "alpha", "trainable_centroids"})

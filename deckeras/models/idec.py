@@ -1,0 +1,118 @@
+"""IDEC: DEC that keeps the decoder, so that the embedding goes on describing the rows while it clusters them."""
+
+import math
+import numbers
+
+import keras
+
+from deckeras import distribution
+from deckeras._train import specs
+from deckeras._train.checkpoint import architecture
+from deckeras._train.device import predict
+from deckeras.autoencoders.embedding import check_decoder, check_encoder
+from deckeras.models import h5_names
+from deckeras.models.dec import DEC
+
+
+@keras.saving.register_keras_serializable(package="deckeras")
+class IDEC(DEC):
+    r"""Improved Deep Embedded Clustering: the reconstruction stays in the loss.
+
+    $$L = L_r + \gamma\,\mathrm{KL}(P \Vert Q), \qquad
+      L_r = \frac{1}{n d} \sum_i \lVert x_i - \mathrm{decoder}(\mathrm{encoder}(x_i)) \rVert^2$$
+
+    A functional `keras.Model` from the encoder's inputs to a dict: `q`, the soft assignments, and `reconstruction`.
+    `fit`, `predict`, `predict_clusters`, `embed`, saving and loading are those of `DEC`; `predict` gives q alone. With
+    `augment`, the reconstruction is compared with the changed row.
+
+    Args:
+        encoder: as for `DEC`.
+        decoder: model that was pretrained with it, from the embedding to the shape of a row.
+        n_clusters, alpha: as for `DEC`.
+        gamma: float > 0, default 0.1 as in the paper. The weight of the clustering loss.
+        **kwargs: as for `DEC`; `name` is "idec" by default.
+
+    Raises:
+        TypeError, ValueError: as for `DEC`; or the decoder does not map the embedding to rows, or a bad `gamma`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import IDEC, dense_autoencoder, pretrain_autoencoder
+        >>> x = np.random.default_rng(0).normal(size=(300, 8)) + 5 * np.repeat(np.eye(3, 8), 100, axis=0)
+        >>> encoder, decoder = dense_autoencoder(8, units=(32, 2))
+        >>> history = pretrain_autoencoder(encoder, decoder, x, epochs=5, verbose=0)
+        >>> model = IDEC(encoder, decoder, n_clusters=3)
+        >>> history = model.fit(x, max_iterations=100, verbose=0)
+        >>> model.predict(x, verbose=0).shape
+        (300, 3)
+
+    Source: Guo, Gao, Liu and Yin, "Improved Deep Embedded Clustering with Local Structure Preservation", IJCAI 2017,
+    equation 4.
+    """
+
+    def __init__(self, encoder, decoder, n_clusters=None, alpha=1.0, gamma=0.1, *args, **kwargs):
+        if args or isinstance(encoder, keras.KerasTensor):  # as Keras's `clone_model` calls it, see DEC
+            raise TypeError(
+                "IDEC takes two models, encoder and decoder. Received: tensors, which do not say gamma. To copy a "
+                "model with its settings, use type(model).from_config(model.get_config())."
+            )
+        if isinstance(gamma, bool) or not isinstance(gamma, numbers.Real) or not 0 < gamma < math.inf:
+            raise ValueError(f"gamma should be a positive number. Received: gamma={gamma!r}")
+        check_encoder(encoder)
+        check_decoder(encoder, decoder)
+        kwargs.setdefault("name", "idec")
+        super().__init__(encoder, n_clusters, alpha, decoder=decoder, **kwargs)
+        self.gamma = float(gamma)
+        # A model of its own, so that `predict` need not reconstruct every row to throw it away.
+        self.assignment = keras.Model(self.inputs, self.output["q"], name="assignment")
+
+    def compile(self, optimizer=None, loss=None, **kwargs):
+        """Configure the training, as `keras.Model.compile` does.
+
+        Args:
+            optimizer: Keras optimizer or its name, default SGD at 0.01 / gamma with momentum 0.9, so that the clusters
+                move as fast as those of `DEC`.
+            loss: Keras loss of (p, q), as for `DEC.compile`, beside the mean squared error of the reconstruction; or a
+                dict of both, `{"q": ..., "reconstruction": ...}`.
+            **kwargs: the other arguments of `keras.Model.compile`; `loss_weights` are by default gamma for q and 1 for
+                the reconstruction.
+        """
+        if not isinstance(loss, dict):
+            loss = {"q": loss or keras.losses.KLDivergence(), "reconstruction": keras.losses.MeanSquaredError()}
+        kwargs.setdefault("loss_weights", {"q": self.gamma, "reconstruction": 1.0})
+        if optimizer is None:
+            optimizer = keras.optimizers.SGD(0.01 / self.gamma, momentum=0.9)
+        super().compile(optimizer, loss, **kwargs)
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Soft assignments q alone, as `DEC.predict`; call the model itself for the reconstruction, too."""
+        if distribution.active():
+            return self._local_outputs(self.assignment, x, batch_size)
+        rows = self._rows(x, batch_size)
+        return predict(self.assignment.predict, rows, verbose=verbose, steps=steps, callbacks=callbacks)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "gamma": self.gamma,
+        }
+
+    def _optimizer_of(self, recipe, iterations):
+        # The recipe's rate is one for the clustering loss alone, which counts gamma times here.
+        return recipe.optimizer(iterations, recipe.learning_rate / self.gamma)
+
+    def _targets(self, rows, p):
+        return {"q": p, "reconstruction": rows}
+
+    def _identity(self):
+        return {
+            **super()._identity(),
+            "kind": "idec",
+            "decoder": architecture(self.decoder),
+            "decoder_layers": specs.layers(self.decoder),
+            "gamma": self.gamma,
+        }
+
+
+h5_names.read_bare_name(IDEC, {"encoder", "decoder", "n_clusters", "alpha", "gamma"})

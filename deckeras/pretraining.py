@@ -1,0 +1,388 @@
+"""Pretraining of an autoencoder: end to end, or greedily layer by layer as in the paper."""
+
+import contextlib
+import math
+import os
+
+import keras
+import numpy as np
+
+from deckeras import distribution, recipes
+from deckeras._data import batching, checks, seeding
+from deckeras._train import device, refusals, specs
+from deckeras._train.checkpoint import Checkpoint, architecture, prepare_directory, settings
+from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
+from deckeras._train.loop import train, train_batches
+from deckeras.augmentation import Augmenter
+from deckeras.autoencoders.embedding import check_decoder, check_encoder
+
+
+def pretrain(
+    encoder,
+    decoder,
+    x,
+    recipe="table",
+    *,
+    dropout=None,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+    **refused,
+):
+    """Pretrain as a recipe says: layer by layer, or all layers together.
+
+    Args:
+        encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
+        x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
+            `deckeras.scaling`).
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
+        dropout: float in [0, 1), default None: what the recipe says. The share of input values set to zero; with a
+            recipe that is layer-wise, in the pairs of layers alone.
+        seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
+
+    Returns:
+        list of `keras.callbacks.History`, one a stage; the last is that of all layers together. Their attribute
+        `seconds` is the time each took.
+
+    Raises:
+        TypeError, ValueError, OSError, FloatingPointError: as `pretrain_layerwise` and `pretrain_autoencoder`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, pretrain, recipes
+        >>> x = np.random.rand(100, 64)
+        >>> recipe = recipes.get("images", image_shape=(8, 8), units=(16, 2), least_iterations=20, epochs=1)
+        >>> encoder, decoder = recipe.autoencoder(x.shape[1:])
+        >>> len(pretrain(encoder, decoder, x, recipe, verbose=0))
+        1
+    """
+    refusals.check("pretrain", refused)
+    recipe = recipes.get(recipe)
+    common = {
+        "recipe": recipe,
+        "dropout": dropout,
+        "seed": seed,
+        "checkpoint_dir": checkpoint_dir,
+        "callbacks": callbacks,
+    }
+    if recipe.layerwise:
+        return pretrain_layerwise(encoder, decoder, x, verbose=verbose, **common)
+    return [pretrain_autoencoder(encoder, decoder, x, verbose=verbose, **common)]
+
+
+def pretrain_autoencoder(
+    encoder,
+    decoder,
+    x,
+    *,
+    recipe="table",
+    epochs=None,
+    iterations=None,
+    batch_size=None,
+    optimizer=None,
+    loss=None,
+    augment=None,
+    dropout=None,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+    **refused,
+):
+    """Train encoder and decoder together to reproduce the rows of x.
+
+    Args:
+        encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
+        decoder: model that maps the embedding back to the shape of x. Trained in place.
+        x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
+            `deckeras.scaling`).
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It says what the arguments do not whose default is
+            None.
+        epochs: int, passes over the rows; with `"table"` 20, or more for few rows.
+        iterations: int, batches; an alternative to `epochs`.
+        batch_size: int; with `"table"` 256 as in the paper, less for few rows. At most n are taken.
+        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"`: `adam_with_cosine`.
+        loss: Keras loss; with `"table"` `"mse"`.
+        augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
+            `image_augmentation`. The reconstruction is compared with the changed row.
+        dropout: float in [0, 1); with `"table"` 0. The share of input values set to zero in training (a denoising
+            autoencoder); the reconstruction is compared with the whole row.
+        seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
+        checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
+            run that was interrupted goes on, and one that has finished is loaded and not repeated.
+        callbacks: Keras callback or list of them. One that sets `stop_training` finishes the training with the epoch.
+        verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
+
+    Returns:
+        `keras.callbacks.History` with the loss of each epoch; its attribute `seconds` is the time all took.
+
+    Raises:
+        TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
+        OSError: the checkpoint cannot be written or read.
+        FloatingPointError: the training diverged.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, pretrain_autoencoder
+        >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
+        >>> history = pretrain_autoencoder(encoder, decoder, np.random.rand(100, 8), epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+    """
+    refusals.check("pretrain_autoencoder", refused)
+    check_encoder(encoder)
+    check_decoder(encoder, decoder)
+    x = checks.check_rows(x, encoder.input_shape[1:])
+    recipe = recipes.get(recipe, dropout=dropout, pretraining_loss=loss)
+    batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
+    if dropout is None:  # A layer-wise recipe has its dropout in the pairs.
+        dropout = 0.0 if recipe.layerwise else recipe.dropout
+    inputs = keras.Input(encoder.input_shape[1:])
+    noisy = (
+        keras.layers.Dropout(dropout, seed=seeding.layer_seed(distribution.agreed_seed(seed)))(inputs)
+        if dropout
+        else inputs
+    )
+    autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
+    optimizer = recipe.pretraining_optimizer(iterations) if optimizer is None else optimizer
+    autoencoder.compile(optimizer, recipe.pretraining_loss)
+    return _fit(
+        autoencoder,
+        x,
+        lambda rows: rows,
+        recipe.augmentation(x.shape[1:], seed) if augment is None else augment,
+        iterations=iterations,
+        batch_size=batch_size,
+        dropout=dropout,
+        seed=seed,
+        path=_checkpoint_path(checkpoint_dir, "pretraining.h5"),
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+def pretrain_layerwise(
+    encoder,
+    decoder,
+    x,
+    *,
+    recipe="paper",
+    iterations=None,
+    finetune_iterations=None,
+    batch_size=None,
+    optimizer=None,
+    augment=None,
+    dropout=None,
+    seed=0,
+    checkpoint_dir=None,
+    callbacks=None,
+    verbose="auto",
+):
+    """Pretrain as the paper does: each pair of layers as a denoising autoencoder, then all of them together.
+
+    Pair i maps the output h of the layers below it to itself through two layers, `decoder_i(encoder_i(h))`, with
+    dropout before each of the two, and minimises the least squares. Once every pair is trained, the whole autoencoder
+    is fine-tuned without dropout.
+
+    Args:
+        encoder: built `keras.Sequential` of `Dense` layers, as `dense_autoencoder` makes it. Trained in place.
+        decoder: its mirror: as many layers, in reverse order. Trained in place.
+        x: (n, n_features) array; the paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
+        recipe: str or `deckeras.recipes.Recipe`, default `"paper"`. It says what the arguments do not whose default is
+            None.
+        iterations: int, batches for each pair; with `"paper"` 50,000.
+        finetune_iterations: int, batches for the whole; with `"paper"` 100,000.
+        batch_size: int; with `"paper"` 256.
+        optimizer: Keras optimizer, used as a pattern: each stage starts with a fresh copy. With `"paper"`:
+            `sgd_in_steps`.
+        dropout: float in [0, 1); with `"paper"` 0.2.
+        augment, seed, callbacks, verbose: as in `pretrain_autoencoder`.
+        checkpoint_dir: directory, default None. Each stage is kept in a file of its own there, `pretraining-pair0.h5`
+            and so on to `pretraining.h5`: finished stages are loaded, an interrupted one goes on.
+
+    Returns:
+        list of `keras.callbacks.History`, one a stage, the fine-tuning last. Their loss is `least_squares`.
+
+    Raises:
+        TypeError, ValueError: bad x or a bad argument, or an encoder and decoder that do not mirror each other.
+        OSError, FloatingPointError: as `pretrain_autoencoder`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, pretrain_layerwise
+        >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
+        >>> x = np.random.rand(100, 8)
+        >>> stages = pretrain_layerwise(encoder, decoder, x, iterations=5, finetune_iterations=10, verbose=0)
+        >>> len(stages)
+        3
+
+    Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
+    """
+    check_encoder(encoder)
+    x = checks.check_rows(x, encoder.input_shape[1:])
+    if finetune_iterations is not None:
+        finetune_iterations = checks.check_count("finetune_iterations", finetune_iterations)
+    if iterations is not None:
+        iterations = checks.check_count("iterations", iterations)
+    recipe = recipes.get(recipe, layer_iterations=iterations, dropout=dropout, layerwise=True)
+    batch_size, finetune_iterations = _batches(
+        recipe, distribution.total(len(x)), batch_size, None, finetune_iterations
+    )
+    augment = recipe.augmentation(x.shape[1:], seed) if augment is None else augment
+    pairs = mirrored_layers(encoder, decoder)
+    pattern = None if optimizer is None else keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
+
+    def fresh_optimizer(iterations):
+        if pattern is None:
+            return recipe.pretraining_optimizer(iterations)
+        return keras.saving.deserialize_keras_object(pattern)
+
+    stages = len(pairs) + 1
+    if seed is None:
+        seeds = [None] * stages
+    else:
+        seeds = np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(stages).tolist()
+    histories = []
+    for position, (encoding, decoding) in enumerate(pairs):
+        below = encoder.layers[:position]
+        with _frozen(below):
+            model = pair_autoencoder(
+                encoder.input_shape[1:], below, encoding, decoding, recipe.dropout, seeds[position]
+            )
+            model.compile(fresh_optimizer(recipe.layer_iterations), recipe.pretraining_loss)
+            history = _fit(
+                model,
+                x,
+                lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), keras.config.floatx()),
+                augment,
+                iterations=recipe.layer_iterations,
+                batch_size=batch_size,
+                dropout=recipe.dropout,
+                seed=seeds[position],
+                path=_checkpoint_path(checkpoint_dir, f"pretraining-pair{position}.h5"),
+                callbacks=callbacks,
+                verbose=verbose,
+            )
+        histories.append(history)
+    history = pretrain_autoencoder(
+        encoder,
+        decoder,
+        x,
+        recipe=recipe,
+        iterations=finetune_iterations,
+        batch_size=batch_size,
+        optimizer=fresh_optimizer(finetune_iterations),
+        augment=augment,
+        seed=seeds[-1],
+        checkpoint_dir=checkpoint_dir,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    return [*histories, history]
+
+
+def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=0, verbose="auto"):
+    """Train the decoder alone, so that it fits an encoder that has moved since they were trained together.
+
+    Args:
+        encoder, decoder, x, recipe, seed, verbose: as in `pretrain`. The encoder is left as it is.
+        iterations: int, batches; default None: a tenth of the recipe's pretraining, since the decoder is near already.
+
+    Returns:
+        `keras.callbacks.History` with the loss of each epoch.
+
+    Raises:
+        TypeError, ValueError, FloatingPointError: as `pretrain_autoencoder`.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import dense_autoencoder, refit_decoder
+        >>> encoder, decoder = dense_autoencoder(8, units=(16, 2))
+        >>> history = refit_decoder(encoder, decoder, np.random.rand(100, 8), iterations=10, verbose=0)
+        >>> encoder.trainable
+        True
+    """
+    recipe = recipes.get(recipe)
+    if iterations is None:
+        iterations = max(1, recipe.batches(distribution.total(len(x)))[1] // 10)
+    with _frozen(encoder.layers):
+        return pretrain_autoencoder(
+            encoder, decoder, x, recipe=recipe, iterations=iterations, dropout=0.0, seed=seed, verbose=verbose
+        )
+
+
+def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
+    """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
+    augmenter = Augmenter(augment, x.shape[1:])
+    rows_near = x if augmenter.changes else device.to_device(x)
+    own_batch_size = distribution.local_batch_size(batch_size)
+    checkpoint = path and Checkpoint(
+        path,
+        model,
+        {
+            "kind": "pretraining",
+            "data": distribution.fingerprint(x),
+            "layers": architecture(model),
+            "iterations": iterations,
+            "batch_size": batch_size,
+            "augment": augmenter.settings,
+            "augment_asked": augmenter.asked,
+            "settings": specs.layers(model),
+            "loss_asked": specs.function(model.loss),
+            "dropout": dropout,
+            "seed": seed,
+            "loss": specs.loss(model.loss),
+            "optimizer": settings(model.optimizer),
+        },
+        others=augmenter.variables,
+    )
+
+    def epoch(start, steps, seed, callbacks):
+        batches = batching.training_batches(rows_near, own_batch_size, distribution.own_seed(seed), start, steps)
+        with contextlib.closing(batches):
+            rows = (augmenter(batch) for _, batch in batches)
+            return train_batches(model, ((row, target(row)) for row in rows), callbacks)
+
+    return train(
+        model,
+        epoch,
+        iterations=iterations,
+        steps_per_epoch=math.ceil(distribution.total(len(x)) / batch_size),
+        seed=distribution.agreed_seed(seed),
+        checkpoint=checkpoint,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+@contextlib.contextmanager
+def _frozen(layers):
+    trainable = [layer.trainable for layer in layers]
+    try:
+        for layer in layers:
+            layer.trainable = False
+        yield
+    finally:
+        for layer, value in zip(layers, trainable, strict=True):
+            layer.trainable = value
+
+
+def _batches(recipe, n, batch_size, epochs, iterations):
+    """(batch_size, iterations) by the recipe, or by what is given."""
+    if epochs is not None and iterations is not None:
+        raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
+    if batch_size is not None:
+        batch_size = checks.check_count("batch_size", batch_size)
+        recipe = recipes.get(recipe, pretraining_batch_size=batch_size, least_batch_size=batch_size)
+    if epochs is not None:
+        recipe = recipes.get(recipe, epochs=checks.check_count("epochs", epochs), least_iterations=0)
+    batch_size, default = recipe.batches(n)
+    return batch_size, default if iterations is None else checks.check_count("iterations", iterations)
+
+
+def _checkpoint_path(directory, name):
+    if directory is None:
+        return None
+    prepare_directory(directory)
+    return os.path.join(directory, name)

@@ -1,0 +1,167 @@
+"""The parts of a report's page: its frame with style and script, tables, numbers and pictures as HTML."""
+
+import base64
+import html
+import importlib.resources
+import io
+import math
+import re
+
+import numpy as np
+
+from deckeras.plots import figures
+
+_SIDE = 56  # pixels at most of the picture of a row
+
+
+def page(title, sections):
+    """Return an HTML page that needs nothing else, neither a server nor the network.
+
+    Args:
+        title: str.
+        sections: pairs of a heading and HTML; those without HTML are left out.
+    """
+    files = importlib.resources.files("deckeras.report")
+    style, script = (files.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    sections = [(heading, content) for heading, content in sections if content]
+    links = "".join(f'<li><a href="#{anchor(heading)}">{text(heading)}</a></li>' for heading, _ in sections)
+    body = "".join(
+        f'<section id="{anchor(heading)}"><h2>{text(heading)}</h2>{content}</section>\n'
+        for heading, content in sections
+    )
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>\n<body>'
+        f'<header><h1>{text(title)}</h1><button id="theme" type="button">Light or dark</button></header>'
+        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main>{body}</main>\n'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def anchor(heading):
+    """Return the name of a section for links, such as "rows" of "Rows of each cluster"."""
+    return (
+        re.sub(r"[^a-z]+.*", "", heading.lower()) if heading.startswith("Rows") else heading.lower().replace(" ", "-")
+    )
+
+
+def table(header, lines, *, sortable=False, kind=""):
+    """Return a table.
+
+    Args:
+        header: list of cells; empty for none. A cell is HTML, a number, or a pair (class, HTML).
+        lines: list of lists of cells, or of pairs (attributes of the line, list of cells).
+        sortable: bool, default False. Whether a click on a name sorts the lines.
+        kind: str, further classes of the table, default none.
+    """
+    top = f"<thead><tr>{''.join(_cell(cell, 'th') for cell in header)}</tr></thead>" if header else ""
+    pairs = [line if isinstance(line, tuple) else ("", line) for line in lines]
+    body = "".join(f"<tr{attributes}>{''.join(map(_cell, cells))}</tr>" for attributes, cells in pairs)
+    names = " ".join(filter(None, ["sortable" if sortable else "", kind]))
+    attribute = f' class="{names}"' if names else ""
+    return f"<table{attribute}>{top}<tbody>{body}</tbody></table>"
+
+
+def _cell(cell, tag="td"):
+    """Return a cell of a table; a number keeps all its digits for sorting and downloads."""
+    if isinstance(cell, tuple):
+        return f'<{tag} class="{cell[0]}">{cell[1]}</{tag}>'
+    if isinstance(cell, int | float):
+        return f'<{tag} data-value="{cell!r}">{number(cell)}</{tag}>'
+    return f"<{tag}>{cell}</{tag}>"
+
+
+def number(value):
+    """Return a number as people write it: four digits, with commas between thousands, never as 1.07e+04.
+
+    Args:
+        value: int or float.
+
+    Example:
+        >>> from deckeras import report_page
+        >>> [report_page.number(value) for value in (10744.2, 0.123456, 7, 1500000.0, -0.00002, 2.5e12)]
+        ['10,744', '0.1235', '7', '1,500,000', '-0.00002', '2.5 × 10¹²']
+    """
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -6 <= exponent < 12:
+        raised = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"{value / 10.0**exponent:.4g} × 10{raised}"
+    shown = f"{value:,.{max(0, 3 - exponent)}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def text(value):
+    """Return a value as HTML that shows it."""
+    return html.escape(str(value))
+
+
+def colour(cluster):
+    """Return the color of a cluster."""
+    return figures.COLOURS[cluster % len(figures.COLOURS)]
+
+
+def name(cluster, *, pick=False):
+    """Return the number of a cluster beside a dot of its color, as a button that shows its rows where `pick`."""
+    dot = f'<span class="dot" style="background:{colour(cluster)}"></span>{cluster}'
+    return f'<button type="button" class="pick" data-pick="{cluster}">{dot}</button>' if pick else dot
+
+
+def pictures(rows):
+    """Return a function of a row that gives its picture as the source of an <img>; None where rows are no images."""
+    shape = rows.layout.image_shape
+    if shape is None:
+        return None
+    if rows.x.dtype == np.uint8:
+        low, high = 0.0, 255.0
+    else:
+        low, high = min(0.0, float(np.min(rows.x))), float(np.max(rows.x))
+    return lambda image: _encoded((np.asarray(image).reshape(shape) - low) / max(high - low, 1e-9) * 255)
+
+
+def _encoded(image):
+    """Return a picture of a row; one of colors is compressed with loss, or 2,000 of them would fill 30 MB."""
+    from PIL import Image
+
+    image = np.asarray(np.clip(image, 0, 255), "uint8")
+    colors = image.ndim == 3 and image.shape[-1] in (3, 4)
+    picture = Image.fromarray(image[..., :3] if colors else image.reshape((*image.shape[:2], -1))[..., 0])
+    picture.thumbnail((_SIDE, _SIDE))
+    file, kind = io.BytesIO(), "jpeg" if colors else "png"
+    picture.save(file, kind)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def svg(figure):
+    """Return a figure of Matplotlib as HTML, without a ground of its own."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True)
+    drawn = file.getvalue()
+    return f'<div class="plot">{drawn[drawn.index("<svg") :]}</div>'
+
+
+def heat(header, names, values, shares, write):
+    """Return a table whose cells are shaded.
+
+    Args:
+        header: list of HTML.
+        names: list of HTML, the first cell of each line.
+        values: (n_lines, n_columns) array, what is written.
+        shares: array of that shape, from 0 (no shade) to 1.
+        write: function of a value that gives text.
+    """
+    lines = [
+        [line]
+        + [
+            f'<span style="background:rgba(63,144,218,{share:.2f})">{write(value)}</span>'
+            for value, share in zip(row, shade, strict=True)
+        ]
+        for line, row, shade in zip(names, values, shares, strict=True)
+    ]
+    return f'<div class="wide">{table(header, lines, kind="heat")}</div>'

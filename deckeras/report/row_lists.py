@@ -1,0 +1,122 @@
+"""The rows in a report: where they lie in the map of the embedding, and the list of those that show their clusters."""
+
+import itertools
+
+import numpy as np
+
+from deckeras.plots import projection
+from deckeras.report.html_page import colour, name, table, text
+
+_POINTS = 2000  # of the map; more would hide each other, and make the file slow
+_ITERATIONS = 500  # of t-SNE, by which so few points have found their places
+_ALL = 1000  # rows up to which all are listed
+_EXTREMES = 12  # most confident and least certain rows of each cluster that are listed of more
+_LISTED = 3000  # rows at most; of many clusters fewer each are listed
+_COLUMNS = 12  # of a table
+
+
+def draw_map(shown):
+    """Return the map of the embedding, whose points come to the front when the mouse is over them.
+
+    Args:
+        shown: `deckeras.report.Shown`.
+    """
+    rows, z, labels = shown.rows, shown.z, shown.labels
+    chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:_POINTS])
+    if len(chosen) < 4:
+        return ""
+    points = projection.plane(z[chosen], max_iter=_ITERATIONS)
+    low, high = points.min(axis=0), points.max(axis=0)
+    points = 2 + 96 * (points - low) / np.maximum(high - low, 1e-9)
+    marks = []
+    for row, (x, y) in zip(chosen.tolist(), points.tolist(), strict=True):
+        card = f"{text(rows.names[row])}<br>cluster {labels[row]}, q {shown.confidence[row]:.2f}"
+        if shown.picture:
+            card += f'<img alt="" src="{shown.picture(rows.x[row])}">'
+        side = ' class="right"' if x > 60 else ""
+        marks.append(
+            f'<i{side} data-cluster="{labels[row]}" style="left:{x:.1f}%;top:{100 - y:.1f}%;'
+            f'background:{colour(labels[row])}"><span>{card}</span></i>'
+        )
+    for cluster in np.unique(labels[chosen]):
+        x, y = np.median(points[labels[chosen] == cluster], axis=0)
+        marks.append(f'<b style="left:{x:.1f}%;top:{100 - y:.1f}%">{cluster}</b>')
+    count = f"{len(chosen):,} of {len(z):,} rows, drawn at random" if len(chosen) < len(z) else f"All {len(z):,} rows"
+    note = f'<p class="note">{count}, laid out by t-SNE. Point at one to see which it is; drag the map when zoomed.</p>'
+    zoom = "".join(
+        f'<button type="button" data-zoom="{factor}">{label}</button>'
+        for factor, label in (("1.6", "Zoom in"), ("0.625", "Zoom out"), ("0", "Whole map"))
+    )
+    plane = f'<div class="plane">{"".join(marks)}</div>'
+    return f'{note}<div class="bar">{zoom}</div>{_picks(shown)}<div class="map">{plane}</div>'
+
+
+def _picks(shown):
+    """Return a button for each cluster, which are the legend, too."""
+    buttons = "".join(
+        f'<button type="button" data-pick="{cluster}">{name(cluster)}</button>' for cluster in range(shown.q.shape[1])
+    )
+    return f'<div class="bar" aria-label="Clusters">{buttons}</div>' if shown.q.shape[1] <= 40 else ""
+
+
+def list_rows(shown):
+    """Return the list of rows, which can be sorted, filtered by cluster and downloaded.
+
+    Args:
+        shown: `deckeras.report.Shown`.
+    """
+    chosen, note = _choose(shown)
+    clusters = "".join(f'<option value="{cluster}">cluster {cluster}</option>' for cluster in range(shown.q.shape[1]))
+    controls = f'<select id="choice" aria-label="Cluster"><option value="">all clusters</option>{clusters}</select>'
+    if shown.picture:
+        controls += (
+            '<select id="order" aria-label="Order"><option value="down">most confident first</option>'
+            '<option value="up">least certain first</option></select>'
+        )
+    controls += '<button type="button" id="download">Download what is shown (CSV)</button>'
+    controls += f'<span class="note" id="count">{len(chosen):,} shown</span>'
+    items = _figures(shown, chosen) if shown.picture else _lines(shown, chosen)
+    return f'<p class="note">{note}</p><div class="bar">{controls}</div><div id="list">{items}</div>'
+
+
+def _choose(shown):
+    """Return (the rows that are listed, the most confident of each cluster first; a sentence about them)."""
+    order = np.lexsort((-shown.confidence, shown.labels))
+    n, n_clusters = shown.q.shape
+    if n <= _ALL and not shown.picture:
+        return order, f"All {n:,} rows, the most confident of each cluster first."
+    each = max(2, min(_EXTREMES, _LISTED // (2 * n_clusters)))
+    bounds = np.searchsorted(shown.labels[order], np.arange(n_clusters + 1))
+    parts = []
+    for start, end in itertools.pairwise(bounds):
+        members = order[start:end]
+        parts.append(members if len(members) <= 2 * each else np.concatenate([members[:each], members[-each:]]))
+    note = f"Of each cluster the {each} rows of which it is most confident, and the {each} that are least certain."
+    return np.concatenate(parts), note
+
+
+def _figures(shown, chosen):
+    rows = shown.rows
+    return "".join(
+        f'<figure data-cluster="{shown.labels[row]}" data-q="{shown.confidence[row]:.4f}" '
+        f'data-name="{text(rows.names[row])}"><img class="row" alt="{text(rows.names[row])}" '
+        f'title="{text(rows.names[row])}" src="{shown.picture(rows.x[row])}"><br>'
+        f"{name(shown.labels[row])} {shown.confidence[row]:.2f}</figure>"
+        for row in chosen.tolist()
+    )
+
+
+def _lines(shown, chosen):
+    rows, features = shown.rows, shown.features[:_COLUMNS]
+    part = rows.x[chosen]
+    values = part.toarray() if hasattr(part, "toarray") else np.asarray(part).reshape(len(chosen), -1)
+    second = shown.second
+    lines = []
+    for row, numbers in zip(chosen.tolist(), values[:, : len(features)].astype("float64").tolist(), strict=True):
+        cells = [text(rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]
+        cells += ["" if second is None else str(second[row])]
+        lines.append((f' data-cluster="{shown.labels[row]}"', [*cells, *numbers]))
+    hidden = len(shown.features) - len(features)
+    note = f'<p class="note">and {hidden:,} more features</p>' if hidden else ""
+    header = ["row", "cluster", "q", "next cluster", *map(text, features)]
+    return f'<div class="wide">{table(header, lines, sortable=True)}</div>{note}'

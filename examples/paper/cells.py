@@ -1,0 +1,127 @@
+"""Cells of an experiment: each computed once and kept in a CSV file, and tables of their means.
+
+A cell is a pair of a key, such as {"method": "k-means", "seed": 0}, and a function that computes its values, such as
+{"acc": 0.53}. An experiment is a list of them, so it can be interrupted and extended.
+"""
+
+import csv
+import os
+
+import keras
+import numpy as np
+
+from deckeras._train.checkpoint import whole_file
+
+
+def run(cells, path, *, verbose=1):
+    """Compute the cells that the file does not hold yet, and keep each there as soon as it is computed.
+
+    Args:
+        cells: list of (key, function): a dict from name to str, int or float, of the same names in each; and a function
+            without arguments that returns a dict from name to float, of the same names too.
+        path: path of the CSV file: a column a name of the key, then one a name of the values. Cells there that were
+            not asked for stay. One process at a time writes to it.
+        verbose: 0 silent, 1 a progress bar, 2 a line at the end.
+
+    Returns:
+        list of dicts, a row a cell, in the order of the cells: key and values.
+
+    Raises:
+        ValueError: there are no cells, or the file has other columns.
+        OSError: it cannot be read or written.
+
+    Example:
+        >>> import cells
+        >>> lengths = [({"name": name}, lambda name=name: {"length": len(name)}) for name in ("a", "abc")]
+        >>> cells.run(lengths, "lengths.csv", verbose=0)
+        [{'name': 'a', 'length': 1.0}, {'name': 'abc', 'length': 3.0}]
+    """
+    if not cells:
+        raise ValueError("cells should hold at least one. Received: none")
+    keys = list(cells[0][0])
+    finished = _read(path, keys)
+    bar = keras.utils.Progbar(len(cells), verbose=verbose, unit_name="cell")
+    rows = []
+    for key, compute in cells:
+        texts = tuple(str(value) for value in key.values())
+        if texts not in finished:
+            values = {name: float(number) for name, number in compute().items()}
+            _check_columns(path, [*keys, *values], [*keys, *next(iter(finished.values()), values)])
+            finished[texts] = values
+            write([dict(zip(keys, those, strict=True)) | found for those, found in finished.items()], path)
+        rows.append({**key, **finished[texts]})
+        bar.add(1)
+    return rows
+
+
+def write(rows, path):
+    """Write dicts of the same names as the rows of a CSV file."""
+    with whole_file(path) as draft, open(draft, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=100.0, digits=2, more=None):
+    """A Markdown table of means and standard deviations over the rows that agree in all that the table shows.
+
+    Args:
+        rows: list of dicts, such as `run` returns.
+        index: str, the name whose values are the table's rows.
+        columns: str, default None. The name whose values are its columns, for the first of `values`; without it there
+            is a column for each of `values`.
+        values: names of what is averaged.
+        scale: float, default 100.0: shares are shown in per cent.
+        digits: int, default 2. Digits after the point.
+        more: dict from heading to a dict from a row's name to str or number, default None: further columns.
+
+    Returns:
+        str. Cells are "mean ± deviation" where there is more than one row.
+
+    Example:
+        >>> import cells
+        >>> rows = [{"method": "a", "seed": seed, "acc": acc} for seed, acc in enumerate((0.5, 0.7))]
+        >>> print(cells.markdown(rows, "method", values=["acc"]))
+        | method | acc |
+        | --- | --- |
+        | a | 60.00 ± 10.00 |
+    """
+    headings = list(values) if columns is None else list(dict.fromkeys(row[columns] for row in rows))
+    more = more or {}
+
+    def cell(name, heading):
+        group = [row for row in rows if row[index] == name]
+        if columns is None:
+            numbers = [row[heading] for row in group]
+        else:
+            numbers = [row[values[0]] for row in group if row[columns] == heading]
+        if not numbers:
+            return ""
+        mean, deviation = scale * np.mean(numbers), scale * np.std(numbers)
+        return f"{mean:.{digits}f} ± {deviation:.{digits}f}" if len(numbers) > 1 else f"{mean:.{digits}f}"
+
+    table = [[index if columns is None else f"{index} \\ {columns}", *map(str, headings), *more]]
+    table.append(["---"] * len(table[0]))
+    for name in dict.fromkeys(row[index] for row in rows):
+        further = [str(texts.get(name, "")) for texts in more.values()]
+        table.append([str(name), *(cell(name, heading) for heading in headings), *further])
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
+
+
+def _read(path, keys):
+    """Values by the texts of the key."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, newline="") as file:
+        reader = csv.DictReader(file)
+        _check_columns(path, keys, (reader.fieldnames or [])[: len(keys)])
+        names = reader.fieldnames[len(keys) :]
+        return {tuple(row[key] for key in keys): {name: float(row[name]) for name in names} for row in reader}
+
+
+def _check_columns(path, expected, found):
+    if found != expected:
+        raise ValueError(
+            f"{os.fspath(path)!r} should have the columns {expected}. Received: {found}. "
+            "It is of another experiment: move it away, or choose another path."
+        )
