@@ -31,25 +31,6 @@ def test_outvotes_the_one_that_merges(noisy):
     assert metrics.accuracy(y, consensus([merged, *labelings], 6)) > 0.97
 
 
-def test_weights_decide():
-    """Two against two: the heavier ones are followed, and equal weights are no weights."""
-    y, other = np.repeat([0, 1], 50), np.tile([0, 1], 50)
-    labelings = [y, y, other, other]
-    assert agreement(y, [consensus(labelings, 2, weights=[1, 1, 0.1, 0.1])]) == 1
-    assert agreement(other, [consensus(labelings, 2, weights=[0.1, 0.1, 1, 1])]) == 1
-
-
-def test_equal_weights_are_none(noisy):
-    _, labelings = noisy
-    np.testing.assert_array_equal(consensus(labelings, 6, weights=[3.0] * 5), consensus(labelings, 6))
-
-
-@pytest.mark.parametrize("weights", [[1, 1], [1, 1, 1, 1, 0], [1, 1, 1, 1, np.nan], [1, 1, 1, 1, -1], 2])
-def test_refuses_weights(noisy, weights):
-    with pytest.raises(ValueError, match="weights should hold a positive number"):
-        consensus(noisy[1], 6, weights=weights)
-
-
 def test_names_of_labels_do_not_matter(noisy):
     _, labelings = noisy
     renamed = [7 + 3 * labels for labels in labelings]

@@ -10,7 +10,7 @@ import numpy as np
 _N_INIT = 5
 
 
-def consensus(labelings, n_clusters, *, weights=None, seed=0):
+def consensus(labelings, n_clusters, *, seed=0):
     """Return the clustering that has most in common with all the given ones.
 
     Finds the partition that shares the most quadratic mutual information with the given ones, by k-means on their
@@ -20,7 +20,6 @@ def consensus(labelings, n_clusters, *, weights=None, seed=0):
     Args:
         labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
         n_clusters: int, at most the number of distinct combinations of labels.
-        weights: sequence of positive numbers, how much each labeling counts, default None: all the same.
         seed: int, default 0.
 
     Returns:
@@ -44,18 +43,12 @@ def consensus(labelings, n_clusters, *, weights=None, seed=0):
     if not labelings or any(labels.shape != labelings[0].shape or labels.ndim != 1 for labels in labelings):
         shapes = [labels.shape for labels in labelings]
         raise ValueError(f"labelings should be 1-D arrays of one length, at least one. Received: shapes {shapes}")
-    weights = np.ones(len(labelings)) if weights is None else np.asarray(weights, np.float64)
-    if weights.shape != (len(labelings),) or not (np.isfinite(weights) & (weights > 0)).all():
-        raise ValueError(
-            f"weights should hold a positive number for each of the {len(labelings)} labelings. Received: {weights}"
-        )
     codes = np.stack([np.unique(labels, return_inverse=True)[1] for labels in labelings], axis=1)
     # Rows with the same label in each labeling are one point, which counts as often as they do.
     combinations, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     if len(combinations) < n_clusters:
         return codes[:, 0]
-    pairs = zip(combinations.T, np.sqrt(weights / weights.mean()), strict=True)
-    points = np.concatenate([factor * _indicators(column, counts) for column, factor in pairs], axis=1)
+    points = np.concatenate([_indicators(column, counts) for column in combinations.T], axis=1)
     kmeans = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(points, sample_weight=counts)
     return kmeans.labels_[inverse.reshape(-1)].astype(np.int64)
 

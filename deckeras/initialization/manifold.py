@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from deckeras._data import row_views
-from deckeras.initialization.consensus import agreement, consensus
+from deckeras.initialization.consensus import consensus
 
 _SMOOTHING_STEPS = 64  # bisections for each row's bandwidth, past the precision of float64
 _MIN_BANDWIDTH = 1e-3  # as a fraction of the mean distance to the neighbors, as in UMAP
@@ -30,7 +30,7 @@ _FEW_ROWS, _EPOCHS, _MANY_EPOCHS = 1000, 200, 500
 _PRINCIPAL = 50  # components of the rows: distances over many noisy features say little
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
 _MIXTURES = 3
-_LEAST_WEIGHT = 0.01  # of a view in the consensus
+_KMEANS_RESTARTS = 10
 _LEAST_ROWS = 10  # below which, or below 3 a cluster, there is no neighborhood to speak of
 
 
@@ -39,13 +39,15 @@ class Neighborhoods:
 
     In each view the neighbor graph is laid out; a mixture of Gaussians is fitted to each layout, and the clusters are
     the `consensus` of all the mixtures. Neighborhoods hold classes that neither k-means nor a mixture in the same space
-    sees. A view counts by how well its own layouts agree: where each seed finds other clusters, the view has none.
+    sees.
 
     Args:
         views: list of (array, metric), arguments of `neighbor_graph`, of the same n rows, as `views` makes them.
         n_init: int, default 1. Layouts of each view, from different seeds.
         n_neighbors: int, default 20, as for `neighbor_graph`.
         n_epochs: int, as for `layout`.
+        rows: (n, n_features) array, default None. k-means in it has one vote in the consensus: neighborhoods say little
+            of large clusters that overlap, and each layout cuts those in another way.
         seed: int, default 0. The same seed gives the same result on any number of cores.
 
     Example:
@@ -57,25 +59,26 @@ class Neighborhoods:
         [30, 30]
     """
 
-    def __init__(self, views, *, n_init=1, n_neighbors=20, n_epochs=None, seed=0):
-        self.seed = seed
+    def __init__(self, views, *, n_init=1, n_neighbors=20, n_epochs=None, rows=None, seed=0):
+        self.rows, self.seed = rows, seed
         self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
         self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
         tasks = list(itertools.product(self.graphs, self.seeds))
         self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
 
     def labelings(self, n_clusters):
-        """Return the clusters of each layout: list of (n,) int arrays."""
+        """Return the clusters of each layout, and those of k-means: list of (n,) int arrays."""
         seeds = itertools.cycle(self.seeds)
-        return _in_threads(lambda task: _mixture(task[0], n_clusters, task[1]), zip(self.layouts, seeds, strict=False))
+        found = _in_threads(lambda task: _mixture(task[0], n_clusters, task[1]), zip(self.layouts, seeds, strict=False))
+        if self.rows is not None:
+            from sklearn.cluster import KMeans
+
+            found.append(KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(self.rows))
+        return found
 
     def clusters(self, n_clusters):
         """Return the clusters that the layouts agree on: (n,) int array."""
-        found, n_init = self.labelings(n_clusters), len(self.seeds)
-        weights = np.ones(len(found))
-        for start in range(0, len(found), n_init) if n_init > 1 else ():
-            weights[start : start + n_init] = _steadiness(found[start : start + n_init])
-        return consensus(found, n_clusters, weights=weights, seed=self.seed)
+        return consensus(self.labelings(n_clusters), n_clusters, seed=self.seed)
 
 
 def views(z, x=None):
@@ -115,12 +118,6 @@ def _in_threads(function, tasks):
 
     with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, tasks))
-
-
-def _steadiness(labelings):
-    """Mean agreement of each pair, or a little, since weights are positive."""
-    pairs = itertools.combinations(labelings, 2)
-    return max(_LEAST_WEIGHT, float(np.mean([agreement(one, [other]) for one, other in pairs])))
 
 
 def _mixture(points, n_clusters, seed):

@@ -99,7 +99,8 @@ class ManifoldStart:
         self.neighborhoods = None
         if not manifold.few_rows(len(sampled), 1):
             views = manifold.views(sampled, others)
-            self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, seed=self.seed)
+            rows = None if others is None else views[1][0]
+            self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, rows=rows, seed=self.seed)
 
     @classmethod
     def from_recipe(cls, recipe, z, x, **options):
