@@ -93,7 +93,7 @@ def judge(x, q, *, start=None, seed=0):
     """Judge a clustering without labels.
 
     Args:
-        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras.data.View` of them.
+        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras._data.row_views.View` of them.
         q: (n, n_clusters) soft assignments.
         start: (n,) int array, the clusters that the training started from, default None.
         seed: int, default 0. Draws the 1,000 rows that are looked at, and the methods to compare with.

@@ -12,7 +12,7 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from deckeras.experiments import Study
+from experiments import Study
 
 from deckeras import datasets, recipes
 from deckeras._train.checkpoint import whole_file

@@ -1,6 +1,6 @@
 """The experiments of the paper, on any data set with classes: its tables, and what its figures show.
 
-An experiment is a list of `deckeras.cells`. What is dear and shared, pretrained autoencoders and trained models, a
+An experiment is a list of `cells`. What is dear and shared, pretrained autoencoders and trained models, a
 `Study` keeps in its folder.
 
     >>> import cells, experiments

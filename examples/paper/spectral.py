@@ -50,7 +50,7 @@ def spectral_embedded_clustering(
 
     Example:
         >>> import numpy as np
-        >>> from deckeras.spectral import spectral_embedded_clustering
+        >>> from spectral import spectral_embedded_clustering
         >>> x = np.random.default_rng(0).normal(size=(100, 2)) + 9 * np.eye(2)[np.arange(100) % 2]
         >>> labels = spectral_embedded_clustering(x, 2)
         >>> bool((labels[::2] == labels[0]).all()), bool((labels[1::2] == labels[1]).all())
@@ -97,7 +97,7 @@ def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, neighbours=None, n_init=20, 
 
     Example:
         >>> import numpy as np
-        >>> from deckeras.spectral import ldmgi
+        >>> from spectral import ldmgi
         >>> x = np.random.default_rng(0).normal(size=(100, 2)) + 9 * np.eye(2)[np.arange(100) % 2]
         >>> labels = ldmgi(x, 2)
         >>> bool((labels[::2] == labels[0]).all()), bool((labels[1::2] == labels[1]).all())
