@@ -52,7 +52,7 @@ def first_clusters(model, x, z, recipe, seed, sample_weight=None):
 
 
 def _gathered(z, n_clusters, seed, sample_weight):
-    """Return (rows, weights) for the first clusterer: rows of all processes or a sample of them, and weights or None."""
+    """Return (rows, weights) for the first clusterer: rows of all processes or a sample, and their weights or None."""
     weighted = z if sample_weight is None else np.column_stack([z, sample_weight])
     own = clusterers.start_rows(weighted, n_clusters, distribution.total(len(z)), seed)
     rows = np.concatenate(distribution.gather(own))
