@@ -1,6 +1,7 @@
-"""The README and the weights: the Python runs, the commands are those of CI, the files are those that were scored."""
+"""The README and the weights: the Python runs, the commands are those of CI, the weights are those that were scored."""
 
 import hashlib
+import importlib.metadata
 import json
 import pathlib
 import re
@@ -45,6 +46,12 @@ def test_commands_are_accepted(tmp_path, monkeypatch):
     _, _, ours = code("bash")
     for command in ours.splitlines():
         assert cli.main(shlex.split(command)[1:]) == 1
+
+
+def test_citations_have_the_version_of_the_package():
+    bibtex = re.findall(r"version = \{(.+)\}", README)
+    cff = re.findall(r"(?m)^version: (.+)$", (ROOT / "CITATION.cff").read_text())
+    assert bibtex == cff == [importlib.metadata.version("deckeras")]
 
 
 def test_ci_runs_the_test_command_of_the_readme():
