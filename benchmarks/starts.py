@@ -41,7 +41,7 @@ def clusterers(embeddings, y):
     for name, init, n_init in (
         ("k-means", "kmeans", 20),
         ("Ward's linkage, 8,000 rows", "ward", 1),
-        ("spectral, 10 neighbours, 8,000 rows", spectral, 1),
+        ("spectral, 10 neighbors, 8,000 rows", spectral, 1),
         ("one mixture of Gaussians", "mixture", 1),
         ("steadiest of 30 mixtures", "mixture", 30),
     ):

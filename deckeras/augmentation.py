@@ -1,4 +1,4 @@
-"""Augmentation: random changes of the rows in a batch that leave alone what cluster they belong to."""
+"""Augmentation: random changes of the rows in a batch that do not change their cluster."""
 
 import functools
 
@@ -13,18 +13,18 @@ from deckeras.autoencoders.builders import check_row_shape
 
 
 def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0, seed=0):
-    """Random shifts and rotations of images: an `augment` for `pretrain_autoencoder` and `DEC.fit`.
+    """Build random shifts and rotations of images: an `augment` for `pretrain_autoencoder` and `DEC.fit`.
 
     Args:
         image_shape: (height, width) or (height, width, channels) of one image.
         row_shape: tuple, the shape of a row of x, default None: flat, (height * width * channels,).
-        shift: float from 0 to 1, default 0.1. The largest shift, as a share of height and of width.
+        shift: float from 0 to 1, default 0.1. The largest shift, as a fraction of height and of width.
         rotation: float, default 10. The largest rotation, in degrees.
         seed: int, default 0. The same seed gives the same changes.
 
     Returns:
-        `keras.Sequential` of Keras preprocessing layers, (n, *row_shape) -> (n, *row_shape). What is moved in from
-        beyond the edge is 0.
+        `keras.Sequential` of Keras preprocessing layers, (n, *row_shape) -> (n, *row_shape). Pixels from beyond the
+        edge are 0.
 
     Raises:
         ValueError: a row does not hold one image.
@@ -43,7 +43,8 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     seeds = [
         seeding.layer_seed(s) for s in np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(2).tolist()
     ]
-    layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}  # also under mixed precision
+    # Images are changed in float32, also under mixed precision.
+    layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}
     model = keras.Sequential(
         [
             keras.Input(row_shape),
@@ -55,17 +56,18 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
         name="image_augmentation",
     )
     if keras.config.backend() == "jax":
+        # Keras denies this on all backends, and would not compile the layers.
         for layer in model.layers:
-            layer.supports_jit = True  # which Keras denies on all backends, so that it would not compile
+            layer.supports_jit = True
     return model
 
 
 class Augmenter:
-    """`augment` as a function from batch to batch, with the variables that hold the state of its randomness.
+    """A function from batch to batch that applies `augment`, with the variables of its random state.
 
     Args:
         augment: Keras layer or model, which is called with `training=True`, or function of a batch of rows that
-            returns a batch of the same shape; None leaves the rows as they are.
+            returns a batch of the same shape. With None, the rows are unchanged.
         row_shape: tuple, the shape of a row.
 
     Raises:
@@ -103,15 +105,15 @@ class Augmenter:
 
 
 def _without_seed(layer):
-    """The settings without the seed, which may be drawn afresh; what has come of it is in the variables."""
+    """Return the settings without the seed, which may be drawn anew. The variables hold the random state."""
     return {**layer, "config": {name: value for name, value in layer["config"].items() if name != "seed"}}
 
 
 def _compiled(augment, row_shape):
-    """The layer or model as a function of batches that is compiled, unlike a plain call."""
+    """Return the layer or model as a compiled function of batches. A plain call would not be compiled."""
     programs = []
-    # In one program, XLA would compute every pixel of a layer anew for each pixel of the next that it is a part of.
-    # On a CPU that costs more than to hand the rows from program to program.
+    # In one program, XLA would recompute a pixel of one layer for each pixel of the next layer that depends on it. On
+    # a CPU this costs more than passing the rows from program to program.
     apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential) and not device.accelerated()
     for layer in augment.layers if apart else [augment]:
         model = keras.Sequential([keras.Input(row_shape), layer])
@@ -124,10 +126,11 @@ def _compiled(augment, row_shape):
 
 
 class _InTraining(keras.Model):
-    """A model that works as it does in training, also where it predicts."""
+    """A model that is in training mode even when it predicts."""
 
     def __init__(self, model):
-        super().__init__(name="in_training", autocast=False)  # since the layers say what they compute in
+        # The layers have their own dtypes.
+        super().__init__(name="in_training", autocast=False)
         self.model = model
 
     def call(self, inputs):

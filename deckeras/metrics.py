@@ -18,7 +18,7 @@ def _check_labels(y_true, y_pred):
 
 
 def _as_labels(labels):
-    """Labels as an array, with text in place of bytes, which scikit-learn refuses."""
+    """Return labels as an array. Bytes, which scikit-learn refuses, become text."""
     labels = np.asarray(labels)
     if labels.dtype.kind == "S" or (labels.dtype == object and any(isinstance(label, bytes) for label in labels.flat)):
         labels = np.array([label.decode() if isinstance(label, bytes) else label for label in labels.flat])
@@ -26,7 +26,7 @@ def _as_labels(labels):
 
 
 def _codes(y_true, y_pred):
-    """The labels of both as whole numbers, whatever they are."""
+    """Return both labelings as whole numbers."""
     return tuple(np.unique(labels, return_inverse=True)[1] for labels in _check_labels(y_true, y_pred))
 
 
@@ -34,11 +34,11 @@ def match_clusters(y_true, y_pred):
     """Match clusters to classes, one to one, so that as many rows as possible agree.
 
     Args:
-        y_true: (n,) class labels: integers, strings, any values that sort.
-        y_pred: (n,) cluster labels, of any such values; their number may differ from that of the classes.
+        y_true: (n,) class labels: integers, strings, or any values that can be sorted.
+        y_pred: (n,) cluster labels of the same kinds. Their number may differ from that of the classes.
 
     Returns:
-        dict from cluster label to class label. With more clusters than classes, the clusters left over are absent.
+        dict from cluster label to class label. If there are more clusters than classes, unmatched clusters are absent.
 
     Raises:
         ValueError: the labels are empty, not 1-D, or not of one length.
@@ -59,13 +59,13 @@ def match_clusters(y_true, y_pred):
 
 
 def accuracy(y_true, y_pred):
-    r"""Unsupervised clustering accuracy: the share of rows that agree under the best one-to-one matching.
+    r"""Return the unsupervised clustering accuracy: the fraction of rows that agree under the best one-to-one matching.
 
     $$\mathrm{ACC} = \max_m \frac{1}{n} \sum_i \mathbf{1}\{y_i = m(c_i)\}$$
 
     Args:
-        y_true: (n,) class labels of any values that sort.
-        y_pred: (n,) cluster labels; there may be more or fewer of them than classes.
+        y_true: (n,) class labels of any values that can be sorted.
+        y_pred: (n,) cluster labels. There may be more or fewer clusters than classes.
 
     Returns:
         float from 0 to 1.
@@ -86,17 +86,17 @@ def accuracy(y_true, y_pred):
 
 
 def nmi(y_true, y_pred):
-    """Normalized mutual information (by the arithmetic mean of the entropies), a float from 0 to 1."""
+    """Return the normalized mutual information (by the arithmetic mean of the entropies), a float from 0 to 1."""
     return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
 def ari(y_true, y_pred):
-    """Adjusted Rand index: 1.0 for equal partitions, about 0 for random ones; can be negative."""
+    """Return the adjusted Rand index: 1.0 for equal partitions, about 0 for random ones. It can be negative."""
     return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
 def scores(y_true, y_pred):
-    """ACC, NMI and ARI together.
+    """Return ACC, NMI and ARI together.
 
     Returns:
         dict with the keys "acc", "nmi" and "ari", each a float.
@@ -110,12 +110,11 @@ def scores(y_true, y_pred):
 
 
 def cluster_sizes(labels, n_clusters=None):
-    """The number of rows in each cluster.
+    """Return the number of rows in each cluster.
 
     Args:
         labels: (n,) non-negative integer cluster labels.
-        n_clusters: int, default None: one more than the largest label. Give it so that empty clusters at the end are
-            counted too.
+        n_clusters: int, default None: one more than the largest label. Pass it to count empty clusters at the end.
 
     Returns:
         (n_clusters,) int array.
@@ -140,14 +139,14 @@ def cluster_sizes(labels, n_clusters=None):
 
 
 def surest_rows(q, n_rows=10):
-    """The rows that each cluster is surest of.
+    """Return the most confident rows of each cluster.
 
     Args:
         q: (n, n_clusters) soft assignments.
         n_rows: int, default 10.
 
     Returns:
-        list of an int array a cluster: the rows assigned to it with the largest q, that first; at most `n_rows`.
+        list of int arrays, one for each cluster: at most `n_rows` rows assigned to it, from the largest q down.
 
     Example:
         >>> import numpy as np
@@ -163,13 +162,13 @@ def surest_rows(q, n_rows=10):
 
 
 def divergences(p, q):
-    r"""The loss of DEC, row by row: $\mathrm{KL}(p_i \| q_i)$, in nats.
+    r"""Return the loss of DEC for each row: $\mathrm{KL}(p_i \| q_i)$, in nats.
 
     Args:
-        p, q: (n, n_clusters) arrays whose rows are distributions: target and soft assignment.
+        p, q: (n, n_clusters) arrays whose rows are distributions: targets and soft assignments.
 
     Returns:
-        (n,) float64 array, none below 0.
+        (n,) float64 array of values of at least 0.
 
     Raises:
         ValueError: p and q are not 2-D, or not of one shape.
@@ -188,15 +187,15 @@ def divergences(p, q):
 
 
 def generalizability(loss, validation_loss):
-    r"""How well the clusters hold for rows that had no part in the training: $G = L_{train} / L_{validation}$.
+    r"""Return the generalizability of a clustering to held-out rows: $G = L_{train} / L_{validation}$.
 
     Args:
-        loss, validation_loss: floats, at least 0: the mean of `divergences` of the rows of the training, and of rows
-            held out.
+        loss, validation_loss: floats of at least 0: the mean of `divergences` of the training rows, and of held-out
+            rows.
 
     Returns:
-        float: about 1 where the model treats new rows like its own; small where it has overfitted, which happens when
-        it is asked for more clusters than there are. 1 where both are 0.
+        float. It is about 1 if the model treats new rows like the training rows, and small if it overfits, for example
+        because there are fewer clusters than it was asked for. It is 1 if both losses are 0.
 
     Raises:
         ValueError: a loss is negative or not finite.

@@ -30,20 +30,20 @@ def pretrain(
     verbose="auto",
     **refused,
 ):
-    """Pretrain as a recipe says: layer by layer, or all layers together.
+    """Pretrain as the recipe says: layer by layer, or all layers together.
 
     Args:
         encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
-        x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
+        x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
-        dropout: float in [0, 1), default None: what the recipe says. The share of input values set to zero; with a
-            recipe that is layer-wise, in the pairs of layers alone.
+        dropout: float in [0, 1), default None: the recipe's. The fraction of input values set to zero. A layer-wise
+            recipe applies it only to the pairs of layers.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
 
     Returns:
-        list of `keras.callbacks.History`, one a stage; the last is that of all layers together. Their attribute
-        `seconds` is the time each took.
+        list of `keras.callbacks.History`, one for each stage. The last is that of all layers together. The attribute
+        `seconds` of each is its time.
 
     Raises:
         TypeError, ValueError, OSError, FloatingPointError: as `pretrain_layerwise` and `pretrain_autoencoder`.
@@ -90,32 +90,33 @@ def pretrain_autoencoder(
     verbose="auto",
     **refused,
 ):
-    """Train encoder and decoder together to reproduce the rows of x.
+    """Train encoder and decoder together to reconstruct the rows of x.
+
+    An argument with the default None takes its value from the recipe.
 
     Args:
         encoder: `keras.Sequential` or other model, (n, ...) -> (n, n_embedding). Trained in place.
         decoder: model that maps the embedding back to the shape of x. Trained in place.
-        x: n rows, from any source that `DEC.fit` takes; scaled so that their values are about 1 (see
+        x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
-        recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It says what the arguments do not whose default is
-            None.
-        epochs: int, passes over the rows; with `"table"` 20, or more for few rows.
+        recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
+        epochs: int. With `"table"` 20, or more for few rows.
         iterations: int, batches; an alternative to `epochs`.
-        batch_size: int; with `"table"` 256 as in the paper, less for few rows. At most n are taken.
-        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"`: `adam_with_cosine`.
-        loss: Keras loss; with `"table"` `"mse"`.
+        batch_size: int. With `"table"` 256 as in the paper, smaller for few rows. It is at most n.
+        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"` `adam_with_cosine`.
+        loss: Keras loss. With `"table"` `"mse"`.
         augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
             `image_augmentation`. The reconstruction is compared with the changed row.
-        dropout: float in [0, 1); with `"table"` 0. The share of input values set to zero in training (a denoising
-            autoencoder); the reconstruction is compared with the whole row.
-        seed: int, default 0. Decides the order of the rows and the dropout; None draws fresh ones.
-        checkpoint_dir: directory, default None. The training is kept in `pretraining.h5` there after every epoch: a
-            run that was interrupted goes on, and one that has finished is loaded and not repeated.
-        callbacks: Keras callback or list of them. One that sets `stop_training` finishes the training with the epoch.
-        verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
+        dropout: float in [0, 1). With `"table"` 0. The fraction of input values set to zero in training (a denoising
+            autoencoder). The reconstruction is compared with the whole row.
+        seed: int, default 0. Determines the order of the rows and the dropout. None draws a new seed each time.
+        checkpoint_dir: directory, default None. After every epoch the training is saved there in `pretraining.h5`. An
+            interrupted run resumes; a finished run is loaded and not repeated.
+        callbacks: Keras callback or list of them. One that sets `stop_training` ends the training after the epoch.
+        verbose: 0 silent, 1 progress bars, 2 one line per epoch; default `"auto"`, which is 1.
 
     Returns:
-        `keras.callbacks.History` with the loss of each epoch; its attribute `seconds` is the time all took.
+        `keras.callbacks.History` with the loss of each epoch. Its attribute `seconds` is the time of all epochs.
 
     Raises:
         TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
@@ -136,7 +137,8 @@ def pretrain_autoencoder(
     x = checks.check_rows(x, encoder.input_shape[1:])
     recipe = recipes.get(recipe, dropout=dropout, pretraining_loss=loss)
     batch_size, iterations = _batches(recipe, distribution.total(len(x)), batch_size, epochs, iterations)
-    if dropout is None:  # A layer-wise recipe has its dropout in the pairs.
+    # A layer-wise recipe applies its dropout in the pairs.
+    if dropout is None:
         dropout = 0.0 if recipe.layerwise else recipe.dropout
     inputs = keras.Input(encoder.input_shape[1:])
     noisy = (
@@ -179,30 +181,29 @@ def pretrain_layerwise(
     callbacks=None,
     verbose="auto",
 ):
-    """Pretrain as the paper does: each pair of layers as a denoising autoencoder, then all of them together.
+    """Pretrain as in the paper: each pair of layers as a denoising autoencoder, then all layers together.
 
     Pair i maps the output h of the layers below it to itself through two layers, `decoder_i(encoder_i(h))`, with
-    dropout before each of the two, and minimises the least squares. Once every pair is trained, the whole autoencoder
-    is fine-tuned without dropout.
+    dropout before each of the two, and minimizes the least squares. After all pairs, the whole autoencoder is
+    fine-tuned without dropout. An argument with the default None takes its value from the recipe.
 
     Args:
-        encoder: built `keras.Sequential` of `Dense` layers, as `dense_autoencoder` makes it. Trained in place.
+        encoder: built `keras.Sequential` of `Dense` layers, as from `dense_autoencoder`. Trained in place.
         decoder: its mirror: as many layers, in reverse order. Trained in place.
-        x: (n, n_features) array; the paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
-        recipe: str or `deckeras.recipes.Recipe`, default `"paper"`. It says what the arguments do not whose default is
-            None.
-        iterations: int, batches for each pair; with `"paper"` 50,000.
-        finetune_iterations: int, batches for the whole; with `"paper"` 100,000.
-        batch_size: int; with `"paper"` 256.
-        optimizer: Keras optimizer, used as a pattern: each stage starts with a fresh copy. With `"paper"`:
-            `sgd_in_steps`.
-        dropout: float in [0, 1); with `"paper"` 0.2.
+        x: (n, n_features) array. The paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
+        recipe: str or `deckeras.recipes.Recipe`, default `"paper"`.
+        iterations: int, batches for each pair. With `"paper"` 50,000.
+        finetune_iterations: int, batches for the whole autoencoder. With `"paper"` 100,000.
+        batch_size: int. With `"paper"` 256.
+        optimizer: Keras optimizer, used as a pattern: each stage starts with a new copy. With `"paper"` `sgd_in_steps`.
+        dropout: float in [0, 1). With `"paper"` 0.2.
         augment, seed, callbacks, verbose: as in `pretrain_autoencoder`.
-        checkpoint_dir: directory, default None. Each stage is kept in a file of its own there, `pretraining-pair0.h5`
-            and so on to `pretraining.h5`: finished stages are loaded, an interrupted one goes on.
+        checkpoint_dir: directory, default None. Each stage is saved there in its own file, from `pretraining-pair0.h5`
+            to `pretraining.h5`. Finished stages are loaded; an interrupted stage resumes.
 
     Returns:
-        list of `keras.callbacks.History`, one a stage, the fine-tuning last. Their loss is `least_squares`.
+        list of `keras.callbacks.History`, one for each stage; the fine-tuning is the last. Their loss is
+        `least_squares`.
 
     Raises:
         TypeError, ValueError: bad x or a bad argument, or an encoder and decoder that do not mirror each other.
@@ -313,9 +314,9 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
 
 
 def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
-    """Train the model to give `target(rows)` for the rows of x, kept in the checkpoint `path` if there is one."""
+    """Train the model to return `target(rows)` for the rows of x, with a checkpoint if `path` is given."""
     augmenter = Augmenter(augment, x.shape[1:])
-    rows_near = x if augmenter.changes else device.to_device(x)
+    on_device = x if augmenter.changes else device.to_device(x)
     own_batch_size = distribution.local_batch_size(batch_size)
     checkpoint = path and Checkpoint(
         path,
@@ -339,7 +340,7 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
     )
 
     def epoch(start, steps, seed, callbacks):
-        batches = batching.training_batches(rows_near, own_batch_size, distribution.own_seed(seed), start, steps)
+        batches = batching.training_batches(on_device, own_batch_size, distribution.own_seed(seed), start, steps)
         with contextlib.closing(batches):
             rows = (augmenter(batch) for _, batch in batches)
             return train_batches(model, ((row, target(row)) for row in rows), callbacks)
@@ -369,7 +370,7 @@ def _frozen(layers):
 
 
 def _batches(recipe, n, batch_size, epochs, iterations):
-    """(batch_size, iterations) by the recipe, or by what is given."""
+    """Return (batch_size, iterations): the arguments if they are given, else the recipe's."""
     if epochs is not None and iterations is not None:
         raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
     if batch_size is not None:

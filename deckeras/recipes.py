@@ -1,13 +1,13 @@
 """Recipes: named sets of hyper-parameters, from the autoencoder's layers to the last update of the target.
 
     paper       the protocol of Xie et al. (2016), section 4.3
-    dec-keras   what DEC-keras does
+    dec-keras   the hyper-parameters of DEC-keras
     table       any table of numbers: the default
-    series      series of several channels over time: a table, each of whose channels is scaled as one
-    images      images, which may be shifted a little and turned by a few degrees without becoming another thing
+    series      series of several channels over time: a table, with each channel scaled as a whole
+    images      images that keep their meaning under small shifts and rotations
 
-`deckeras.pretrain`, `DEC.fit` and `examples/run_mnist.py` take them by name. What an argument says comes before what
-the recipe says; `get` makes a recipe with other values.
+`deckeras.pretrain`, `DEC.fit` and `examples/run_mnist.py` take them by name. Arguments override the values of the
+recipe. `get` returns a recipe with other values.
 """
 
 import dataclasses
@@ -31,18 +31,18 @@ INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
 def sgd_at_one(iterations):
-    """SGD at 1.0 with momentum 0.9."""
+    """Return SGD at 1.0 with momentum 0.9."""
     return keras.optimizers.SGD(1.0, momentum=0.9)
 
 
 def sgd_in_steps(iterations):
-    """SGD at 0.1 with momentum 0.9, divided by 10 every 20,000 iterations: the paper's rate, its code's momentum."""
+    """Return SGD at 0.1, divided by 10 every 20,000 iterations as in the paper, with the momentum 0.9 of its code."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=20_000, decay_rate=0.1, staircase=True)
     return keras.optimizers.SGD(schedule, momentum=0.9)
 
 
 def adam_with_cosine(iterations):
-    """Adam whose learning rate warms up to 0.002 over a twentieth of the iterations and falls to 0 along a cosine."""
+    """Return Adam with a learning rate that rises to 0.002 in a twentieth of the iterations and falls by a cosine."""
     warmup = max(1, iterations // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, decay_steps=max(1, iterations - warmup), warmup_target=2e-3, warmup_steps=warmup
@@ -51,60 +51,64 @@ def adam_with_cosine(iterations):
 
 
 def default_update_interval(n, batch_size=256):
-    """Batches between two updates of the target: one pass over the rows, but at least 100 batches.
+    """Return the batches between two updates of the target: as many as cover all rows once, but at least 100.
 
-    An update is a forward pass over every row, a third of the arithmetic of a training pass, so one for each pass keeps
-    it at a quarter of the whole however large n is. On small data a pass is so few batches that hardly a row could
-    change cluster in it, and the training would be taken for converged: hence the least number.
+    An update is a forward pass over all rows, a third of the arithmetic of training on all rows. With one update each
+    time all rows were seen, updates are a quarter of the arithmetic for any n. On small data this would be so few
+    batches that hardly a row could change cluster, and the training would seem to have converged. The minimum of 100
+    prevents this.
     """
     return max(100, math.ceil(n / batch_size))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A set of hyper-parameters. Immutable: `get` and `dataclasses.replace` make another.
+    """A set of hyper-parameters. It is immutable: `get` and `dataclasses.replace` return another.
 
     Attributes:
         name: str.
-        unit_scale: bool. Whether x should be multiplied by one number so that the mean of ||x_i||^2 / n_features is 1,
-            which `prepare` does.
-        units: tuple of ints. The widths of a dense encoder's layers, embedding last.
-        convolutional: bool. Whether images get a convolutional encoder instead, with an embedding as wide as the last
-            of `units`.
+        unit_scale: bool. True if `prepare` should multiply x by one number, so that the mean of ||x_i||^2 / n_features
+            is 1.
+        units: tuple of ints. The widths of a dense encoder's layers. The last is that of the embedding.
+        convolutional: bool. True for a convolutional encoder of images, whose embedding is as wide as the last of
+            `units`.
         kernel_initializer: Keras initializer or its name.
-        layerwise: bool. Whether pretraining is greedy, layer by layer, before all layers are trained together.
-        dropout: float. The share of input values set to zero in pretraining (in its layer-wise part, if it has one).
+        layerwise: bool. True if pretraining is greedy, layer by layer, before all layers are trained together.
+        dropout: float. The fraction of input values set to zero in pretraining, or in its layer-wise part if it has
+            one.
         layer_iterations: int. Batches for each pair of layers in layer-wise pretraining.
-        epochs: int. Passes over the rows in the pretraining of all layers together.
-        least_iterations: int. The least number of its batches, of which few rows need as many as many.
-        pretraining_batch_size: int. Rows a batch in pretraining, at most.
-        least_batches: int. The least number of batches a pass, for which batches get smaller: on few rows it is steps
-            that are wanting.
-        least_batch_size: int. The size down to which they do.
+        epochs: int. Epochs of the pretraining of all layers together.
+        least_iterations: int. The smallest number of batches of this pretraining, because few rows need as many batches
+            as many rows.
+        pretraining_batch_size: int. The largest number of rows in a batch of pretraining.
+        least_batches: int. The smallest number of batches in an epoch. Few rows are split into smaller batches, because
+            they need more steps.
+        least_batch_size: int. The smallest size of these batches.
         pretraining_loss: Keras loss or its name.
         pretraining_optimizer: function from the number of iterations to a Keras optimizer.
-        shift, rotation: floats. The largest change in `augmentation`, as a share of the side and in degrees; both 0
-            mean none.
-        least_side: int. The least side, in pixels, of images that clustering changes. Smaller ones are changed in
-            pretraining alone, which gains from it at any size; but a shift by a part of a pixel blurs what tells one
-            digit of 8 by 8 pixels from another.
-        image_shape: tuple, (height, width) or (height, width, channels) of the image in a flat row; None if rows are
-            no images, or have the shape of one.
-        series: bool. Whether rows are series; `convolutional` then means a Conv1D encoder over time.
-        series_shape: tuple, (time, channels) of the series in a flat row; None if rows have that shape.
-        embedding_scale: float or None. The mean standard deviation of the embedding's features before clustering, to
-            which `DEC.fit` scales an encoder that ends in a linear layer.
+        shift, rotation: floats. The largest changes by `augmentation`, as a fraction of the side and in degrees. If
+            both are 0, there is no augmentation.
+        least_side: int. The smallest side, in pixels, of images that are augmented in clustering. Smaller images are
+            augmented only in pretraining, which profits at any size. In clustering, a shift by a part of a pixel would
+            blur the differences between digits of 8 by 8 pixels.
+        image_shape: tuple, (height, width) or (height, width, channels) of the image in a flat row. None if rows are
+            not images, or if they have the shape of an image.
+        series: bool. True if rows are series. `convolutional` then means a Conv1D encoder over time.
+        series_shape: tuple, (time, channels) of the series in a flat row. None if rows have that shape.
+        embedding_scale: float or None. The mean standard deviation to which `DEC.fit` scales the embedding's features
+            before clustering. The encoder has to end in a linear layer.
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
-        neighbors: "both" or "embedding". Where the start "manifold" looks for neighbors: in the embedding and among the
-            rows, or in the embedding alone.
-        lead: int. Updates for which the assignments of the first clusterer stay the target, at most, while the network
-            does not agree with 99 % of them. Where the clusterer gives centroids alone there is nothing to keep.
+        neighbors: "both" or "embedding". The start "manifold" finds neighbors in the embedding and among the rows, or
+            only in the embedding.
+        lead: int. The largest number of updates for which the assignments of the first clusterer remain the target.
+            They are replaced as soon as the network agrees with 99 % of them. A clusterer that returns only centroids
+            has no assignments.
         batch_size, update_interval, tol: as for `DEC.fit`.
         max_iterations: int. As for `DEC.fit`.
-        updates: int or None. Updates of the target after which clustering ends before that.
-        learning_rate: float. That of SGD with momentum 0.9 in the clustering.
-        decay: float from 0 to 1. The share of it that is left at the last iteration, along a cosine; 1 keeps it as it
-            is. Where rows are augmented, a few of them change cluster for ever at a constant rate.
+        updates: int or None. The largest number of updates of the target. Clustering ends with it, if not before.
+        learning_rate: float. The learning rate of SGD with momentum 0.9 in the clustering.
+        decay: float from 0 to 1. The fraction of the learning rate that remains at the last iteration, along a cosine.
+            With 1 the rate is constant, and a few augmented rows may never stop changing cluster.
     """
 
     name: str
@@ -156,7 +160,7 @@ class Recipe:
         if self.update_interval is not None:
             object.__setattr__(self, "update_interval", checks.check_count("update_interval", self.update_interval))
         if not isinstance(self.tol, numbers.Real) or not 0 <= self.tol < 1:
-            raise ValueError(f"tol should be from 0 to below 1: a share of the rows. Received: tol={self.tol!r}")
+            raise ValueError(f"tol should be from 0 to below 1: a fraction of the rows. Received: tol={self.tol!r}")
         for name in "learning_rate", "embedding_scale":
             value = getattr(self, name)
             if value is not None and not (isinstance(value, numbers.Real) and 0 < value < math.inf):
@@ -169,10 +173,10 @@ class Recipe:
             raise ValueError(f"init should be one of {', '.join(INITS)} or a function. Received: init={self.init!r}")
 
     def prepare(self, x):
-        """The rows as the recipe wants them: x itself, or with `unit_scale` a scaled copy in Keras's float type.
+        """Return x itself or, with `unit_scale`, a scaled copy in Keras's float type.
 
         Args:
-            x: (n, ...) array. New rows must be multiplied by the number that those of the training were.
+            x: (n, ...) array. New rows must be multiplied by the same number as those of the training.
         """
         if not self.unit_scale:
             return x
@@ -180,7 +184,7 @@ class Recipe:
         return x / math.sqrt(max(float(np.square(x, dtype=np.float64).mean()), np.finfo(np.float32).tiny))
 
     def autoencoder(self, row_shape, seed=0):
-        """Build the (encoder, decoder) pair for rows of this shape; raises ValueError where it does not suit them."""
+        """Build the (encoder, decoder) pair for rows of this shape. Raise ValueError if the recipe does not suit it."""
         if self.convolutional and self.series:
             return series_autoencoder(
                 row_shape if self.series_shape is None else self.series_shape,
@@ -206,7 +210,7 @@ class Recipe:
         return dense_autoencoder(row_shape[0], self.units, kernel_initializer=self.kernel_initializer, seed=seed)
 
     def augmentation(self, row_shape, seed=0, *, clustering=False):
-        """The `augment` for rows of this shape in pretraining or in clustering, None where the recipe has none."""
+        """Return the `augment` for rows of this shape in pretraining or in clustering, or None if there is none."""
         if not self.shift and not self.rotation:
             return None
         image_shape = self._image_shape(row_shape)
@@ -215,26 +219,26 @@ class Recipe:
         return image_augmentation(image_shape, row_shape=row_shape, shift=self.shift, rotation=self.rotation, seed=seed)
 
     def batches(self, n):
-        """(batch_size, iterations) of the pretraining of n rows."""
+        """Return (batch_size, iterations) for the pretraining of n rows."""
         size = min(n, self.pretraining_batch_size, max(self.least_batch_size, n // self.least_batches))
-        a_pass = math.ceil(n / size)
-        return size, max(self.epochs * a_pass, self.least_iterations)
+        steps_per_epoch = math.ceil(n / size)
+        return size, max(self.epochs * steps_per_epoch, self.least_iterations)
 
     def intervals(self, n):
-        """(batch_size, update_interval, iterations) of the clustering of n rows."""
+        """Return (batch_size, update_interval, iterations) for the clustering of n rows."""
         size = min(n, self.batch_size)
         interval = self.update_interval or default_update_interval(n, size)
         return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
 
     def optimizer(self, iterations, learning_rate=None):
-        """The Keras optimizer of a clustering of so many batches, by its own learning rate unless another is given."""
+        """Return the Keras optimizer for a clustering of so many batches. The default learning rate is the recipe's."""
         rate = self.learning_rate if learning_rate is None else learning_rate
         if self.decay < 1:
             rate = keras.optimizers.schedules.CosineDecay(rate, iterations, alpha=self.decay)
         return keras.optimizers.SGD(rate, momentum=0.9)
 
     def settings(self):
-        """JSON-able dict of all the values, functions by their names; ValueError for one that has none (a lambda)."""
+        """Return all values as a dict for JSON, functions by name. Raise ValueError for a function without a name."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.loads(json.dumps(values, default=_plain))
 
@@ -250,14 +254,14 @@ class Recipe:
 
 
 def _plain(value):
-    """A value that JSON does not know, as one that it knows."""
+    """Convert a value that JSON does not know."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, keras.initializers.Initializer | keras.losses.Loss):
         return settings(value)
     name = f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
     if "<" in name:
-        raise ValueError(f"A recipe whose settings are kept needs functions that have a name. Received: {name}")
+        raise ValueError(f"Functions of a recipe should have a name, so that it can be saved. Received: {name}")
     return name
 
 
@@ -272,7 +276,8 @@ PAPER = Recipe(
     least_batches=1,
     pretraining_loss=least_squares,
     pretraining_optimizer=sgd_in_steps,
-    update_interval=160,  # of its code; the text names none
+    # The paper's text names no interval. This is the one of its code.
+    update_interval=160,
 )
 
 DEC_KERAS = Recipe(
@@ -307,7 +312,7 @@ RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_
 
 
 def get(recipe, **changes):
-    """The recipe of a name, or a recipe as it is, with other values where these are not None.
+    """Return a recipe, by its name or unchanged, with the given values that are not None.
 
     Args:
         recipe: str, one of `RECIPES`, or a `Recipe`.
@@ -317,8 +322,8 @@ def get(recipe, **changes):
         `Recipe`.
 
     Raises:
-        ValueError: no recipe of this name, or a value that an attribute cannot have.
-        TypeError: `recipe` is neither, or has no such attribute.
+        ValueError: there is no recipe of this name, or an attribute cannot have this value.
+        TypeError: `recipe` is neither a name nor a recipe, or has no such attribute.
 
     Example:
         >>> from deckeras import recipes

@@ -1,4 +1,4 @@
-"""How many clusters: a training with each candidate, and what tells the good ones from the others without labels."""
+"""The number of clusters: a training with each candidate, and scores that need no labels."""
 
 import dataclasses
 import math
@@ -14,18 +14,20 @@ from deckeras.models.dec import DEC
 from deckeras.pretraining import pretrain
 from deckeras.target import cluster_frequencies, target_distribution
 
-_SILHOUETTE_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
-_NO_STRUCTURE = 0.25  # a silhouette below which Kaufman and Rousseeuw ("Finding Groups in Data", 1990) see none
+# The silhouette is computed from so many rows, because its cost grows with their square.
+_SILHOUETTE_ROWS = 2000
+# Below this silhouette, Kaufman and Rousseeuw ("Finding Groups in Data", 1990) see no structure.
+_NO_STRUCTURE = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What `choose_n_clusters` found.
+    """The result of `choose_n_clusters`.
 
     Attributes:
         n_clusters: int, the suggestion.
-        reason: str, why, in words.
-        candidates: list of dicts, as `evaluate` returns them, one a candidate, by their number of clusters.
+        reason: str, the reason for it.
+        candidates: list of dicts, as `evaluate` returns them, one for each candidate, by number of clusters.
     """
 
     n_clusters: int
@@ -38,19 +40,19 @@ def choose_n_clusters(
 ):
     r"""Suggest a number of clusters by training with each candidate on most of the rows, and looking at the others.
 
-    An autoencoder is pretrained once. From it, DEC trains with each candidate, and `evaluate` looks at the result. See
-    `suggest` for the rule. It needs no labels; a class that looks like two, or two that look like one, it counts by
-    their looks.
+    An autoencoder is pretrained once. DEC is trained from it with each candidate, and `evaluate` scores the result.
+    `suggest` describes the rule. It needs no labels. It counts groups that look different: a class of two kinds counts
+    as two, and two classes that look alike count as one.
 
     Args:
         x: (n, ...) array of any real dtype.
-        candidates: ints of at least 2, default 2 to 15. The time is that of a clustering for each.
+        candidates: ints of at least 2, default 2 to 15. The time is that of one clustering for each.
         y: (n,) labels, default None. For reporting only: with them the candidates have an NMI, as in the paper's
             figure. They never change the suggestion.
-        encoder: Keras model, default None. One that is pretrained already, on whichever rows; left as it is.
+        encoder: Keras model, default None. An encoder that is already pretrained, on any rows. It is unchanged.
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
-        held_out: float, default 0.2. The share of the rows that has no part in any training (but in the one number by
-            which the recipe `paper` scales all rows).
+        held_out: float, default 0.2. The fraction of the rows that is excluded from all training. Only the number by
+            which the recipe `paper` scales all rows depends on them.
         seed: int, default 0. Of the rows held out and of all trainings.
         verbose: of the trainings, as for `DEC.fit`; default 0.
 
@@ -58,8 +60,8 @@ def choose_n_clusters(
         `Choice`.
 
     Raises:
-        TypeError, ValueError: bad x, y, recipe or encoder, no candidates or ones that are not whole numbers from 2 to
-            the number of rows trained on, or a share that leaves no rows on a side.
+        TypeError, ValueError: bad x, y, recipe or encoder; no candidates, or candidates that are not whole numbers from
+            2 to the number of training rows; or a fraction that leaves no rows on one side.
 
     Example:
         >>> import numpy as np
@@ -92,18 +94,22 @@ def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0
     """Train DEC from a pretrained encoder with one number of clusters, and see how good a number that is.
 
     Args:
-        encoder: pretrained Keras model. Left as it is.
+        encoder: pretrained Keras model. It is unchanged.
         n_clusters: int.
         x: (n, ...) array, the rows of the training, prepared as the recipe wants them.
         held_out: (m, ...) array, other rows of their kind.
         y, recipe, seed, verbose: as for `choose_n_clusters`; the labels are those of x.
 
     Returns:
-        dict: "n_clusters"; "loss" and "validation_loss", the mean KL(p || q) of x and of the rows held out, p by the
-        cluster frequencies of x for both; "generalizability", their ratio, and "generalizability_error", its standard
-        error for so many rows held out; "silhouette", the mean silhouette of the clusters of x in the embedding that
-        the encoder had before, where all candidates can be compared, and "silhouette_error", its standard error; with y
-        also "nmi".
+        dict with the keys
+
+        - "n_clusters";
+        - "loss" and "validation_loss", the mean KL(p || q) of x and of the held-out rows. For both, p uses the cluster
+          frequencies of x;
+        - "generalizability", the ratio of the two, and "generalizability_error", its standard error;
+        - "silhouette", the mean silhouette of the clusters of x, and "silhouette_error", its standard error. It uses
+          the embedding before the clustering, so that all candidates can be compared;
+        - "nmi", if y is given.
     """
     check_encoder(encoder)
     before = encoder.get_weights()
@@ -134,11 +140,11 @@ def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0
 
 
 def suggest(rows):
-    """The number of clusters that the candidates speak for, and why.
+    """Return the suggested number of clusters and the reason for it.
 
-    Those hold whose generalizability is no further below 1 than two standard errors: rows outside are clustered like
-    those inside. Among them the silhouette decides, and where several are within a standard error of the best, the
-    smallest number.
+    Candidates whose generalizability is more than two standard errors below 1 are excluded: held-out rows are not
+    clustered like the training rows. Among the others the highest silhouette decides. If several are within a standard
+    error of it, the smallest number is chosen.
 
     Args:
         rows: list of dicts, as `evaluate` returns them.
@@ -180,10 +186,10 @@ def suggest(rows):
 
 
 def split(n, held_out=0.2, seed=0):
-    """(rows inside, rows held out), sorted int arrays: a random share is held out.
+    """Split n rows at random into (training rows, held-out rows), two sorted int arrays.
 
     Raises:
-        ValueError: `held_out` leaves no rows on a side.
+        ValueError: `held_out` leaves no rows on one side.
     """
     size = round(held_out * n)
     if not 0 < size < n:
@@ -197,7 +203,8 @@ def _silhouettes(z, labels, seed):
 
     rows = np.random.default_rng(seed).permutation(len(z))[:_SILHOUETTE_ROWS]
     if not 2 <= len(np.unique(labels[rows])) < len(rows):
-        return np.full(len(rows), -1.0)  # one cluster for all rows, or one for each: the worst there is
+        # One cluster for all rows, or one for each row, has the worst silhouette.
+        return np.full(len(rows), -1.0)
     return silhouette_samples(z[rows], labels[rows])
 
 

@@ -1,7 +1,7 @@
-"""The target distribution p, which sharpens the soft assignments q that the model should move towards.
+"""The target distribution p: the sharpened soft assignments q, toward which the model is trained.
 
-p needs the soft cluster frequencies f of the *whole* data set, and nothing else that the rows must share. Where q does
-not fit in one array, sum f over the pieces first and then compute p piece by piece:
+Apart from its own q, p of a row depends only on the soft cluster frequencies f of the *whole* data set. If q does not
+fit in one array, sum f over the pieces first, and then compute p piece by piece:
 
     >>> pieces = np.random.default_rng(0).dirichlet(np.ones(3), size=(4, 100))
     >>> frequencies = sum(cluster_frequencies(q) for q in pieces)
@@ -15,15 +15,16 @@ from scipy.special import softmax
 
 
 def cluster_frequencies(q, sample_weight=None):
-    r"""Soft cluster frequencies $f_j = \sum_i w_i q_{ij}$ of the rows in `q`.
+    r"""Return the soft cluster frequencies $f_j = \sum_i w_i q_{ij}$ of the rows in `q`.
 
     Args:
         q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
-        sample_weight: (n,) array of q's kind, the weights w of the rows, default None: 1 each, as in the paper.
+        sample_weight: (n,) array of the same kind as q, the weights w of the rows, default None: 1 each, as in the
+            paper.
 
     Returns:
-        (n_clusters,), of q's kind. For a NumPy array it is float64, so that a sum over millions of rows keeps its
-        digits. The frequencies of pieces add up to those of the whole.
+        (n_clusters,) array of the same kind as q. A NumPy array is float64, so that a sum over millions of rows is
+        accurate. The frequencies of pieces add up to those of the whole.
     """
     if sample_weight is not None:
         weights = np.asarray(sample_weight, np.float64) if isinstance(q, np.ndarray) else sample_weight
@@ -32,21 +33,21 @@ def cluster_frequencies(q, sample_weight=None):
 
 
 def target_distribution(q, frequencies=None, *, sample_weight=None):
-    r"""The target distribution p that belongs to the soft assignments q.
+    r"""Return the target distribution p of the soft assignments q.
 
     $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}}, \qquad f_j = \sum_i q_{ij}$$
 
-    Squaring raises confident assignments over doubtful ones; dividing by f keeps large clusters from swallowing the
-    small. A cluster with f = 0 gets p = 0 rather than NaN.
+    The square raises confident assignments over doubtful ones. The division by f keeps large clusters from absorbing
+    small ones. A cluster with f = 0 gets p = 0 rather than NaN.
 
     Args:
         q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
         frequencies: (n_clusters,) soft cluster frequencies of the whole data set, default None: those of `q` itself,
-            which is right only when `q` holds every row.
-        sample_weight: (n,) array, default None. The weights of the rows in the frequencies, where these are not given.
+            which is correct only if `q` holds every row.
+        sample_weight: (n,) array, default None. The weights of the rows in the frequencies, if these are not given.
 
     Returns:
-        (n, n_clusters) of q's kind and dtype; each row sums to 1.
+        (n, n_clusters) array of q's kind and dtype. Each row sums to 1.
 
     Raises:
         ValueError: `q` is not 2-D, or `frequencies` is not of length n_clusters.
@@ -71,20 +72,20 @@ def target_distribution(q, frequencies=None, *, sample_weight=None):
         )
     xp = np if isinstance(q, np.ndarray) else ops
     tiny = np.finfo(np.float32).tiny
-    # q / f is formed before the square: q ** 2 alone underflows for assignments that are merely small.
+    # q / f is computed before the square, because q ** 2 alone underflows for small assignments.
     weights = q * (q / xp.maximum(frequencies, tiny))
     p = weights / xp.maximum(xp.sum(weights, axis=1, keepdims=True), tiny)
     return p.astype(q.dtype, copy=False) if xp is np else p
 
 
 def embedding_gradient(z, centroids, p=None, *, alpha=1.0):
-    r"""The gradient of the loss with respect to each embedded row: how strongly and where to it is pulled.
+    r"""Return the gradient of the loss with respect to each embedded row.
 
     $$\frac{\partial L}{\partial z_i} = \frac{\alpha + 1}{\alpha} \sum_j
     \left(1 + \frac{\|z_i - \mu_j\|^2}{\alpha}\right)^{-1} (p_{ij} - q_{ij}) (z_i - \mu_j)$$
 
-    of $L = \sum_i \mathrm{KL}(p_i \| q_i)$ with p held. Training does not need it, since Keras differentiates; it is
-    here to be looked at.
+    for $L = \sum_i \mathrm{KL}(p_i \| q_i)$ with constant p. It is for inspection; in training, Keras computes the
+    gradient.
 
     Args:
         z: (n, n_embedding) NumPy array, the embedding.
@@ -93,7 +94,7 @@ def embedding_gradient(z, centroids, p=None, *, alpha=1.0):
         alpha: float > 0, default 1.0: degrees of freedom of the Student-t kernel.
 
     Returns:
-        (n, n_embedding) float64 array. Training moves a row against it.
+        (n, n_embedding) float64 array. Training moves a row in the opposite direction.
 
     Raises:
         ValueError: z or the centroids are not 2-D, or not of one width.

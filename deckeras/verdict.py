@@ -1,8 +1,8 @@
-"""How far a clustering can be trusted, said without labels.
+"""The verdict: a judgment of a clustering without labels.
 
-A clustering algorithm finds clusters in any data. Three things tell real clusters from made ones: whether other
-methods, which know nothing of each other, find them too; whether neighbors share a cluster more often than in one even
-cloud; and whether the model is sure of its rows.
+A clustering algorithm finds clusters in any data. Three measures distinguish real clusters from artifacts: the
+agreement with other, independent methods; the neighbors in one cluster, compared with those in one even cloud; and the
+confidence of the model.
 """
 
 import dataclasses
@@ -23,19 +23,19 @@ _STEADY, _LOOSE = 0.6, 0.3  # agreement with other methods
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What speaks for a clustering and against it.
+    """The measures for and against a clustering.
 
     Attributes:
         agreement: float, the mean adjusted Rand index with other methods and seeds on the same rows: k-means, and
-            neighborhoods by distance and by angle. 1 if all find the same, about 0 by chance.
-        cut: float, the fraction of neighbors that lie in different clusters.
-        kmeans_cut: float, the same of k-means.
-        null_cut: float, the same of clusters found in rows without any, of the same covariance.
-        differs_from_kmeans: float, the fraction of rows that k-means puts elsewhere.
-        differing_clusters: list of int, the clusters of which k-means puts at least half elsewhere.
+            neighborhoods by distance and by angle. It is 1 if all find the same clusters, and about 0 by chance.
+        cut: float, the fraction of neighbors in different clusters.
+        kmeans_cut: float, the same for k-means.
+        null_cut: float, the same for clusters found in rows without clusters, of the same covariance.
+        differs_from_kmeans: float, the fraction of rows that k-means puts into other clusters.
+        differing_clusters: list of int, the clusters of which k-means puts more than half of the rows into others.
         differs_from_start: float or None, the fraction of rows that training has moved from the start, if it is known.
         unsure: float, the fraction of rows whose largest soft assignment is below one half.
-        structure: bool, whether the rows have clusters at all.
+        structure: bool, True if the rows seem to have clusters.
         level: "none", "loose", "fair" or "steady".
     """
 
@@ -51,13 +51,13 @@ class Verdict:
     level: str
 
     def as_dict(self):
-        """Return the attributes and the sentences as a dict for JSON, None for what cannot be said."""
+        """Return the attributes and the sentences as a dict for JSON, with None for NaN."""
         values = dataclasses.asdict(self)
         numbers = {name: None for name, value in values.items() if isinstance(value, float) and math.isnan(value)}
         return {**values, **numbers, "sentences": self.sentences()}
 
     def sentences(self):
-        """Return the verdict in plain words: list of str, the most important first."""
+        """Return the verdict in words: list of str, the most important sentence first."""
         if math.isnan(self.agreement):
             return ["There is one cluster, or too few rows for each, so there is nothing to compare them with."]
         return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
@@ -93,14 +93,14 @@ def judge(x, q, *, start=None, seed=0):
     """Judge a clustering without labels.
 
     Args:
-        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras.data.View` of them.
+        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras._data.row_views.View` of them.
         q: (n, n_clusters) soft assignments.
         start: (n,) int array, the clusters that the training started from, default None.
-        seed: int, default 0. Draws the 1,000 rows that are looked at, and the methods to compare with.
+        seed: int, default 0. Draws the sample of 1,000 rows, and seeds the other methods.
 
     Returns:
-        `Verdict`. With one cluster, or fewer than 10 rows or 3 for each cluster, there is nothing to compare: the level
-        is "loose", and all rows count as unsure.
+        `Verdict`. With one cluster, fewer than 10 rows, or fewer than 3 rows for each cluster, there is nothing to
+        compare. The level is then "loose", and all rows count as unsure.
 
     Raises:
         ValueError: x and q are of different lengths.
@@ -153,17 +153,16 @@ def _nothing_to_compare(differs):
 
 
 def _cut(graph, labels):
-    """Fraction of the weight of a neighbor graph between rows of different clusters."""
+    """Return the fraction of the weight of a neighbor graph between rows of different clusters."""
     edges = graph.tocoo()
     across = labels[edges.coords[0]] != labels[edges.coords[1]]
     return float(edges.data[across].sum() / edges.data.sum())
 
 
 def _null_cut(x, n_clusters, seed):
-    """The least `_cut` of rows without clusters, clustered by their neighbors: of one Gaussian, and of one even box.
+    """Return the smallest `_cut` of clusters by neighbors in rows without clusters: one Gaussian, and one even box.
 
-    Both have the covariance of x. Of a box, whose edges are sharp, clusters are cut off more cleanly than of a
-    Gaussian.
+    Both have the covariance of x. A box has sharp edges, so its clusters have a smaller cut than those of a Gaussian.
     """
     random = np.random.default_rng(seed)
     _, lengths, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
@@ -177,7 +176,7 @@ def _null_cut(x, n_clusters, seed):
 
 
 def _differing(labels, others):
-    """Clusters of which at least half the rows are not in the cluster of the others that matches them."""
+    """Return the clusters of which more than half of the rows are not in the matching cluster of the others."""
     matched = metrics.match_clusters(labels, others)
     same = np.array([matched.get(other) for other in others.tolist()]) == labels
     return [int(cluster) for cluster in np.unique(labels) if same[labels == cluster].mean() < 0.5]

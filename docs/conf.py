@@ -1,4 +1,4 @@
-"""Builds the site: `python -m sphinx -W --keep-going -b html docs build/docs`, from the root of the repository."""
+"""Build the site: `python -m sphinx -W --keep-going -b html docs build/docs`, from the root of the repository."""
 
 import importlib.metadata
 import os
@@ -6,11 +6,11 @@ import pathlib
 import re
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # autodoc imports TensorFlow, whose greetings are no warnings
-sys.path.append(str(pathlib.Path(__file__).parent))  # for `docstrings`, beside this file
-sys.path.append(
-    str(pathlib.Path(__file__).parent.parent / "examples" / "paper")
-)  # for the modules of docs/api/experiments.md
+# autodoc imports TensorFlow, whose start-up messages are not warnings.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# `docstrings` is beside this file, and the modules of docs/api/experiments.md are in examples/paper.
+sys.path.append(str(pathlib.Path(__file__).parent))
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "examples" / "paper"))
 
 project = "deckeras"
 copyright = "the deckeras authors"  # noqa: A001 - Sphinx calls it so
@@ -31,18 +31,21 @@ html_title = f"deckeras {release}"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 
-default_role = "py:obj"  # `name` in a docstring: a link where there is such a thing, else code
+# `name` in a docstring becomes a link if there is such an object, else code.
+default_role = "py:obj"
 autodoc_member_order = "bysource"
-autodoc_inherit_docstrings = False  # those of Keras are in Markdown
+# The docstrings of Keras are in Markdown.
+autodoc_inherit_docstrings = False
 autodoc_typehints = "none"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Attributes", "params_style"), "Input shape", "Output shape"]
 
-# Files of the repository that are pages here.
+# Files of the repository that are pages of the site.
 _PAGES = {
     "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
     "LICENSE": "license.md",
     "benchmarks/README.md": "benchmarks.md",
     "examples/paper/README.md": "paper.md",
@@ -52,7 +55,7 @@ _PAGES = {
 
 
 def _point_links_from_here(app, path, parent, content):
-    """In a README that a page includes, let links and images lead where they do in the README, or to that page."""
+    """Make the links and images of an included README lead where they do in the README, or to its page here."""
     source = pathlib.Path(app.srcdir)
     folder = (source / path).resolve().parent
 

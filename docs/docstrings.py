@@ -1,10 +1,10 @@
-"""Makes reStructuredText of our docstrings, which are Google's sections, Markdown's code and tables, and LaTeX.
+"""Convert docstrings to reStructuredText. They have Google's sections, Markdown's code and tables, and LaTeX.
 
-    `name`              a link where there is such a thing, else code
+    `name`              a link if there is such an object, else code
     $...$, $$...$$      formulas
-    | a | b |           tables; texts in columns with two spaces or more between them stay as they are
+    | a | b |           tables; text in columns with two or more spaces between them is unchanged
 
-What means something to reStructuredText but not to us (`*`, `|`, a final `_`) is taken as it is.
+The characters `*`, `|` and a final `_`, which reStructuredText would interpret, are escaped.
 """
 
 import inspect
@@ -20,7 +20,7 @@ _ARGUMENT = re.compile(r"(?m)^\s*\*{1,2}(?=\w+:)")  # `**kwargs:`, which napoleo
 
 
 def to_rest(text):
-    """The docstring `text` as reStructuredText."""
+    """Return the docstring `text` as reStructuredText."""
     paragraphs = re.split(r"(\n\s*\n)", text)
     return "".join(_paragraph(paragraph) for paragraph in paragraphs)
 
@@ -72,7 +72,7 @@ def _process(app, what, name, thing, options, lines):
 
 
 def _signature(app, what, name, thing, options, signature, returns):
-    """That of `__init__`: Keras's classes have a `__new__` that takes anything."""
+    """Show the signature of `__init__`, since Keras's classes have a `__new__` that takes any arguments."""
     if what != "class":
         return None
     parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
@@ -81,7 +81,7 @@ def _signature(app, what, name, thing, options, signature, returns):
 
 
 def _resolve(app, env, node, content):
-    """`DEC.fit` and the like are names of `deckeras`, from whichever module they are called."""
+    """Resolve `DEC.fit` and the like as names of `deckeras`, in whichever module they are mentioned."""
     domain = env.domains["py"]
     found = domain.objects.get(f"deckeras.{node.get('reftarget')}") if node.get("refdomain") == "py" else None
     return found and make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, content)

@@ -57,7 +57,7 @@ def test_rows_of_images_keep_their_shape():
     x = np.random.default_rng(0).random((5, 8, 6, 3)).astype("float32")
     augment = image_augmentation((8, 6, 3), row_shape=(8, 6, 3))
     assert Augmenter(augment, (8, 6, 3))(x).shape == x.shape
-    with pytest.raises(ValueError, match=r"one image of shape \(28, 28\). Received: row_shape=\(64,\)"):
+    with pytest.raises(ValueError, match=r"image of shape \(28, 28\).*row_shape=\(64,\)"):
         image_augmentation((28, 28), row_shape=(64,))
 
 
@@ -105,9 +105,9 @@ def test_any_layer_or_function_will_do(images):
 
 
 def test_what_will_not_do(images):
-    with pytest.raises(TypeError, match="augment should be a Keras layer or a function.* Received: str"):
+    with pytest.raises(TypeError, match="augment.* Received: str"):
         Augmenter("flip", (64,))
-    with pytest.raises(ValueError, match=r"keep the shape of a batch, \(40, 64\). Received: \(40, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"shape of a batch, \(40, 64\).* \(40, 8, 8\)"):
         Augmenter(lambda rows: rows.reshape(-1, 8, 8), (64,))(images)
 
 
@@ -180,7 +180,7 @@ def test_other_changes_are_another_training(images, tmp_path):
     pretrain_autoencoder(*models, images, augment=image_augmentation((8, 8)), **options)
     pretrain_autoencoder(*models, images, augment=image_augmentation((8, 8)), **options)
     for other in (None, image_augmentation((8, 8), shift=0.2), np.copy):
-        with pytest.raises(ValueError, match="another training. They differ in augment"):
+        with pytest.raises(ValueError, match="another training.* augment"):
             pretrain_autoencoder(*models, images, augment=other, **options)
 
 

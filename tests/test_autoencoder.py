@@ -51,7 +51,7 @@ def test_half_precision_ends_in_float32():
 
 @pytest.mark.parametrize(("n_features", "units"), [(0, (5,)), (4, ()), (4, (5, 0)), (4, (5.0,)), ("4", (5,))])
 def test_bad_widths(n_features, units):
-    with pytest.raises(ValueError, match="(n_features|units) should hold positive whole numbers.* Received"):
+    with pytest.raises(ValueError, match="(n_features|units) should hold.* Received"):
         dense_autoencoder(n_features, units)
 
 
@@ -98,12 +98,12 @@ def test_convolutional_in_half_precision_ends_in_float32():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"image_shape": (8, 8), "filters": (4,)}, "a kernel size for each number of filters"),
-        ({"image_shape": (8, 8), "filters": ()}, "filters should hold positive whole numbers"),
-        ({"image_shape": (8, 0)}, "image_shape should hold positive whole numbers"),
+        ({"image_shape": (8, 8), "filters": (4,)}, "kernel size"),
+        ({"image_shape": (8, 8), "filters": ()}, "filters should hold"),
+        ({"image_shape": (8, 0)}, "image_shape should hold"),
         ({"image_shape": (64,)}, r"image_shape should be \(height, width\)"),
-        ({"image_shape": (8, 8), "n_embedding": 0}, "n_embedding should hold positive whole numbers"),
-        ({"image_shape": (8, 8), "row_shape": (63,)}, "which holds 63 values instead of 64"),
+        ({"image_shape": (8, 8), "n_embedding": 0}, "n_embedding should hold"),
+        ({"image_shape": (8, 8), "row_shape": (63,)}, "63 values instead of 64"),
     ],
 )
 def test_bad_images(arguments, message):

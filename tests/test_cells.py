@@ -68,7 +68,7 @@ def test_values_of_other_names_are_refused_and_what_is_there_stays(tmp_path):
     cells.run([({"seed": 0}, counted()[1])], path, verbose=0)
     before = path.read_bytes()
     for values in {"nmi": 0.5}, {"acc": 0.5, "nmi": 0.5}:
-        with pytest.raises(ValueError, match=r"should have the columns .*It is of another experiment"):
+        with pytest.raises(ValueError, match=r"should have the columns .*of another experiment"):
             cells.run([({"seed": 1}, lambda values=values: values)], path, verbose=0)
     assert path.read_bytes() == before
 

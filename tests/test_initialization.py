@@ -32,7 +32,7 @@ def test_seed_decides():
 
 
 def test_diverged_encoder():
-    with pytest.raises(ValueError, match="embedding should hold finite numbers.* lower learning rate"):
+    with pytest.raises(ValueError, match="embedding.* finite.* learning rate"):
         kmeans_centroids(np.array([[0.0], [np.nan]]), 2)
 
 
@@ -88,7 +88,7 @@ def test_seed_decides_samples(clusterer):
 
 @pytest.mark.parametrize("clusterer", [ward_centroids, mixture_assignments])
 def test_diverged_encoder_in_the_others(clusterer):
-    with pytest.raises(ValueError, match="embedding should hold finite numbers"):
+    with pytest.raises(ValueError, match="embedding.* finite"):
         clusterer(np.array([[0.0], [np.inf]]), 2)
 
 
@@ -133,5 +133,5 @@ def test_first_clusters_refuses_others(sticks):
     z, _ = sticks
     with pytest.raises(ValueError, match="init should be.*'random'"):
         first_clusters(z, 4, "random")
-    with pytest.raises(ValueError, match=r"centroids of shape \(4, 2\) or assignments of shape \(2400, 4\)"):
+    with pytest.raises(ValueError, match=r"\(4, 2\).* \(2400, 4\)"):
         first_clusters(z, 4, lambda z, n_clusters: z[:3])

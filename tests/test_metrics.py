@@ -59,18 +59,18 @@ def test_sizes_count_empty_clusters():
 @pytest.mark.parametrize(("y_true", "y_pred"), [([], []), ([0, 1], [0]), ([[0, 1]], [[0, 1]])])
 def test_bad_labels(y_true, y_pred):
     for score in (metrics.accuracy, metrics.nmi, metrics.ari, metrics.match_clusters):
-        with pytest.raises(ValueError, match="should be 1-D, of one length, and not empty. Received: shapes"):
+        with pytest.raises(ValueError, match="y_true and y_pred.* Received: shapes"):
             score(y_true, y_pred)
 
 
 @pytest.mark.parametrize("labels", [[-1, 0], [0.5], [[0]]])
 def test_bad_cluster_labels(labels):
-    with pytest.raises(ValueError, match="labels should be a 1-D array of non-negative integers. Received"):
+    with pytest.raises(ValueError, match="labels.* integers"):
         metrics.cluster_sizes(labels)
 
 
 def test_label_beyond_n_clusters():
-    with pytest.raises(ValueError, match="labels should be below n_clusters=2. Received: 4"):
+    with pytest.raises(ValueError, match="n_clusters=2. Received: 4"):
         metrics.cluster_sizes([0, 4], n_clusters=2)
 
 
@@ -89,7 +89,7 @@ def test_generalizability_is_the_ratio_of_the_losses():
     assert metrics.generalizability(0.0, 0.0) == 1
     assert np.isfinite(metrics.generalizability(0.1, 0.0))
     for losses in (-0.1, 0.1), (0.1, np.nan):
-        with pytest.raises(ValueError, match="finite and at least 0"):
+        with pytest.raises(ValueError, match="finite"):
             metrics.generalizability(*losses)
 
 

@@ -248,7 +248,7 @@ def test_images_through_a_convolutional_pair():
     )
     history = pretrain_autoencoder(encoder, decoder, x, epochs=20, verbose=0)
     assert history.history["loss"][-1] < history.history["loss"][0]
-    with pytest.raises(ValueError, match=r"Dense layers that mirror each other.* Use pretrain_autoencoder"):
+    with pytest.raises(ValueError, match="mirror each other.* pretrain_autoencoder"):
         pretrain_layerwise(encoder, decoder, x, verbose=0)
 
 
@@ -272,7 +272,7 @@ def test_divergence_keeps_the_last_checkpoint(blobs, tmp_path):
                 self.model.optimizer.learning_rate = 1e30
 
     options = {"epochs": 5, "batch_size": 150, "optimizer": keras.optimizers.SGD(0.01), "verbose": 0}
-    with pytest.raises(FloatingPointError, match=r"infinite between iterations 4 and 6.*those of the last check"):
+    with pytest.raises(FloatingPointError, match=r"iterations 4 and 6.*last check"):
         pretrain_autoencoder(*models, x, **options, checkpoint_dir=tmp_path, callbacks=[Explode()])
     assert all(np.isfinite(weight).all() for weight in weights(*models))
 
@@ -280,13 +280,13 @@ def test_divergence_keeps_the_last_checkpoint(blobs, tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"epochs": 0}, ValueError, "epochs should be a whole number of at least 1. Received: epochs=0"),
+        ({"epochs": 0}, ValueError, "epochs should be .* Received: epochs=0"),
         ({"iterations": -1}, ValueError, "iterations should be .* Received: iterations=-1"),
-        ({"epochs": 1, "iterations": 1}, ValueError, "epochs or iterations, not both. Received: epochs=1"),
+        ({"epochs": 1, "iterations": 1}, ValueError, "epochs or iterations"),
         ({"batch_size": 0}, ValueError, "batch_size should be .* Received: batch_size=0"),
         ({"batch_size": "all"}, ValueError, "batch_size should be .* Received: batch_size='all'"),
-        ({"dropout": 1.0}, ValueError, "dropout should be from 0 to below 1. Received: dropout=1.0"),
-        ({"dropout": -0.1}, ValueError, "dropout should be from 0 to below 1. Received: dropout=-0.1"),
+        ({"dropout": 1.0}, ValueError, "dropout should be .* Received: dropout=1.0"),
+        ({"dropout": -0.1}, ValueError, "dropout should be .* Received: dropout=-0.1"),
     ],
 )
 def test_bad_arguments(blobs, pair, options, error, message):
@@ -301,7 +301,7 @@ def test_bad_arguments(blobs, pair, options, error, message):
         ({"iterations": 0}, "iterations should be .* Received: iterations=0"),
         ({"finetune_iterations": 0}, "finetune_iterations should be .* Received: finetune_iterations=0"),
         ({"batch_size": 0}, "batch_size should be .* Received: batch_size=0"),
-        ({"dropout": 2}, "dropout should be from 0 to below 1. Received: dropout=2"),
+        ({"dropout": 2}, "dropout should be .* Received: dropout=2"),
     ],
 )
 def test_bad_layerwise_arguments(blobs, pair, options, message):
@@ -317,7 +317,7 @@ def test_decoder_of_another_width(blobs):
     x, _ = blobs
     encoder, _ = dense_autoencoder(8, units=(16, 2))
     _, decoder = dense_autoencoder(9, units=(16, 2))
-    with pytest.raises(ValueError, match=r"decoder should give rows of shape \(8,\).* Received: \(9,\)"):
+    with pytest.raises(ValueError, match=r"decoder.* shape \(8,\).* Received: \(9,\)"):
         pretrain_autoencoder(encoder, decoder, x, verbose=0)
     with pytest.raises(ValueError, match="mirror each other"):
         pretrain_layerwise(encoder, decoder, x, verbose=0)
@@ -325,10 +325,10 @@ def test_decoder_of_another_width(blobs):
 
 def test_encoder_that_does_not_know_its_inputs(blobs, pair):
     encoder = keras.Sequential([keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="should know its inputs"):
+    with pytest.raises(ValueError, match="inputs"):
         pretrain_autoencoder(encoder, pair[1], blobs[0], verbose=0)
 
 
 def test_rows_of_another_width(blobs, pair):
-    with pytest.raises(ValueError, match=r"Each row of x should be of shape \(8,\)"):
+    with pytest.raises(ValueError, match=r"row of x.* shape \(8,\)"):
         pretrain_autoencoder(*pair, np.zeros((10, 7)), verbose=0)

@@ -84,7 +84,7 @@ def test_images_know_their_shape_or_ask_for_it():
             ValueError, match=r"shape of the image in a flat row.* \(64,\).*image_shape=\(height, width\)"
         ):
             use((64,))
-    with pytest.raises(ValueError, match="dense autoencoder takes flat rows"):
+    with pytest.raises(ValueError, match="flat rows"):
         recipe.autoencoder((8, 8))
     encoder, decoder = recipes.get("images", convolutional=True).autoencoder((8, 8, 3))
     assert (encoder.output_shape, decoder.output_shape) == ((None, 10), (None, 8, 8, 3))
@@ -110,18 +110,18 @@ def test_recipes_cannot_be_changed():
 @pytest.mark.parametrize(
     ("recipe", "changes", "error", "message"),
     [
-        ("best", {}, ValueError, "paper, dec-keras, table, images, series. Received: recipe='best'"),
-        (None, {}, TypeError, "a name or a Recipe. Received: NoneType"),
+        ("best", {}, ValueError, "Received: recipe='best'"),
+        (None, {}, TypeError, "Received: NoneType"),
         ("table", {"colour": 1}, TypeError, "colour"),
         ("table", {"tol": 1.0}, ValueError, "tol should be"),
         ("table", {"init": "random"}, ValueError, "init should be"),
         ("table", {"dropout": 1.0}, ValueError, "dropout should be"),
-        ("table", {"n_init": 0}, ValueError, "n_init should be a whole number"),
-        ("table", {"update_interval": 1.5}, ValueError, "update_interval should be a whole number"),
+        ("table", {"n_init": 0}, ValueError, "n_init"),
+        ("table", {"update_interval": 1.5}, ValueError, "update_interval"),
         ("table", {"embedding_scale": -1.0}, ValueError, "embedding_scale should be"),
-        ("table", {"epochs": 0, "least_iterations": 0}, ValueError, "epochs or least_iterations should be at least 1"),
-        ("table", {"epochs": 1.5}, ValueError, "epochs should be a whole number"),
-        ("table", {"decay": 1.5}, ValueError, "decay should be from 0 to 1"),
+        ("table", {"epochs": 0, "least_iterations": 0}, ValueError, "epochs or least_iterations"),
+        ("table", {"epochs": 1.5}, ValueError, "epochs"),
+        ("table", {"decay": 1.5}, ValueError, "decay"),
         ("table", {"learning_rate": 0.0}, ValueError, "learning_rate should be"),
     ],
 )

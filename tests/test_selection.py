@@ -126,18 +126,18 @@ def test_one_cluster_for_all_rows_has_the_worst_silhouette():
 
 @pytest.mark.parametrize("candidates", [[], [1, 2], [321]])
 def test_bad_candidates(groups, candidates):
-    with pytest.raises(ValueError, match="numbers of clusters from 2 to the 320 rows"):
+    with pytest.raises(ValueError, match="candidates.* 320 rows"):
         selection.choose_n_clusters(groups[0], candidates, recipe=SMALL)
 
 
 @pytest.mark.parametrize("held_out", [0, 1, 1e-9, -0.5])
 def test_bad_share(held_out):
-    with pytest.raises(ValueError, match="held_out should leave rows"):
+    with pytest.raises(ValueError, match="held_out"):
         selection.split(100, held_out)
 
 
 def test_what_is_no_encoder_or_no_list_is_refused(groups):
-    with pytest.raises(TypeError, match="candidates should be several"):
+    with pytest.raises(TypeError, match="candidates"):
         selection.choose_n_clusters(groups[0], 5, recipe=SMALL)
-    with pytest.raises(TypeError, match="keras.Model. Received: str"):
+    with pytest.raises(TypeError, match="keras.Model"):
         selection.choose_n_clusters(groups[0], [3], encoder="encoder.h5", recipe=SMALL)

@@ -80,9 +80,9 @@ def test_tiny_assignments_do_not_underflow():
 
 
 def test_bad_shapes(q):
-    with pytest.raises(ValueError, match=r"q should be of shape .* Received: q of shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"q of shape \(4,\)"):
         target_distribution(q[0])
-    with pytest.raises(ValueError, match=r"one number for each of the 4 clusters .* shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"frequencies.* shape \(3,\)"):
         target_distribution(q, np.ones(3))
 
 
@@ -107,5 +107,5 @@ def test_gradient_is_the_slope_of_the_loss(alpha):
 
 
 def test_gradient_of_bad_shapes():
-    with pytest.raises(ValueError, match="z and centroids should be"):
+    with pytest.raises(ValueError, match="z and centroids"):
         embedding_gradient(np.ones((3, 2)), np.ones((2, 3)))

@@ -1,4 +1,4 @@
-"""Autoencoders: of dense layers, of convolutions, and for series; and what their embedding is."""
+"""Autoencoders of dense layers, of convolutions and for series, and functions for their embedding."""
 
 from deckeras.autoencoders.builders import convolutional_autoencoder, dense_autoencoder
 from deckeras.autoencoders.series import series_autoencoder

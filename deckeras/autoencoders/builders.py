@@ -28,23 +28,23 @@ def dense_autoencoder(
     """Build a dense encoder and the decoder that mirrors it.
 
     With the default units the encoder is n_features-500-500-2000-10 and the decoder 10-2000-500-500-n_features. The
-    embedding and the reconstruction are linear, so that they can take any value. The layers are named as in DEC-keras,
-    `encoder_0` to `encoder_3` and `decoder_3` to `decoder_0`: `decoder_i` inverts `encoder_i`.
+    embedding and the reconstruction are linear, so that they can take any value. The layers have the names of
+    DEC-keras, `encoder_0` to `encoder_3` and `decoder_3` to `decoder_0`: `decoder_i` inverts `encoder_i`.
 
     Args:
         n_features: int, the width of a row.
-        units: sequence of ints, the widths of the encoder's layers; the last is the embedding. Default
+        units: sequence of ints, the widths of the encoder's layers. The last is that of the embedding. Default
             (500, 500, 2000, 10), as in the paper.
         activation: activation of the hidden layers, default `"relu"` as in the paper.
-        kernel_initializer: Keras initializer or its name, default `"glorot_uniform"`. Each layer gets one of its own,
+        kernel_initializer: Keras initializer or its name, default `"glorot_uniform"`. Each layer gets its own copy,
             with its own seed. The paper draws from `keras.initializers.RandomNormal(stddev=0.01)`, which needs the
             layer-wise pretraining.
-        seed: int, default 0. The same seed gives the same weights; None draws fresh ones each time.
+        seed: int, default 0. The same seed gives the same weights. None draws new weights each time.
 
     Returns:
         (encoder, decoder), two built `keras.Sequential`: (n, n_features) -> (n, units[-1]) -> (n, n_features). Under a
-        half-precision policy their last layers stay float32: an embedding in half precision could not tell near rows
-        apart.
+        half-precision policy their last layers remain in float32, because an embedding in half precision could not
+        distinguish near rows.
 
     Raises:
         ValueError: `n_features` or one of `units` is not a positive whole number, or `units` is empty.
@@ -58,7 +58,8 @@ def dense_autoencoder(
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
     check_sizes(n_features=n_features, units=units)
-    n_features, units = int(n_features), list(map(int, units))  # Keras takes no NumPy integers.
+    # Keras does not accept NumPy integers.
+    n_features, units = int(n_features), list(map(int, units))
     widths, depth = [n_features, *units], len(units)
     seeds = layer_seeds(seed, 2 * depth)
 
@@ -91,15 +92,15 @@ def convolutional_autoencoder(
 ):
     """Build a convolutional encoder of images and the decoder that mirrors it.
 
-    Each convolution halves height and width by its stride, without pooling; a dense layer makes the embedding of what
-    is left. The decoder has a transposed convolution for each and cuts off what stands over where a side was odd, so
-    that images of any size come back in their own.
+    Each convolution halves height and width by its stride, without pooling, and a dense layer maps the result to the
+    embedding. The decoder has a transposed convolution for each. If a side was odd, it crops the extra pixels, so the
+    reconstruction of an image has the size of the image.
 
     Args:
         image_shape: (height, width) or (height, width, channels) of one image.
         n_embedding: int, default 10 as in the paper.
-        row_shape: tuple, the shape of a row of x, default None: flat, (height * width * channels,), as
-            `deckeras.datasets` and `image_augmentation` have it.
+        row_shape: tuple, the shape of a row of x, default None: flat, (height * width * channels,), as in
+            `deckeras.datasets` and `image_augmentation`.
         filters: sequence of ints, the channels after each convolution, default (32, 64, 128) as in the source.
         kernel_sizes: sequence of as many ints, the side of each kernel in pixels, default (5, 5, 3) as in the source.
         activation, kernel_initializer, seed: as in `dense_autoencoder`.
@@ -118,8 +119,8 @@ def convolutional_autoencoder(
         >>> encoder.output_shape, decoder.output_shape
         ((None, 10), (None, 784))
 
-    Source: Guo, Liu, Zhu and Yin, "Deep Clustering with Convolutional Autoencoders", ICONIP 2017, figure 1. It pads by
-    "valid" where 8 does not divide the side; here the last map of a 28 by 28 image is 4 by 4 instead of 3 by 3.
+    Source: Guo, Liu, Zhu and Yin, "Deep Clustering with Convolutional Autoencoders", ICONIP 2017, figure 1. The source
+    pads by "valid" if 8 does not divide the side. Here the last map of a 28 by 28 image is 4 by 4 instead of 3 by 3.
     """
     check_sizes(image_shape=image_shape, n_embedding=n_embedding, filters=filters, kernel_sizes=kernel_sizes)
     if len(filters) != len(kernel_sizes):
@@ -129,7 +130,8 @@ def convolutional_autoencoder(
         )
     row_shape = check_row_shape(image_shape, row_shape)
     height, width, *channels = image_shape
-    shapes = [(height, width, *(channels or [1]))]  # of the image, then of what each convolution makes of it
+    # The shape of the image, then that of the output of each convolution.
+    shapes = [(height, width, *(channels or [1]))]
     for count in filters:
         shapes.append((math.ceil(shapes[-1][0] / 2), math.ceil(shapes[-1][1] / 2), count))
     depth, seeds = len(filters), layer_seeds(seed, 2 * len(filters) + 2)
@@ -164,7 +166,7 @@ def convolutional_autoencoder(
 
 
 def check_row_shape(image_shape, row_shape=None):
-    """The shape of a row that holds one image, flat unless given; ValueError if it holds none."""
+    """Return the shape of a row that holds one image, by default flat. Raise ValueError if the row cannot hold it."""
     if len(image_shape) not in (2, 3):
         raise ValueError(
             f"image_shape should be (height, width) or (height, width, channels). Received: {tuple(image_shape)}"
@@ -179,7 +181,7 @@ def check_row_shape(image_shape, row_shape=None):
 
 
 def check_sizes(**sizes):
-    """Raise ValueError if a size, or one of a sequence of them, is not a positive whole number."""
+    """Raise ValueError if a size, or an element of a sequence of sizes, is not a positive whole number."""
     for name, values in sizes.items():
         if name in _SEQUENCES:
             if not isinstance(values, list | tuple | range | np.ndarray):
@@ -199,12 +201,12 @@ def _is_count(value):
 
 
 def layer_seeds(seed, count):
-    """Iterate over seeds for so many layers."""
+    """Return an iterator over `count` seeds for layers."""
     return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 
 
 def full_layer(kind, size, name, seed, kernel_initializer, activation, full_precision, **settings):
-    """A Keras layer with an initializer of its own; in float32 at least where it ends a half."""
+    """Build a Keras layer with its own initializer. Under a half-precision policy, the last layer is in float32."""
     half = keras.config.dtype_policy().compute_dtype in HALF_PRECISION
     return getattr(keras.layers, kind)(
         size,
@@ -217,8 +219,9 @@ def full_layer(kind, size, name, seed, kernel_initializer, activation, full_prec
 
 
 def _seeded(initializer, seed):
-    """A copy of the initializer with this seed: one instance shared between layers would repeat its values."""
-    state = random.getstate()  # Keras draws from the caller's generator for every initializer made by name
+    """Return a copy of the initializer with this seed. One instance for several layers would repeat its values."""
+    # Keras draws from Python's global generator for every initializer that is built by name.
+    state = random.getstate()
     try:
         initializer = keras.initializers.get(initializer)
     finally:

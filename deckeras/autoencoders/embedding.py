@@ -1,4 +1,4 @@
-"""What the embedding of an autoencoder is: checks of encoder and decoder, its spread, and its change of scale."""
+"""The embedding of an autoencoder: checks of encoder and decoder, its spread, and changes of its scale."""
 
 import keras
 import numpy as np
@@ -7,11 +7,11 @@ import numpy as np
 def scale_embedding(factor, encoder, decoder=None):
     """Multiply the embedding by a factor, in the weights of the encoder's last layer.
 
-    A decoder is divided by it in those of its first, so that the two reconstruct as before.
+    The first layer of the decoder is divided by the same factor, so that the reconstruction is unchanged.
 
     Returns:
-        bool, whether it was done: it takes an encoder that ends in a linear `Dense` layer (and a decoder that begins
-        with a `Dense` layer). Others are left as they are, and so are frozen layers.
+        bool, True if the embedding was scaled. This needs an encoder that ends in a linear `Dense` layer, and a decoder
+        that begins with a `Dense` layer. Other models and frozen layers are unchanged.
     """
     last = encoder.layers[-1]
     first = next((layer for layer in decoder.layers if layer.weights), None) if decoder else None
@@ -27,23 +27,23 @@ def scale_embedding(factor, encoder, decoder=None):
 
 
 def scale_decoder(factor, decoder):
-    """Let a decoder that begins with a `Dense` layer take an embedding that was multiplied by a factor."""
+    """Adapt a decoder that begins with a `Dense` layer to an embedding that was multiplied by a factor."""
     first = next(layer for layer in decoder.layers if layer.weights)
     kernel, *bias = first.get_weights()
     first.set_weights([kernel / factor, *bias])
 
 
 def embedding_spread(z):
-    """float above 0, the mean standard deviation of the features of an embedding, (n, n_embedding)."""
+    """Return the mean standard deviation of the features of an embedding, (n, n_embedding), as a float above 0."""
     return max(float(z.std(axis=0).mean()), np.finfo(np.float32).tiny)
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
 def least_squares(y_true, y_pred):
-    """Half the squared distance of two rows by the number of their features: the loss of the paper's pretraining.
+    """Return half the squared distance of two rows, divided by their number of features.
 
-    The paper's text says no more than "least squares". Its code divides by the features, too, and without that the
-    units of a layer die at the paper's learning rate of 0.1.
+    This is the loss of the paper's pretraining. The paper's text says only "least squares". Its code also divides by
+    the number of features; otherwise the units of a layer die at the paper's learning rate of 0.1.
 
     Args:
         y_true, y_pred: (batch, n_features) tensors.

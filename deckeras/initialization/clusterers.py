@@ -1,7 +1,7 @@
-"""The start of the clustering: first centroids and first assignments, from embedded rows.
+"""First clusterers of embedded rows: k-means, Ward's linkage and mixtures of Gaussians.
 
-The paper's start is k-means. The others find clusters of other shapes than spheres, and give assignments of the rows
-that k-means, and so the nearest centroid, cannot express: `cluster_means` turns them into centroids.
+The paper starts from k-means. The others also find clusters that are not spheres. Their assignments may differ from
+those by the nearest centroid; `cluster_means` computes centroids from them.
 """
 
 import itertools
@@ -11,29 +11,34 @@ import numpy as np
 
 from deckeras._data import row_views
 
-_LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a share of the embedding's: no cluster of one row
-_JOLT = 0.1  # the standard deviation of the noise that clusters are to stand, as a share of the embedding's
-_VIEWS = 4  # jolted copies, of which each pair is compared
+# The smallest variance of a Gaussian in any direction, as a fraction of the embedding's: no cluster is a single row.
+_MIN_VARIANCE = 1e-3
+# The standard deviation of the noise in perturbed copies of the embedding, as a fraction of the embedding's.
+_NOISE = 0.1
+# Perturbed copies. The clusters of each pair of them are compared.
+_VIEWS = 4
 _VIEW_ROWS = 10_000
-_SHARE, _WARD_SHARE = 0.8, 0.5  # of few rows, so that each mixture is fitted to and starts from other ones
+# Fractions of the rows for a mixture and for its start, if there are few, so that each mixture sees different rows.
+_FRACTION, _WARD_FRACTION = 0.8, 0.5
 _WARD_ROWS = 3000
-_START_ROWS, _ROWS_A_CLUSTER = 100_000, 50  # the means of so many rows hardly gain from others
-_MOST_DISTANCES = 2e7
+# More rows hardly improve the means.
+_START_ROWS, _ROWS_PER_CLUSTER = 100_000, 50
+_MAX_DISTANCES = 2e7
 _MINI_BATCH = 4096
 
 
 def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
-    """Centroids of k-means on the embedded rows.
+    """Return the centroids of k-means on the embedded rows.
+
+    Above 20 million distances in an iteration (100,000 rows to 200 clusters) this is `sklearn.cluster.MiniBatchKMeans`.
+    It chooses from at most 3 starts, its own default, because there the starts take most of the time.
 
     Args:
         z: (n, n_features) float array, the embedding.
         n_clusters: int, at most n.
-        n_init: int, default 20 as in the paper. Restarts, of which the one with the least inertia is kept.
-        seed: int, default 0; None draws a fresh start each time.
+        n_init: int, default 20 as in the paper. Restarts; the one with the smallest inertia is returned.
+        seed: int, default 0. None draws a new seed each time.
         sample_weight: (n,) array of the rows' weights, default None: 1 each.
-
-    Past 20 million distances an iteration (100,000 rows to 200 clusters) this is `sklearn.cluster.MiniBatchKMeans`,
-    which chooses from `n_init` starts, but from 3 at most, its own default: they cost more than all else there.
 
     Returns:
         (n_clusters, n_features) array of z's dtype.
@@ -50,10 +55,11 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
 
     Source: Xie, Girshick and Farhadi, ICML 2016, section 3.1.3.
     """
-    from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import, and needed only where training starts
+    # These are slow to import, and needed only when training starts.
+    from sklearn.cluster import KMeans, MiniBatchKMeans
 
     check_finite(z)
-    if len(z) * n_clusters <= _MOST_DISTANCES:
+    if len(z) * n_clusters <= _MAX_DISTANCES:
         kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
     else:
         batch_size = max(_MINI_BATCH, 4 * n_clusters)
@@ -62,15 +68,15 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
 
 
 def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
-    """Means of the clusters that Ward's linkage finds in a sample of the embedded rows.
+    """Return the means of the clusters that Ward's linkage finds in a sample of the embedded rows.
 
-    Merging from below follows long and uneven clusters where k-means cuts them.
+    Agglomerative clustering follows long and uneven clusters, which k-means cuts.
 
     Args:
         z, n_clusters: as for `kmeans_centroids`.
-        sample_size: int, default 8,000: memory and time grow with its square, to 256 MB and two seconds here. All
-            rows are taken where there are not more.
-        seed: int, default 0. Draws the sample; None draws a fresh one.
+        sample_size: int, default 8,000, which takes 256 MB and two seconds. Memory and time grow with its square. If
+            there are fewer rows, all are used.
+        seed: int, default 0. Draws the sample. None draws a new one each time.
 
     Returns:
         (n_clusters, n_features) array of z's dtype.
@@ -94,21 +100,22 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
 
 
 def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
-    """Assignments by a mixture of Gaussians with a covariance matrix each, the steadiest of several.
+    """Return the assignments by the most stable of several mixtures of Gaussians.
 
-    An autoencoder's embedding is defined up to any invertible linear map, and its clusters are stretched accordingly:
-    a mixture follows them where k-means cuts them. Each one starts from Ward's clusters of another sample. Of the
-    results, the likelihood tells little (a digit cut in two beside two merged ones is as likely as all ten apart), but
-    `consistency` does: that is kept under which most rows stay where they are when the embedding is jolted a little.
+    An autoencoder's embedding is defined up to an invertible linear map, which stretches its clusters. k-means cuts
+    stretched clusters; a mixture, in which each component has its own covariance matrix, follows them. Each mixture
+    starts from Ward's clusters of a different sample. The likelihood says little about the results: a digit cut in two
+    beside two merged digits is as likely as ten separate ones. The mixture with the highest `consistency` is chosen:
+    the one with which most rows keep their cluster under small perturbations of the embedding.
 
     Args:
         z, n_clusters: as for `kmeans_centroids`.
-        n_init: int, default 30. Mixtures to choose from; the good ones are a minority.
-        sample_size: int, default 10,000. The rows that a mixture is fitted to, so that many can be.
-        seed: int, default 0. Draws the samples and the jolts; None draws fresh ones.
+        n_init: int, default 30. Mixtures to choose from. Only a minority of them is good.
+        sample_size: int, default 10,000. Rows that a mixture is fitted to. It bounds the time of each.
+        seed: int, default 0. Draws the samples and the perturbations. None draws new ones each time.
 
     Returns:
-        (n, n_clusters) float32 array of all rows' responsibilities; each row sums to 1.
+        (n, n_clusters) float32 array, the responsibilities of all rows. Each row sums to 1.
 
     Raises:
         ValueError: as `kmeans_centroids`.
@@ -126,25 +133,29 @@ def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0)
 
 
 def steadiest_mixture(z, n_clusters, **kwargs):
-    """The `sklearn.mixture.GaussianMixture` of `mixtures`, whose arguments it takes, with the highest consistency."""
+    """Return the `sklearn.mixture.GaussianMixture` with the highest consistency. Takes the arguments of `mixtures`."""
     return max(mixtures(z, n_clusters, **kwargs), key=lambda pair: pair[1])[0]
 
 
 def responsibilities(mixture, z):
-    """The shares of a mixture's Gaussians in embedded rows: (n, n_clusters) float32 array, each row sums to 1."""
+    """Return the responsibilities of a mixture's Gaussians for embedded rows.
+
+    Returns:
+        (n, n_clusters) float32 array. Each row sums to 1.
+    """
     blocks = (mixture.predict_proba(np.asarray(block, np.float64)) for _, block in row_views.blocks(z))
     return np.concatenate([block.astype("float32") for block in blocks])
 
 
 def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
-    """The mixtures that `mixture_assignments` chooses from.
+    """Fit the mixtures that `mixture_assignments` chooses from, one after the other.
 
     Args:
         z, n_clusters, n_init, sample_size, seed: as for `mixture_assignments`.
 
     Yields:
         (`sklearn.mixture.GaussianMixture`, float): a fitted mixture, and the mean `consistency` of its clusters under
-        noise.
+        perturbations.
     """
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
@@ -153,27 +164,28 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     random = np.random.default_rng(seed)
     rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
     deviation, variance = z.std(axis=0, dtype=np.float64), float(z.var(dtype=np.float64))
-    views = [rows + random.normal(scale=_JOLT * deviation, size=rows.shape) for _ in range(_VIEWS)]
-    # At least a row for each cluster, and two where there are so many.
-    least_size = min(len(z), max(2, n_clusters))
-    sample_size = max(least_size, min(sample_size, math.ceil(_SHARE * len(z))))
-    ward_size = max(least_size, min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_SHARE * sample_size))))
-    least_variance = max(_LEAST_VARIANCE * variance, np.finfo(np.float32).tiny)
+    views = [rows + random.normal(scale=_NOISE * deviation, size=rows.shape) for _ in range(_VIEWS)]
+    # At least one row for each cluster, and at least two rows if there are as many.
+    min_size = min(len(z), max(2, n_clusters))
+    sample_size = max(min_size, min(sample_size, math.ceil(_FRACTION * len(z))))
+    ward_size = max(min_size, min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_FRACTION * sample_size))))
+    min_variance = max(_MIN_VARIANCE * variance, np.finfo(np.float32).tiny)
     for _ in range(n_init):
         sample = np.asarray(_sample(z, sample_size, random), np.float64)
-        with threadpool_limits(1):  # on products this small, threads spend their time waiting for each other
-            start = _gaussians(sample[:ward_size], n_clusters, least_variance)
-            mixture = GaussianMixture(n_clusters, reg_covar=least_variance, random_state=0, **start).fit(sample)
+        # In products this small, threads mostly wait for each other.
+        with threadpool_limits(1):
+            start = _gaussians(sample[:ward_size], n_clusters, min_variance)
+            mixture = GaussianMixture(n_clusters, reg_covar=min_variance, random_state=0, **start).fit(sample)
             labels = [mixture.predict(view) for view in views]
         yield mixture, float(np.mean([consistency(*pair) for pair in itertools.combinations(labels, 2)]))
 
 
-def _gaussians(z, n_clusters, least_variance):
-    """Weights, means and precisions of Ward's clusters, by the names of `GaussianMixture`."""
+def _gaussians(z, n_clusters, min_variance):
+    """Return weights, means and precisions of Ward's clusters, as arguments of `GaussianMixture`."""
     labels = _ward(z, n_clusters)
     groups = [z[labels == cluster] for cluster in range(n_clusters)]
-    least = least_variance * np.eye(z.shape[1])
-    covariances = [np.atleast_2d(np.cov(group.T, bias=True)) + least for group in groups]
+    ridge = min_variance * np.eye(z.shape[1])
+    covariances = [np.atleast_2d(np.cov(group.T, bias=True)) + ridge for group in groups]
     return {
         "weights_init": np.array([len(group) / len(z) for group in groups]),
         "means_init": np.stack([group.mean(axis=0) for group in groups]),
@@ -188,51 +200,52 @@ def _ward(z, n_clusters):
 
 
 def start_rows(z, n_clusters, n=None, seed=0):
-    """The embedded rows that a first clusterer sees: all, or so many of them at random as suffice.
+    """Return the embedded rows for a first clusterer: all rows, or a random sample of many rows.
 
     Args:
         z: (n_own, n_features) array.
         n_clusters: int.
-        n: int, default n_own. The number of all rows, of which z may be a part.
+        n: int, default n_own. The number of rows in all processes; z holds those of this process.
         seed: int, default 0.
 
     Returns:
-        (n_rows, n_features) array: z itself up to 100,000 rows or 50 a cluster, if that is more, else a share of z that
-        makes so many of all n.
+        (n_rows, n_features) array. It is z itself if n is at most 100,000, or at most 50 for each cluster. Otherwise it
+        is a sample of z, so that the samples of all processes have this size together.
     """
     n = len(z) if n is None else n
-    most = max(_START_ROWS, _ROWS_A_CLUSTER * n_clusters)
-    return z if n <= most else _sample(z, math.ceil(most * len(z) / n), np.random.default_rng(seed))
+    max_rows = max(_START_ROWS, _ROWS_PER_CLUSTER * n_clusters)
+    return z if n <= max_rows else _sample(z, math.ceil(max_rows * len(z) / n), np.random.default_rng(seed))
 
 
 def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None, sample_weight=None):
-    """Centroids and, where the clusterer gives more than these say, the assignments of the rows.
+    """Return the centroids of a first clusterer and, if it computes them, the assignments of the rows.
 
     Args:
-        rows: (n_rows, n_features) array of embedded rows, which the clusterer sees.
+        rows: (n_rows, n_features) array of embedded rows for the clusterer.
         n_clusters: int.
         init: "kmeans" (default, as in the paper), "ward", "mixture", or a function of (z, n_clusters) that returns an
             (n_clusters, n_features) array of centroids or an (n, n_clusters) one of assignments.
         n_init: int, restarts of k-means or of the mixture.
         seed: int, default 0.
         z: (n, n_features) array of the embedded rows to assign, default None: `rows`.
-        sample_weight: (n_rows,) array of weights, default None: 1 each. K-means takes them. The others get as many rows
-            drawn by their weights, with repetition.
+        sample_weight: (n_rows,) array of weights, default None: 1 each. k-means uses them directly. The others get
+            n_rows rows, drawn with replacement by their weights.
 
     Returns:
-        (centroids, assignments): (n_clusters, n_features), and (n, n_clusters) or None: of z.
+        (centroids, assignments): an (n_clusters, n_features) array, and an (n, n_clusters) array for z or None.
 
     Raises:
-        ValueError: no such clusterer, or a function that returns neither.
+        ValueError: `init` is not the name of a clusterer, or a function that returns neither centroids nor assignments.
         TypeError: `init` is neither a name nor a function.
     """
     z = rows if z is None else z
     if sample_weight is not None and init != "kmeans":
-        shares = sample_weight / sample_weight.sum()
-        rows = rows[np.random.default_rng(seed).choice(len(rows), len(rows), p=shares)]
+        probabilities = sample_weight / sample_weight.sum()
+        rows = rows[np.random.default_rng(seed).choice(len(rows), len(rows), p=probabilities)]
     if callable(init):
         found = np.asarray(init(rows, n_clusters))
-    elif init == "kmeans" or (len(rows) == 1 and init in ("ward", "mixture")):  # The others need two rows.
+    # Ward's linkage and mixtures need two rows.
+    elif init == "kmeans" or (len(rows) == 1 and init in ("ward", "mixture")):
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
         found = kmeans_centroids(rows, n_clusters, n_init=n_init, seed=seed, **weighted)
     elif init == "ward":
@@ -245,7 +258,7 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
     if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
         raise ValueError(
             "init should return finite numbers. Received: NaN or infinity, or no numbers, from "
-            f"init={getattr(init, '__name__', init)!r}. Let it return the means of its clusters, or assignments."
+            f"init={getattr(init, '__name__', init)!r}. Return the means of the clusters, or assignments."
         )
     if found.shape == (n_clusters, rows.shape[1]):
         return found, None
@@ -258,14 +271,14 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
 
 
 def cluster_means(z, q):
-    """Means of the embedded rows, weighted by their assignments.
+    """Return the means of the embedded rows, weighted by their assignments.
 
     Args:
         z: (n, n_features) float array.
         q: (n, n_clusters) array of soft or hard (0 or 1) assignments.
 
     Returns:
-        (n_clusters, n_features) array of z's dtype. A cluster that has no share in any row gets the mean of all.
+        (n_clusters, n_features) array of z's dtype. A cluster without rows gets the mean of all rows.
 
     Example:
         >>> import numpy as np
@@ -280,11 +293,11 @@ def cluster_means(z, q):
 
 
 def consistency(labels, others):
-    """How well two labellings of the same rows agree: their mutual information in nats, from 0 to log(n_clusters).
+    """Return the mutual information of two labelings of the same rows, in nats, from 0 to log(n_clusters).
 
-    Given the clusters of rows that were changed a little in two ways, it tells a good clustering from a bad one
-    without a class: it is large where a change leaves a row in its cluster, and the more so the more clusters there
-    are and the more even. A clustering that cuts a class in two, through the thick of it, scores less.
+    For clusters of the same rows under two small perturbations, it distinguishes good clusterings from bad ones without
+    classes. It is large if the perturbations leave rows in their clusters, and if there are many clusters of even size.
+    A clustering that cuts through the dense part of a class has a lower value.
 
     Args:
         labels, others: (n,) int arrays.

@@ -1,8 +1,8 @@
-"""One clustering out of several of the same rows: what most of them agree on, found without labels.
+"""The consensus of several clusterings of the same rows, without labels.
 
-Single clusterings differ by seed, by the space they were made in and by its metric, and which of them is good cannot be
-read off their own scores: silhouettes in different spaces cannot be compared. What several of them have in common is
-more often right than any one.
+Clusterings differ by seed, by the space of the rows and by its metric. Their own scores do not show which one is good,
+because silhouettes in different spaces cannot be compared. Their common part is correct more often than any single
+one.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ _N_INIT = 5
 def consensus(labelings, n_clusters, *, seed=0):
     """Return the clustering that has most in common with all the given ones.
 
-    Finds the partition that shares the most quadratic mutual information with the given ones, by k-means on their
-    indicators, each column centered and divided by the square root of its frequency. A small cluster so counts as much
-    as a large one.
+    Finds the partition with the most quadratic mutual information with the given ones. This is k-means on their
+    indicators; each column is centered and divided by the square root of its frequency. A small cluster then counts as
+    much as a large one.
 
     Args:
         labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
@@ -26,7 +26,7 @@ def consensus(labelings, n_clusters, *, seed=0):
         (n,) int array.
 
     Raises:
-        ValueError: no labelings, or of different lengths.
+        ValueError: there are no labelings, or they have different lengths.
 
     Example:
         >>> from deckeras.initialization.consensus import consensus
@@ -54,7 +54,7 @@ def consensus(labelings, n_clusters, *, seed=0):
 
 
 def agreement(labels, labelings):
-    """Return the mean adjusted Rand index of a clustering with others: 1 where all are equal, about 0 by chance.
+    """Return the mean adjusted Rand index of a clustering with others: 1 if all are equal, about 0 by chance.
 
     Args:
         labels: (n,) int array.
@@ -74,7 +74,7 @@ def agreement(labels, labelings):
 
 
 def _indicators(codes, counts):
-    """(n, n_labels) float32 array: a column for each label, centered and divided by the root of its frequency."""
+    """Return (n, n_labels) float32 indicators of labels, centered and divided by the root of their frequency."""
     columns = np.eye(codes.max() + 1, dtype=np.float32)[codes]
     frequencies = np.average(columns, axis=0, weights=counts).astype(np.float32)
     return (columns - frequencies) / np.sqrt(frequencies)

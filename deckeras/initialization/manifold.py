@@ -1,10 +1,9 @@
-"""A start that sees neighbors: the neighbor graph of rows, a layout in which neighbors lie together, and its clusters.
+"""Clusters by neighbors: the neighbor graph of rows, a layout that places neighbors together, and its clusters.
 
 The construction is that of UMAP (McInnes, Healy and Melville, 2018): a fuzzy graph of nearest neighbors, and points
-placed so that their similarities match it under the cross-entropy of edges. The similarity is 1 / (1 + distance^2), the
-Student-t kernel of DEC's own soft assignments. Repulsion is computed against a sample of points that all share, which
-makes each step a few matrix products: no compiled extension is needed, and one seed gives one result on any number of
-cores.
+whose similarities match the graph under the cross-entropy of edges. The similarity is 1 / (1 + distance^2), the
+Student-t kernel of DEC's soft assignments. In each step, one sample of points repels all others, so a step is a few
+matrix products. This needs no compiled extension, and one seed gives one result on any number of cores.
 """
 
 import concurrent.futures
@@ -82,17 +81,18 @@ class Neighborhoods:
 
 
 def views(z, x=None):
-    """Return the views of embedded rows in which `Neighborhoods` looks for neighbors.
+    """Return the views of embedded rows in which `Neighborhoods` finds neighbors.
+
+    The best view depends on the data. Rows with many features are reduced to their first 50 principal components,
+    unless all rows have one length, such as tf-idf: those are already scaled for comparison by angle.
 
     Args:
-        z: (n, n_embedding) array, or None: the rows alone.
-        x: (n, ...) array, the rows themselves, default None: the embedding alone. Which of the two holds the classes
-            better depends on the data.
+        z: (n, n_embedding) array, or None: only the rows.
+        x: (n, ...) array, the rows themselves, default None: only the embedding.
 
     Returns:
-        list of (array, metric): the embedding alone by distance and by angle; or the embedding by distance, and the
-        rows by distance and by angle; of rows with many features the first 50 principal components, unless they are of
-        one length, such as tf-idf, and so scaled to be compared by angle already.
+        list of (array, metric): the embedding by distance, and the rows by distance and by angle; or, without x, the
+        embedding by distance and by angle.
     """
     if x is None:
         return [(z, "euclidean"), (z, "cosine")]
@@ -113,7 +113,7 @@ def few_rows(n, n_clusters):
 
 
 def _in_threads(function, tasks):
-    """Map a function over tasks in threads, each of which computes on one core and so gives the same on any machine."""
+    """Map a function over tasks in threads. Each computes on one core, so results do not depend on their number."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -124,8 +124,8 @@ def _mixture(points, n_clusters, seed):
     from sklearn.mixture import GaussianMixture
 
     points = np.asarray(points, np.float64)
-    least = max(_LEAST_VARIANCE * float(points.var()), np.finfo(np.float32).tiny)
-    mixture = GaussianMixture(n_clusters, n_init=_MIXTURES, reg_covar=least, random_state=int(seed))
+    min_variance = max(_LEAST_VARIANCE * float(points.var()), np.finfo(np.float32).tiny)
+    mixture = GaussianMixture(n_clusters, n_init=_MIXTURES, reg_covar=min_variance, random_state=int(seed))
     return mixture.fit_predict(points)
 
 
@@ -178,39 +178,39 @@ def neighbor_graph(x, n_neighbors=20, *, metric="euclidean"):
 
 
 def _apart_from_zeros(x):
-    """Add a feature by which rows of zeros are at a right angle to all others.
+    """Add a feature that puts rows of zeros at a right angle to all other rows.
 
-    At the origin they would be nearer to every row of unit length than rows at a right angle to it, and so the neighbor
-    of all: a few texts without a known word hid the classes of 12,000 others.
+    At the origin, a row of zeros would be nearer to each row of unit length than any row at a right angle to it. It
+    would be a neighbor of all rows: a few texts without a known word hid the classes of 12,000 others.
     """
     zeros = ~np.any(x, axis=1)
     return np.column_stack([x, zeros.astype(x.dtype)]) if zeros.any() else x
 
 
 def _weights(distances):
-    """Weights of the neighbors of each row: exp(-(distance - nearest) / bandwidth)."""
+    """Return the weights of the neighbors of each row: exp(-(distance - nearest) / bandwidth)."""
     nearest = np.where(distances > 0, distances, np.inf).min(axis=1)
     beyond = np.maximum(distances - np.where(np.isfinite(nearest), nearest, 0)[:, None], 0)
-    wanted = math.log2(max(distances.shape[1], 2))
+    total = math.log2(max(distances.shape[1], 2))
     low, high, bandwidth = np.zeros(len(distances)), np.full(len(distances), np.inf), np.ones(len(distances))
     for _ in range(_SMOOTHING_STEPS):
         with np.errstate(over="ignore", under="ignore"):
-            wide = np.exp(-beyond / bandwidth[:, None]).sum(axis=1) > wanted
+            wide = np.exp(-beyond / bandwidth[:, None]).sum(axis=1) > total
         low, high = np.where(wide, low, bandwidth), np.where(wide, bandwidth, high)
         bandwidth = np.where(np.isfinite(high), (low + high) / 2, np.minimum(2 * bandwidth, np.finfo(np.float32).max))
-    least = _MIN_BANDWIDTH * np.where(np.isfinite(nearest), distances.mean(axis=1), distances.mean())
-    return np.exp(-beyond / np.maximum(bandwidth, np.maximum(least, np.finfo(np.float32).tiny))[:, None])
+    smallest = _MIN_BANDWIDTH * np.where(np.isfinite(nearest), distances.mean(axis=1), distances.mean())
+    return np.exp(-beyond / np.maximum(bandwidth, np.maximum(smallest, np.finfo(np.float32).tiny))[:, None])
 
 
 def layout(graph, n_components=10, *, n_epochs=None, seed=0):
-    """Place the nodes of a neighbor graph so that neighbors lie together and others apart.
+    """Place the nodes of a neighbor graph so that neighbors are close together, and others far apart.
 
     Minimizes UMAP's cross-entropy by Adam, from the first eigenvectors of the graph's Laplacian.
 
     Args:
-        graph: (n, n) sparse array of weights, symmetric, as `neighbor_graph` returns it; sums of several work as well.
+        graph: (n, n) sparse array of weights, symmetric, as `neighbor_graph` returns it. It may be a sum of several.
         n_components: int, default 10. Dimensions of the layout, at most n - 2.
-        n_epochs: int, steps of the optimization; default 500 up to 1,000 rows and 200 beyond, where they cost more.
+        n_epochs: int, steps of the optimization, default 500 up to 1,000 rows, and 200 for more rows.
         seed: int, default 0.
 
     Returns:
@@ -228,9 +228,10 @@ def layout(graph, n_components=10, *, n_epochs=None, seed=0):
     random = np.random.default_rng(seed)
     n = graph.shape[0]
     n_epochs = n_epochs or (_MANY_EPOCHS if n <= _FEW_ROWS else _EPOCHS)
-    graph = sparse.csr_array(graph, dtype=np.float32, copy=True)  # whose weights change below
+    # A copy, because its weights change below.
+    graph = sparse.csr_array(graph, dtype=np.float32, copy=True)
     points = _first_layout(graph, max(1, min(n_components, n - 2)), random)
-    # UMAP would draw an edge this weak less than once.
+    # UMAP would sample an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
     graph.eliminate_zeros()
     starts, ends = np.repeat(np.arange(n), np.diff(graph.indptr)), graph.indices
@@ -248,10 +249,11 @@ def layout(graph, n_components=10, *, n_epochs=None, seed=0):
 
 
 def _repulsion(points, others):
-    """Mean push of the others on each point, times the number of negative samples."""
+    """Return the mean push of the others on each point, times the number of negative samples."""
     push = np.empty_like(points)
     squares, weights = np.square(others).sum(axis=1), np.empty((_BLOCK, len(others)), points.dtype)
-    for start in range(0, len(points), _BLOCK):  # blocks that stay in the processor's cache
+    # Blocks of this size fit in the processor's cache.
+    for start in range(0, len(points), _BLOCK):
         block = points[start : start + _BLOCK]
         distances = np.matmul(block, -2 * others.T, out=weights[: len(block)])
         distances += squares
@@ -260,7 +262,8 @@ def _repulsion(points, others):
         strength = distances + (1 + _SOFTENING)
         strength *= distances
         strength += _SOFTENING
-        np.reciprocal(strength, out=strength)  # 1 / ((softening + distance^2) * (1 + distance^2))
+        # The strength becomes 1 / ((softening + distance^2) * (1 + distance^2)).
+        np.reciprocal(strength, out=strength)
         push[start : start + _BLOCK] = strength.sum(axis=1)[:, None] * block - strength @ others
     return push * (_REPULSION / len(others))
 
@@ -271,7 +274,8 @@ def _first_layout(graph, n_components, random):
     n = graph.shape[0]
     scale = sparse.diags_array(1 / np.sqrt(np.maximum(graph.sum(axis=1), np.finfo(np.float32).tiny)))
     laplacian = (scale @ graph @ scale).astype(np.float64)
-    if n <= 10 * (n_components + 2):  # too small for Lanczos's iteration
+    # Small graphs are too small for Lanczos's iteration.
+    if n <= 10 * (n_components + 2):
         vectors = np.linalg.eigh(laplacian.toarray())[1][:, ::-1][:, 1 : n_components + 1]
     else:
         size = min(n - 1, max(2 * n_components + 1, 30))

@@ -1,4 +1,4 @@
-"""The first clusters of a model, from the embedded rows of all processes."""
+"""The start of the clustering: the first clusters of a model, from the embedded rows of all processes."""
 
 import math
 
@@ -9,26 +9,29 @@ from deckeras._data import row_views, seeding
 from deckeras.autoencoders.embedding import embedding_spread, scale_embedding
 from deckeras.initialization import clusterers, manifold
 
-_SAMPLE_SIZE = 10_000  # which bounds the time of the layouts
+# It bounds the time of the layouts.
+_SAMPLE_SIZE = 10_000
 _PLACING_NEIGHBORS = 10
-_MAX_CLUSTERS = 300  # beyond which the sample has too few rows for each, and mixtures take minutes
+# With more clusters, the sample has too few rows for each, and mixtures take minutes.
+_MAX_CLUSTERS = 300
 _KMEANS_RESTARTS = 20
-_WIDE, _NARROW = 10_000, 2048  # features of a row beyond which it is projected, and to how many
+# Rows with more features than the first number are projected to the second.
+_WIDE, _NARROW = 10_000, 2048
 
 
 def first_clusters(model, x, z, recipe, seed, sample_weight=None):
     """Scale the embedding as the recipe says, and find its first clusters.
 
     Args:
-        model: `deckeras.DEC`, whose last layer of the encoder is scaled unless it is frozen.
-        x: this process's n rows.
-        z: (n, n_embedding) array, the embedding of this process's rows; scaled in place.
+        model: `deckeras.DEC`. The last layer of its encoder is scaled, unless it is frozen.
+        x: the n rows of this process.
+        z: (n, n_embedding) array, the embedding of these rows. Scaled in place.
         recipe: `deckeras.recipes.Recipe`.
         seed: as for `DEC.fit`.
         sample_weight: (n,) array, default None: 1 each.
 
     Returns:
-        (centroids, assignments), as `deckeras.initialization.first_clusters` gives them for z.
+        (centroids, assignments), as `deckeras.initialization.first_clusters` returns them for z.
     """
     rows, weights = _gathered(z, model.n_clusters, seed, sample_weight)
     if recipe.embedding_scale is not None:
@@ -49,7 +52,7 @@ def first_clusters(model, x, z, recipe, seed, sample_weight=None):
 
 
 def _gathered(z, n_clusters, seed, sample_weight):
-    """(rows, weights): what the first clusterer sees of the rows of all processes, and their weights or None."""
+    """Return (rows, weights) for the first clusterer: rows of all processes or a sample, and their weights or None."""
     weighted = z if sample_weight is None else np.column_stack([z, sample_weight])
     own = clusterers.start_rows(weighted, n_clusters, distribution.total(len(z)), seed)
     rows = np.concatenate(distribution.gather(own))
@@ -59,20 +62,20 @@ def _gathered(z, n_clusters, seed, sample_weight):
 
 
 class ManifoldStart:
-    """A first clusterer that sees neighbors, in the embedding and among the rows themselves.
+    """A first clusterer that follows neighbors, in the embedding and among the rows themselves.
 
-    k-means and mixtures in the embedding see spheres and ellipsoids there. `Neighborhoods` follow
-    classes of any shape. They are made for a sample of the rows; the others get the cluster of most of their neighbors
-    in the sample. What does not depend on the number of clusters is computed once.
+    k-means and mixtures find spheres and ellipsoids in the embedding. `Neighborhoods` follow classes of any shape. They
+    are computed for a sample of the rows; each of the other rows gets the cluster of most of its neighbors in the
+    sample. Everything that does not depend on the number of clusters is computed once.
 
     Args:
         z: (n, n_features) float array, the embedding.
-        x: n rows from which it came, an array or any other source that `DEC.fit` takes, default None: only the
-            embedding is looked at.
+        x: the n rows of the embedding, an array or any other source that `DEC.fit` takes, default None: neighbors in
+            the embedding only.
         n_init: int, default 1. Layouts of each view.
-        sample_size: int, default 10,000: it bounds the time of the layouts.
+        sample_size: int, default 10,000. It bounds the time of the layouts.
         seed: int, default 0. Draws the sample and the layouts.
-        sample_weight: (n,) array, default None: 1 each. The sample is drawn by it.
+        sample_weight: (n,) array, default None: 1 each. The sample is drawn by these weights.
 
     Raises:
         ValueError: z holds NaN or infinity.
@@ -104,19 +107,19 @@ class ManifoldStart:
 
     @classmethod
     def from_recipe(cls, recipe, z, x, **options):
-        """Return the start of a recipe, which says where to look for neighbors and how many layouts to make."""
+        """Return the start of a recipe, which sets the views and the number of layouts."""
         return cls(z, None if recipe.neighbors == "embedding" else x, n_init=recipe.n_init, **options)
 
     def __call__(self, z, n_clusters):
         """Assign rows to clusters.
 
         Args:
-            z: (n, n_features) array, the embedding of the same rows, which may have been scaled since.
+            z: (n, n_features) array, the embedding of the same rows. It may have been scaled since.
             n_clusters: int, at most n.
 
         Returns:
-            (n, n_clusters) float32 array with a 1 in each row. Fewer than 10 rows, or 3 for each cluster, have no
-            neighborhoods to speak of; they are assigned by k-means.
+            (n, n_clusters) float32 array with a single 1 in each row. Fewer than 10 rows, or fewer than 3 for each
+            cluster, are assigned by k-means, because their neighborhoods mean little.
         """
         from sklearn.cluster import KMeans
         from sklearn.neighbors import KNeighborsClassifier
@@ -126,7 +129,8 @@ class ManifoldStart:
             labels = KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(sample)
         else:
             labels = self.neighborhoods.clusters(n_clusters)
-        labels = np.asarray(distribution.agreed(labels))  # Processors of other kinds round in other ways.
+        # Processes agree on the labels of the first, because different processors round differently.
+        labels = np.asarray(distribution.agreed(labels))
         if len(sample) > len(self.rows) or len(self.rows) < len(z):
             placed = KNeighborsClassifier(_PLACING_NEIGHBORS, weights="distance").fit(sample, labels)
             labels = np.concatenate([placed.predict(block) for _, block in row_views.blocks(z)])
@@ -134,7 +138,7 @@ class ManifoldStart:
 
 
 def _drawn(n, size, seed, sample_weight):
-    """Sorted numbers of `size` of n rows, drawn by their weights; rows of weight 0 never."""
+    """Return the sorted numbers of `size` of n rows, drawn by their weights. Rows of weight 0 are never drawn."""
     random = np.random.default_rng(seed)
     if sample_weight is None:
         return np.sort(random.permutation(n)[:size])
@@ -143,7 +147,7 @@ def _drawn(n, size, seed, sample_weight):
 
 
 def _means(z, q, sample_weight):
-    """`initialization.cluster_means` of the rows of all processes."""
+    """Return `initialization.cluster_means` of the rows of all processes."""
     q = q if sample_weight is None else q * sample_weight[:, None].astype(q.dtype)
     sizes, sums = (distribution.total(each) for each in (q.sum(axis=0, dtype=np.float64), q.T @ z))
     if not sizes.all():
@@ -152,7 +156,7 @@ def _means(z, q, sample_weight):
 
 
 def _narrow_rows(x, numbers):
-    """(n, n_features) float32 array of some rows of x, projected at random to 2,048 features where there are more."""
+    """Return rows of x as an (n, n_features) float32 array. Very wide rows are randomly projected to 2,048 features."""
     from sklearn.preprocessing import normalize
     from sklearn.random_projection import SparseRandomProjection
 

@@ -1,9 +1,9 @@
-"""Every table and figure of the paper, one after the other; the autoencoders are pretrained once for all of them.
+"""Every table and figure of the paper, one after the other. The autoencoders are pretrained once for all of them.
 
     python examples/paper/all.py
     python examples/paper/all.py --dataset mnist --data mnist.npz --seeds 3
 
-The options are those of each script and mean the same; `--help` of any of them lists them.
+All scripts have the same options; `--help` lists them.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""Cells of an experiment: each computed once and kept in a CSV file, and tables of their means.
+"""Cells of an experiment, computed once and saved in a CSV file, and tables of their means.
 
 A cell is a pair of a key, such as {"method": "k-means", "seed": 0}, and a function that computes its values, such as
-{"acc": 0.53}. An experiment is a list of them, so it can be interrupted and extended.
+{"acc": 0.53}. An experiment is a list of cells, so it can be interrupted and extended.
 """
 
 import csv
@@ -14,21 +14,21 @@ from deckeras._train.checkpoint import whole_file
 
 
 def run(cells, path, *, verbose=1):
-    """Compute the cells that the file does not hold yet, and keep each there as soon as it is computed.
+    """Compute the cells that the file does not hold yet, and save each as soon as it is computed.
 
     Args:
-        cells: list of (key, function): a dict from name to str, int or float, of the same names in each; and a function
-            without arguments that returns a dict from name to float, of the same names too.
-        path: path of the CSV file: a column a name of the key, then one a name of the values. Cells there that were
-            not asked for stay. One process at a time writes to it.
+        cells: list of (key, function). The key is a dict from name to str, int or float, with the same names for all
+            cells. The function takes no arguments and returns a dict from name to float, also with the same names.
+        path: path of the CSV file. It has a column for each name of the key, then one for each name of the values.
+            Other cells of the file are unchanged. Only one process at a time may write to it.
         verbose: 0 silent, 1 a progress bar, 2 a line at the end.
 
     Returns:
-        list of dicts, a row a cell, in the order of the cells: key and values.
+        list of dicts, one for each cell in the order of the cells, with key and values.
 
     Raises:
         ValueError: there are no cells, or the file has other columns.
-        OSError: it cannot be read or written.
+        OSError: the file cannot be read or written.
 
     Example:
         >>> import cells
@@ -55,7 +55,7 @@ def run(cells, path, *, verbose=1):
 
 
 def write(rows, path):
-    """Write dicts of the same names as the rows of a CSV file."""
+    """Write dicts with the same keys as the rows of a CSV file."""
     with whole_file(path) as draft, open(draft, "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -63,20 +63,20 @@ def write(rows, path):
 
 
 def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=100.0, digits=2, more=None):
-    """A Markdown table of means and standard deviations over the rows that agree in all that the table shows.
+    """Return a Markdown table of means and standard deviations over the rows of each cell of the table.
 
     Args:
         rows: list of dicts, such as `run` returns.
         index: str, the name whose values are the table's rows.
-        columns: str, default None. The name whose values are its columns, for the first of `values`; without it there
-            is a column for each of `values`.
-        values: names of what is averaged.
-        scale: float, default 100.0: shares are shown in per cent.
-        digits: int, default 2. Digits after the point.
-        more: dict from heading to a dict from a row's name to str or number, default None: further columns.
+        columns: str, default None. The name whose values are the table's columns, with the first of `values` in the
+            cells. Without it, the table has a column for each of `values`.
+        values: names of the averaged values.
+        scale: float, default 100.0, which shows fractions in percent.
+        digits: int, default 2. Digits after the decimal point.
+        more: dict from heading to a dict from a row's name to str or number, default None. More columns.
 
     Returns:
-        str. Cells are "mean ± deviation" where there is more than one row.
+        str. Cells are "mean ± deviation" if they average more than one row.
 
     Example:
         >>> import cells
@@ -109,7 +109,7 @@ def markdown(rows, index, columns=None, *, values=("acc", "nmi", "ari"), scale=1
 
 
 def _read(path, keys):
-    """Values by the texts of the key."""
+    """Return the values of the file's cells by the texts of their keys."""
     if not os.path.exists(path):
         return {}
     with open(path, newline="") as file:
@@ -123,5 +123,5 @@ def _check_columns(path, expected, found):
     if found != expected:
         raise ValueError(
             f"{os.fspath(path)!r} should have the columns {expected}. Received: {found}. "
-            "It is of another experiment: move it away, or choose another path."
+            "The file is of another experiment: move it, or choose another path."
         )

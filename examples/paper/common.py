@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: their options, the study they work on, and how results are written."""
+"""The common part of the scripts in this folder: options, study, and output of results."""
 
 import argparse
 import contextlib
@@ -12,7 +12,7 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from deckeras.experiments import Study
+from experiments import Study
 
 from deckeras import datasets, recipes
 from deckeras._train.checkpoint import whole_file
@@ -20,7 +20,7 @@ from deckeras._train.checkpoint import whole_file
 
 @dataclasses.dataclass
 class Job:
-    """What a script was asked for: the study, the seeds, and where its results go, less their endings."""
+    """The work of a script: the study, the seeds, and the path of its results without their extensions."""
 
     dataset: str
     study: Study
@@ -29,13 +29,13 @@ class Job:
     verbose: int
 
     def image_shape(self):
-        """The shape of an image of the data set; raises ValueError where it holds none."""
+        """Return the shape of an image of the data set. Raise ValueError if it has no images."""
         if self.dataset not in datasets.IMAGE_SHAPES:
             raise ValueError(f"{self.dataset} has no images to show. Choose one of {', '.join(datasets.IMAGE_SHAPES)}.")
         return datasets.IMAGE_SHAPES[self.dataset]
 
     def save(self, table, figure=None):
-        """Write and print the table; write the figure."""
+        """Write and print the table, and write the figure."""
         with whole_file(f"{self.path}.md") as draft:
             pathlib.Path(draft).write_text(table + "\n")
         for ending in ("png", "svg") if figure else ():
@@ -46,7 +46,7 @@ class Job:
 
 
 def job(script, description, arguments=None, *, seeds=1):
-    """Read the options of a script and prepare its work."""
+    """Parse the options of a script and prepare its work."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, seeds)
     options = parser.parse_args(arguments)
@@ -62,12 +62,12 @@ def job(script, description, arguments=None, *, seeds=1):
 
 @functools.lru_cache(maxsize=1)
 def load(dataset, path):
-    """The data set, read once for all scripts of a process."""
+    """Load the data set, once for all scripts of a process."""
     return datasets.load(dataset, path)
 
 
 def natural(text):
-    """A whole number of at least 1; argparse says so where it is none."""
+    """Convert text to a whole number of at least 1. argparse reports a ValueError."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -87,7 +87,7 @@ def add_options(parser, seeds):
 
 @contextlib.contextmanager
 def manners():
-    """Errors in a line, and no warnings of the format of files; the same command goes on after an interruption."""
+    """Report errors and warnings in one line each, and interruptions with the way to resume."""
     logging.getLogger("absl").setLevel(logging.ERROR)
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
@@ -95,4 +95,4 @@ def manners():
     except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on with what is not finished.")
+        sys.exit("Interrupted. The same command resumes with the unfinished results.")

@@ -1,7 +1,7 @@
-"""The experiments of the paper, on any data set with classes: its tables, and what its figures show.
+"""The experiments of the paper, on any data set with classes: its tables, and the data of its figures.
 
-An experiment is a list of `deckeras.cells`. What is dear and shared, pretrained autoencoders and trained models, a
-`Study` keeps in its folder.
+An experiment is a list of `cells`. A `Study` saves pretrained autoencoders and trained models in its folder, because
+they are expensive and several experiments use them.
 
     >>> import cells, experiments
     >>> from deckeras import datasets
@@ -31,10 +31,14 @@ from deckeras.models.dec import DEC
 from deckeras.pretraining import pretrain
 from deckeras.target import embedding_gradient, target_distribution
 
-RATES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the first class is kept, in the paper's table of imbalance
-AROUND = 5  # the number of classes, in the experiment of the number of clusters
-ITERATIONS = 1280  # of clustering in the experiment of sensitivity: one interval of the longest
-SENSITIVITY = {  # by name, nine values each of what one number decides, as in the paper, and more of DEC's
+# The fractions of the first class in the paper's table of imbalance.
+RATES = (0.1, 0.3, 0.5, 0.7, 0.9)
+# The experiment on the number of clusters tries so many more and fewer than there are classes.
+AROUND = 5
+# Batches of clustering in the experiment on sensitivity, which equals the longest interval.
+ITERATIONS = 1280
+# Nine values for the main parameter of each method, as in the paper, and further parameters of DEC.
+SENSITIVITY = {
     ("SEC", "mu"): tuple(10.0**i for i in range(-4, 5)),
     ("LDMGI", "lambda"): tuple(10.0**i for i in range(-4, 5)),
     ("DEC", "update_interval"): tuple(5 * 2**i for i in range(9)),
@@ -45,14 +49,14 @@ SENSITIVITY = {  # by name, nine values each of what one number decides, as in t
 
 
 class Study:
-    """A data set, a recipe, and a folder for the models that experiments share.
+    """A data set, a recipe, and a folder for models that several experiments use.
 
     Args:
         x: (n, n_features) array of any real dtype.
-        y: (n,) class labels. The number of clusters comes from them, and scores; nothing else does.
-        folder: path. Made where it is missing; refused where it holds the study of other data or another recipe.
+        y: (n,) class labels. They give the number of clusters and the scores, and nothing else.
+        folder: path. It is created if it is missing, and refused if it holds a study of other data or another recipe.
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
-        verbose: of the trainings, as for `DEC.fit`; default 0, as experiments have a progress bar of their own.
+        verbose: as for `DEC.fit`, default 0, because experiments have their own progress bar.
 
     Raises:
         TypeError, ValueError: bad x, y or recipe, or a folder of another study.
@@ -68,7 +72,7 @@ class Study:
         self._claim_folder()
 
     def autoencoder(self, seed, **changes):
-        """The pretrained (encoder, decoder) of a seed; `changes` are other values of the recipe."""
+        """Return the pretrained (encoder, decoder) of a seed. `changes` are other values of the recipe."""
         recipe = recipes.get(self.recipe, **changes)
         encoder, decoder = recipe.autoencoder(self.x.shape[1:], seed)
         directory = self._directory("autoencoder", seed, changes)
@@ -76,29 +80,29 @@ class Study:
         return encoder, decoder
 
     def embedding(self, seed):
-        """(n, n_embedding) array: the rows, embedded by the pretrained encoder of a seed."""
+        """Return the rows, embedded by the pretrained encoder of a seed: (n, n_embedding) array."""
         return predict(self.autoencoder(seed)[0].predict, batching.OrderedBatches(self.x), verbose=0)
 
     def dec(self, seed):
-        """The trained `DEC` of a seed, and the History of its training."""
+        """Return the trained `DEC` of a seed, and the History of its training."""
         model = DEC(self.autoencoder(seed)[0], self.n_clusters)
         common = {"recipe": self.recipe, "seed": seed, "verbose": self.verbose}
         return model, model.fit(self.x, self.y, checkpoint_dir=self._directory("dec", seed), **common)
 
     def imbalanced(self, r_min, seed):
-        """The study of `datasets.imbalanced` rows, in a folder within this one."""
+        """Return the study of `datasets.imbalanced` rows, in a subfolder."""
         x, y = loading.imbalanced(self.x, self.y, r_min, seed=seed)
         return self._part(x, y, self._directory("imbalanced", seed, {"r_min": r_min}))
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - a study lives as long as its script, and the copy is dear
     def inside(self, seed):
-        """(study, held_out): the study of the rows inside of `selection.split`, and the other rows."""
+        """Return (study, held_out): the study of the training rows of `selection.split`, and the held-out rows."""
         inside, outside = selection.split(len(self.x), seed=seed)
         return self._part(self.x[inside], self.y[inside], self._directory("inside", seed)), self.x[outside]
 
     @functools.cached_property
     def neighbours(self):
-        """What `spectral.nearest_neighbours` returns for the rows, kept in the folder."""
+        """The result of `spectral.nearest_neighbours` for the rows, saved in the folder."""
         path = self.file("neighbours.npz")
         if not os.path.exists(path):
             distances, indices = spectral.nearest_neighbours(self.x)
@@ -108,15 +112,15 @@ class Study:
             return arrays["distances"], arrays["indices"]
 
     def _part(self, x, y, folder):
-        # The rows are prepared already, and would be scaled by another number.
+        # The rows are already prepared. Preparing them again would scale them by another number.
         return Study(x, y, folder, dataclasses.replace(self.recipe, unit_scale=False), verbose=self.verbose)
 
     def file(self, name):
-        """The path of a file of that name in the folder."""
+        """Return the path of a file of this name in the folder."""
         return os.path.join(self.folder, name)
 
     def scores(self, labels):
-        """ACC, NMI and ARI of the rows' labels, as `metrics.scores`."""
+        """Return ACC, NMI and ARI of labels of the rows, as `metrics.scores`."""
         return metrics.scores(self.y, labels)
 
     def _directory(self, kind, seed, changes=()):
@@ -143,7 +147,7 @@ class Study:
 
 
 def accuracy(study, seeds):
-    """The paper's table 2: clusterings of the rows as they are, DEC with a frozen encoder, and DEC.
+    """Return the cells of table 2: clusterings of the rows themselves, DEC with a frozen encoder, and DEC.
 
     Args:
         study: `Study`.
@@ -166,7 +170,7 @@ def accuracy(study, seeds):
 
 
 def on_embedding(study, seeds):
-    """The paper's table 3: the same clusterings of the autoencoder's embedding, and DEC.
+    """Return the cells of table 3: the same clusterings of the autoencoder's embedding, and DEC.
 
     Args, returns: as `accuracy`.
     """
@@ -185,7 +189,7 @@ def on_embedding(study, seeds):
 
 
 def imbalance(study, seeds, rates=None):
-    """The paper's table 4: classes of unequal size, from the rate `r_min` of the first to all of the last.
+    """Return the cells of table 4: classes of unequal size, from the fraction `r_min` of the first to all of the last.
 
     Args:
         study, seeds: as for `accuracy`. A seed also draws the rows.
@@ -212,10 +216,10 @@ def imbalance(study, seeds, rates=None):
 
 
 def sensitivity(study, seeds, grid=None):
-    """The paper's figure 2: accuracy over settings of SEC, of LDMGI, and of DEC, one thing changed at a time.
+    """Return the cells of figure 2: accuracy over settings of SEC, LDMGI and DEC, one parameter at a time.
 
-    DEC trains `ITERATIONS` batches here, whatever changes: the rows that change cluster between two updates, by which
-    it stops otherwise, are fewer the shorter the interval is.
+    DEC always trains `ITERATIONS` batches here. It cannot stop by the rows that change cluster, because there are fewer
+    of them in a shorter interval.
 
     Args:
         study, seeds: as for `accuracy`.
@@ -251,10 +255,10 @@ def _with_setting(study, method, parameter, value, seed):
 
 
 def n_clusters(study, seeds, candidates=None):
-    """The paper's figure 6: NMI and generalizability over the number of clusters.
+    """Return the cells of figure 6: NMI and generalizability over the number of clusters.
 
     Args:
-        study, seeds: as for `accuracy`. A seed also draws the rows that are held out.
+        study, seeds: as for `accuracy`. A seed also draws the held-out rows.
         candidates: ints, default None: up to `AROUND` more or fewer than there are classes.
 
     Returns:
@@ -277,18 +281,18 @@ def n_clusters(study, seeds, candidates=None):
 
 
 def start(study, seed):
-    """The state in which the clustering begins.
+    """Return the state at the start of the clustering.
 
     Returns:
-        (model, assignments): the `DEC` with its centroids placed and, where the recipe says so, its embedding scaled;
-        and the first clusterer's assignments (n, n_clusters), or None where the centroids say them.
+        (model, assignments): the `DEC` with placed centroids and, if the recipe says so, a scaled embedding; and the
+        assignments (n, n_clusters) of the first clusterer, or None if it returns only centroids.
     """
     model = DEC(study.autoencoder(seed)[0], study.n_clusters)
     return model, model.initialize_centroids(study.x, recipe=study.recipe, seed=seed)
 
 
 def gradients(study, seed):
-    """The paper's figure 4: how strongly the loss pulls at each row as the clustering begins.
+    """Return the data of figure 4: the gradient of the loss for each row at the start of the clustering.
 
     Args:
         study: `Study`.
@@ -296,7 +300,7 @@ def gradients(study, seed):
 
     Returns:
         dict of arrays of length n: "cluster", that of the nearest centroid; "q", the assignment to it; "gradient", the
-        norm of the loss's derivative with respect to the embedded row (see `deckeras.target.embedding_gradient`).
+        norm of the gradient with respect to the embedded row (see `deckeras.target.embedding_gradient`).
     """
     model, assignments = start(study, seed)
     q = model.predict(study.x, verbose=0)
@@ -306,16 +310,17 @@ def gradients(study, seed):
 
 
 def training(study, seed, *, max_points=1000):
-    """The paper's figure 5: a training watched from its start, after every update. Made once, and kept.
+    """Return the data of figure 5: a training, observed from its start after every update.
+
+    It is computed once, and saved in the folder of the study.
 
     Args:
         study, seed: as for `gradients`.
-        max_points: int, default 1,000. Rows whose embedding is kept: a random sample where there are more.
+        max_points: int, default 1,000. Rows whose embedding is recorded, a random sample if there are more.
 
     Returns:
-        dict of arrays: "rows", (m,) which they are; "embeddings", (updates + 1, m, n_embedding), the first of them
-        that of the start; "acc", (updates + 1,) accuracy on all rows; "changed", (updates,) share of all rows that
-        changed cluster.
+        dict of arrays: "rows", (m,) their numbers; "embeddings", (updates + 1, m, n_embedding), from the start on;
+        "acc", (updates + 1,) accuracy on all rows; "changed", (updates,) fraction of all rows that changed cluster.
     """
     path = study.file(f"training,max_points={max_points},{seed}.npz")
     if not os.path.exists(path):
@@ -331,7 +336,7 @@ def _watched_training(study, seed, max_points):
     rows = np.sort(np.random.default_rng(seed).permutation(len(study.x))[:max_points])
     embeddings = [model.embed(study.x[rows], verbose=0)]
     first = model.predict(study.x, verbose=0) if assignments is None else assignments
-    # The same start once more, as `fit` would find it by itself.
+    # `fit` begins with the same start.
     found = model.centroids if assignments is None else assignments
     recipe = dataclasses.replace(study.recipe, init=lambda z, n_clusters: found, embedding_scale=None)
     model = DEC(model.encoder, study.n_clusters)
@@ -370,10 +375,10 @@ def _dec_labels(study, seed):
 
 
 def _frozen_dec(study, seed):
-    """Labels of a DEC that moves its centroids alone, in as many updates as the whole one.
+    """Return the labels of a DEC that moves only its centroids, with as many updates as the whole DEC.
 
-    Centroids by themselves move slowly, and hardly a row changes cluster from one update to the next: by `tol` it would
-    stop where it began.
+    Without the encoder, centroids move slowly, and hardly a row changes cluster from one update to the next. With
+    `tol`, the training would stop at its start.
     """
     updates = len(study.dec(seed)[1].history["loss"])
     encoder, _ = study.autoencoder(seed)

@@ -3,7 +3,7 @@
     python examples/paper/figure_2_sensitivity.py
     python examples/paper/figure_2_sensitivity.py --dataset mnist --data mnist.npz
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells

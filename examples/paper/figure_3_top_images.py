@@ -1,9 +1,9 @@
-"""Figure 3 of the paper: the ten images that each cluster is surest of, a row a cluster. Of the last of the seeds.
+"""Figure 3 of the paper: the ten most confident images of each cluster, one row for each, for the last of the seeds.
 
     python examples/paper/figure_3_top_images.py
     python examples/paper/figure_3_top_images.py --dataset mnist --data mnist.npz
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells
@@ -18,8 +18,8 @@ def main(arguments=None):
     q = study.dec(job.seeds[-1])[0].predict(study.x, verbose=0)
     rows = [
         {"cluster": cluster, "rank": rank, "row": row, "q": q[row, cluster], "class": study.y[row]}
-        for cluster, surest in enumerate(metrics.surest_rows(q))
-        for rank, row in enumerate(surest.tolist(), start=1)
+        for cluster, members in enumerate(metrics.surest_rows(q))
+        for rank, row in enumerate(members.tolist(), start=1)
     ]
     cells.write(rows, f"{job.path}.csv")
     table = cells.markdown(rows, "cluster", "rank", values=["class"], scale=1, digits=0)

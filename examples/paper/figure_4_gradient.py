@@ -1,10 +1,11 @@
-"""Figure 4 of the paper: how strongly the loss pulls at the rows of one cluster as the clustering begins, by how sure
-their assignment is. Of the last of the seeds, and of the cluster with most rows.
+"""Figure 4 of the paper: the gradient of the loss against the soft assignment, at the start of the clustering.
+
+It shows the cluster with the most rows, for the last of the seeds.
 
     python examples/paper/figure_4_gradient.py
     python examples/paper/figure_4_gradient.py --dataset mnist --data mnist.npz
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells

@@ -1,10 +1,11 @@
-"""Figure 5 of the paper, its last panel: accuracy along the training, here with the loss and the share of rows that
-changed cluster between two updates. Of the last of the seeds.
+"""Figure 5 of the paper, its last panel: accuracy during the training, for the last of the seeds.
+
+Here it also shows the loss, and the fraction of rows that changed cluster between two updates.
 
     python examples/paper/figure_5_accuracy.py
     python examples/paper/figure_5_accuracy.py --dataset mnist --data mnist.npz
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells

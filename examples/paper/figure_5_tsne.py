@@ -1,10 +1,11 @@
-"""Figure 5 of the paper: the embedding along the training, laid out by t-SNE, with the accuracy at each moment; and the
-same as a film. Of the last of the seeds.
+"""Figure 5 of the paper: the embedding during the training, laid out by t-SNE, with the accuracy at each moment.
+
+The same is written as an animation. Both are for the last of the seeds.
 
     python examples/paper/figure_5_tsne.py
     python examples/paper/figure_5_tsne.py --dataset mnist --data mnist.npz
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells
@@ -16,7 +17,8 @@ from deckeras import plots
 from deckeras._train.checkpoint import whole_file
 from deckeras.plots import projection
 
-MOMENTS = 6  # as many as the paper shows
+# As many as in the paper.
+MOMENTS = 6
 
 
 def main(arguments=None):
@@ -34,10 +36,10 @@ def main(arguments=None):
 
 
 def moments(embeddings):
-    """The start, the end, and those between them at which the embedding has moved by even steps, as it slows down."""
+    """Return the start, the end, and moments between them at which the embedding has moved by equal distances."""
     steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=2).mean(axis=1)
     way = np.concatenate([[0], np.cumsum(steps)]) / max(steps.sum(), np.finfo(np.float32).tiny)
-    return np.unique([np.abs(way - share).argmin() for share in np.linspace(0, 1, MOMENTS)])
+    return np.unique([np.abs(way - fraction).argmin() for fraction in np.linspace(0, 1, MOMENTS)])
 
 
 if __name__ == "__main__":

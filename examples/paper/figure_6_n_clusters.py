@@ -1,10 +1,11 @@
-"""Figure 6 of the paper: NMI and generalizability over the number of clusters, and the number that they suggest; here
-with the silhouette, which needs no labels.
+"""Figure 6 of the paper: NMI and generalizability over the number of clusters, and the suggested number.
+
+Here it also shows the silhouette, which needs no labels.
 
     python examples/paper/figure_6_n_clusters.py
     python examples/paper/figure_6_n_clusters.py --dataset mnist --data mnist.npz
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells

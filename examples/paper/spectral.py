@@ -1,8 +1,8 @@
 """The spectral clusterings that the paper compares with: SEC and LDMGI, on all rows, with sparse matrices.
 
-Both find, for n rows, the n_clusters smallest eigenvectors of a Laplacian. They differ in the Laplacian, which is all
-that each function builds. Their papers then turn the eigenvectors to the nearest indicators of clusters; here k-means
-finds the clusters, on the eigenvectors' rows scaled to length 1 (Ng, Jordan and Weiss, 2001).
+Both compute, for n rows, the n_clusters smallest eigenvectors of a Laplacian, and differ only in this Laplacian. Their
+papers then rotate the eigenvectors to the nearest indicators of clusters. Here k-means finds the clusters, on the
+eigenvectors' rows scaled to length 1 (Ng, Jordan and Weiss, 2001).
 """
 
 import functools
@@ -13,44 +13,46 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from deckeras._data import checks
 
-_BLOCK = 2000  # rows whose neighbourhoods are looked at together, so that no copy of all of them is made
-_LEAST_WEIGHT = 1e-12
-_TOL = 1e-8  # of the eigenvalues, relative to the largest, while those wanted may be near to 0
+# Neighborhoods of so many rows are processed together, so that they are never all in memory.
+_BLOCK = 2000
+_MIN_WEIGHT = 1e-12
+# The tolerance of eigenvalues, relative to the largest. The required eigenvalues may be near 0.
+_TOL = 1e-8
 _RESTARTS = 5000
 
 
 def spectral_embedded_clustering(
     x, n_clusters, *, mu=1.0, gamma=1.0, n_neighbors=5, neighbours=None, n_init=20, seed=0
 ):
-    r"""SEC: spectral clustering whose embedding is kept near to a linear function of the rows.
+    r"""Cluster by SEC: spectral clustering with an embedding near to a linear function of the rows.
 
     $$\min_{F^\top F = I} \; \mathrm{tr}(F^\top \tilde L F) + \mu \left( \min_{W, b} \|X W + 1 b^\top - F\|^2
     + \gamma' \|W\|^2 \right), \qquad \gamma' = \gamma \frac{n}{d} \sum_j \mathrm{var}(x_{\cdot j})$$
 
-    with $\tilde L$ the normalised Laplacian of the graph of nearest neighbours, weighted by a Gaussian as wide as the
-    median distance to the last of them.
+    with $\tilde L$ the normalized Laplacian of the graph of nearest neighbors, weighted by a Gaussian as wide as the
+    median distance to the last neighbor.
 
     Args:
         x: (n, n_features) array of any real dtype.
         n_clusters: int, below n.
-        mu: float, at least 0, default 1.0. The weight of the linear function; 0 is spectral clustering.
-        gamma: float above 0, default 1.0. The regularisation of its slope, in units of the rows' variance.
+        mu: float, at least 0, default 1.0. The weight of the linear function. With 0 this is spectral clustering.
+        gamma: float above 0, default 1.0. The regularization of its slope, in units of the rows' variance.
         n_neighbors: int, default 5 as in its authors' experiments.
-        neighbours: what `nearest_neighbours` returns for x, default None: computed. On many rows it is most of the
-            time, and the same for any setting.
+        neighbours: the result of `nearest_neighbours` for x, default None: it is computed. On many rows this takes most
+            of the time, and it is the same for all settings.
         n_init: int, default 20 as for the other methods. Restarts of k-means on the eigenvectors.
-        seed: int, default 0. Decides the start of the eigenvectors' iteration and of k-means.
+        seed: int, default 0. Determines the start of the eigenvectors' iteration and of k-means.
 
     Returns:
         (n,) int array of labels.
 
     Raises:
-        TypeError, ValueError: bad x, more clusters or neighbours than rows allow, a weight out of range.
+        TypeError, ValueError: bad x, more clusters or neighbors than rows allow, or a weight out of range.
         RuntimeError: the eigenvectors were not found.
 
     Example:
         >>> import numpy as np
-        >>> from deckeras.spectral import spectral_embedded_clustering
+        >>> from spectral import spectral_embedded_clustering
         >>> x = np.random.default_rng(0).normal(size=(100, 2)) + 9 * np.eye(2)[np.arange(100) % 2]
         >>> labels = spectral_embedded_clustering(x, 2)
         >>> bool((labels[::2] == labels[0]).all()), bool((labels[1::2] == labels[1]).all())
@@ -68,7 +70,7 @@ def spectral_embedded_clustering(
     inner = np.linalg.inv(scatter + ridge * np.eye(len(scatter)))
 
     def similar(f):
-        """I minus the matrix whose smallest eigenvectors are wanted, so that they are its largest."""
+        """Apply I minus the matrix whose smallest eigenvectors are required. Its largest eigenvectors are the same."""
         centred = f - f.mean(axis=0)
         slope = inner @ (x.T @ centred)
         return similarity @ f + mu * (x @ slope - mean @ slope - centred)
@@ -77,17 +79,17 @@ def spectral_embedded_clustering(
 
 
 def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, neighbours=None, n_init=20, seed=0):
-    r"""LDMGI: spectral clustering by local discriminant models, integrated over all neighbourhoods.
+    r"""Cluster by LDMGI: spectral clustering by local discriminant models, integrated over all neighborhoods.
 
-    For each row and its nearest neighbours $X_i$, itself among them, $L_i = H - H \tilde X_i (\tilde X_i^\top \tilde
-    X_i + \lambda' I)^{-1} \tilde X_i^\top H$ measures how badly a regularised linear model of these rows explains
-    their cluster indicators; $L = \sum_i S_i L_i S_i^\top$ adds all of them up. $\lambda'$ is $\lambda$ times the mean
-    squared norm of a centred row over all neighbourhoods.
+    For each row and its nearest neighbors $X_i$, itself among them, $L_i = H - H \tilde X_i (\tilde X_i^\top \tilde
+    X_i + \lambda' I)^{-1} \tilde X_i^\top H$ measures the error of a regularized linear model of the cluster
+    indicators of these rows. $L = \sum_i S_i L_i S_i^\top$ is their sum. $\lambda'$ is $\lambda$ times the mean squared
+    norm of a centered row over all neighborhoods.
 
     Args:
         x, n_clusters, neighbours, n_init, seed: as for `spectral_embedded_clustering`.
-        lam: float above 0, default 1.0. The regularisation, in units of the neighbourhoods' variance.
-        n_neighbors: int, default 5 as in its authors' experiments. Rows in a neighbourhood, the row itself among them.
+        lam: float above 0, default 1.0. The regularization, in units of the neighborhoods' variance.
+        n_neighbors: int, default 5 as in its authors' experiments. Rows in a neighborhood, the row itself among them.
 
     Returns:
         (n,) int array of labels.
@@ -97,7 +99,7 @@ def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, neighbours=None, n_init=20, 
 
     Example:
         >>> import numpy as np
-        >>> from deckeras.spectral import ldmgi
+        >>> from spectral import ldmgi
         >>> x = np.random.default_rng(0).normal(size=(100, 2)) + 9 * np.eye(2)[np.arange(100) % 2]
         >>> labels = ldmgi(x, 2)
         >>> bool((labels[::2] == labels[0]).all()), bool((labels[1::2] == labels[1]).all())
@@ -111,12 +113,13 @@ def ldmgi(x, n_clusters, *, lam=1.0, n_neighbors=5, neighbours=None, n_init=20, 
     _, others = neighbours or nearest_neighbours(x, n_neighbors - 1)
     laplacian = _local_discriminants(x, np.hstack([np.arange(len(x))[:, None], others[:, : n_neighbors - 1]]), lam)
     largest = _lanczos(laplacian, 1, seed)[0][0]
-    flipped = largest * scipy.sparse.identity(len(x), format="csr") - laplacian  # Lanczos finds large ones sooner
+    # Lanczos's iteration finds large eigenvalues faster.
+    flipped = largest * scipy.sparse.identity(len(x), format="csr") - laplacian
     return _cluster(flipped, n_clusters, n_init, seed)
 
 
 def _local_discriminants(x, neighbours, lam):
-    """Sum over the neighbourhoods of lam_i times H (G + lam_i I)^-1 H, which is L_i; G holds their inner products."""
+    """Return the sum over neighborhoods of L_i = lam_i H (G + lam_i I)^-1 H, where G holds the inner products."""
     n, size = neighbours.shape
     centring = np.eye(size) - 1 / size
     grams = []
@@ -132,7 +135,7 @@ def _local_discriminants(x, neighbours, lam):
 
 
 def nearest_neighbours(x, n_neighbors=5):
-    """Each row's nearest others, which both methods begin with.
+    """Return the nearest neighbors of each row, with which both methods begin.
 
     Args:
         x: (n, n_features) array.
@@ -149,8 +152,8 @@ def nearest_neighbours(x, n_neighbors=5):
 def _gaussian_graph(distances, neighbours, n_neighbors):
     distances, neighbours = distances[:, :n_neighbors], neighbours[:, :n_neighbors]
     n, width = len(distances), max(float(np.median(distances[:, -1])), np.finfo(np.float32).tiny)
-    # A row far from all others keeps some weight, since its degree is divided by.
-    weights = np.maximum(np.exp(-np.square(distances / width) / 2), _LEAST_WEIGHT)
+    # A row far from all others needs a positive weight, because its degree is a divisor.
+    weights = np.maximum(np.exp(-np.square(distances / width) / 2), _MIN_WEIGHT)
     rows = np.repeat(np.arange(n), n_neighbors)
     graph = scipy.sparse.csr_matrix((weights.ravel(), (rows, neighbours.ravel())), shape=(n, n))
     return graph.maximum(graph.T)
@@ -170,14 +173,15 @@ def _cluster(operator, n_clusters, n_init, seed):
 
 
 def _largest_eigenvectors(operator, count, seed):
-    """(n, count) array.
+    """Return the largest eigenvectors: (n, count) array.
 
-    A graph in pieces has one eigenvalue many times, of which Lanczos' iteration misses some: it is asked again, with
-    what was found taken out, until the next is no larger than those kept.
+    A graph with several components has a multiple eigenvalue, and Lanczos's iteration misses some of its eigenvectors.
+    It is therefore repeated without those already found, until the next eigenvalue is not larger than these.
     """
     n = operator.shape[0]
     values, vectors = _lanczos(operator, count, seed)
-    below = 1 + 2 * np.abs(values).max()  # to where what was found is moved, under all that could be wanted
+    # Eigenvalues that were found are moved below all others.
+    below = 1 + 2 * np.abs(values).max()
     for attempt in range(1, count + 1):
         moved = vectors * (values + below)
         rest = functools.partial(_without, operator, vectors, moved)
@@ -201,7 +205,7 @@ def _lanczos(operator, count, seed):
     except ArpackNoConvergence as error:
         raise RuntimeError(
             f"The eigenvectors of {n} rows were not found in {_RESTARTS} restarts. "
-            "Take fewer rows, more neighbours or a larger regularisation."
+            "Use fewer rows, more neighbors or a larger regularization."
         ) from error
 
 

@@ -3,7 +3,7 @@
     python examples/paper/table_2_accuracy.py
     python examples/paper/table_2_accuracy.py --dataset mnist --data mnist.npz --seeds 3
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells

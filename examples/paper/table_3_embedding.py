@@ -1,9 +1,9 @@
-"""Table 3 of the paper: the same clusterings of the autoencoder's embedding, to see what the embedding alone gives.
+"""Table 3 of the paper: the clusterings of table 2 on the autoencoder's embedding, to show its effect.
 
     python examples/paper/table_3_embedding.py
     python examples/paper/table_3_embedding.py --dataset mnist --data mnist.npz --seeds 3
 
-The options are in `--help`; what is finished is read and not repeated.
+`--help` lists the options. Finished results are read and not repeated.
 """
 
 import cells
