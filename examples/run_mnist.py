@@ -30,7 +30,7 @@ from sklearn.cluster import KMeans
 import deckeras
 from deckeras import datasets, metrics, plots
 from deckeras._data import row_views
-from deckeras._train.checkpoint import prepare_directory, whole_file
+from deckeras.files.writing import prepare_directory, whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
 

@@ -8,9 +8,6 @@ import zipfile
 import zlib
 
 import numpy as np
-from scipy import sparse
-
-from deckeras.files import hdf5
 
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".svm", ".libsvm")
 _CHANNELS = (1, 3, 4)
@@ -54,6 +51,8 @@ def read(path, key=None, labels=None):
     kind = os.path.splitext(path)[1].lower()
     try:
         if kind == ".h5ad":
+            from deckeras.files import hdf5
+
             x, names, features, y = hdf5.anndata(path, key, labels)
             found = Found(x, key, y, names, features)
         elif kind in (".svmlight", ".svm", ".libsvm"):
@@ -90,17 +89,23 @@ def _arrays(path, kind, stack):
         if kind == ".npz":
             file = stack.enter_context(np.load(path))
             if {"format", "shape", "data"} <= set(file.files):
+                from scipy import sparse
+
                 return {"": lambda: sparse.load_npz(path)}
             return {name: lambda name=name: _of_zip(path, file, name) for name in file.files}
     except ValueError as error:  # of NumPy, which advises to load what may run foreign code
         raise _unreadable(path, error) from error
     if kind == ".mat":
         return _matlab(path, stack)
+    from deckeras.files import hdf5
+
     found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
     return {name: _reader(item, path) for name, item in found.items()}
 
 
 def _reader(item, path):
+    from deckeras.files import hdf5
+
     def read_item():
         return hdf5.value(item, path)
 
@@ -137,6 +142,8 @@ def _matlab(path, stack):
     try:
         values = loadmat(path)
     except NotImplementedError:  # version 7.3, which is HDF5 with the axes the other way round
+        from deckeras.files import hdf5
+
         found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
         found = {name: item for name, item in found.items() if not name.startswith("#")}
         return {name: lambda item=item: hdf5.value(item, path).T for name, item in found.items()}
@@ -196,7 +203,7 @@ def _lacks(path, readers, key):
 def _shaped(path, found):
     """Return the array with one row a sample, and channels last where it is images."""
     x = found.x
-    if not sparse.issparse(x):
+    if not hasattr(x, "tocsr"):
         if x.dtype.names:
             raise ValueError(
                 f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}"
@@ -223,7 +230,7 @@ def _check_numbers(path, found):
     x = found.x
     if x.dtype.kind != "f":
         return
-    if sparse.issparse(x):
+    if hasattr(x, "tocsr"):
         x = x.tocsr()
         bad = np.flatnonzero(~np.isfinite(x.data))
         if bad.size:

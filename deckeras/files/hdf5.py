@@ -5,7 +5,6 @@ import os
 
 import h5py
 import numpy as np
-from scipy import sparse
 
 _SPARSE = {"data", "indices", "indptr"}
 
@@ -51,6 +50,8 @@ def value(item, path):
                 f"{item.dtype.names[:5]}"
             )
         return item[()]
+    from scipy import sparse
+
     parts = item["data"][()], item["indices"][()], item["indptr"][()]
     if "barcodes" in item:  # of 10x, which writes genes by cells, compressed by columns
         n = len(item["barcodes"])

@@ -13,7 +13,7 @@ import experiments
 import numpy as np
 
 from deckeras import plots
-from deckeras._train.checkpoint import whole_file
+from deckeras.files.writing import whole_file
 from deckeras.plots import projection
 
 MOMENTS = 6  # as many as the paper shows
