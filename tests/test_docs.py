@@ -40,7 +40,7 @@ def test_python_runs(page):
 def test_commands_are_as_the_parser_has_them(command):
     program, *arguments = shlex.split(command)
     assert program == "deckeras"
-    assert cli._parser().parse_args(arguments).run
+    assert cli.build_parser().parse_args(arguments).command
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -41,7 +41,7 @@ def test_python_runs(users_directory, run_python):
 def test_commands_are_as_the_parser_has_them():
     _, _, ours = code("bash")
     for command in ours.splitlines():
-        assert cli._parser().parse_args(shlex.split(command)[1:]).run
+        assert cli.build_parser().parse_args(shlex.split(command)[1:]).command
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -37,7 +37,8 @@ def _answer(options, log):
         with terminal.interruptible(), terminal.plain_warnings():
             found = commands.COMMANDS[options.command](options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        if isinstance(error, ImportError) and "keras" not in sys.modules:
+        if "keras" not in sys.modules:
+            # The log may say why the backend could not be imported.
             log.show()
         if options.debug:
             import traceback
