@@ -150,5 +150,5 @@ def _changes(facts, white):
     ]
     found = [f"{count:,} of {len(facts):,} images {what}" for count, what in counts if count]
     if white not in (None, 255):
-        found.append(f"pixels divided by {white:,}, the largest value of their bits")
+        found.append(f"pixels divided by {white:,}, the value of white")
     return found
