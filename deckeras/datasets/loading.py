@@ -41,8 +41,8 @@ def load(name, path=None):
 
     `reuters10k` follows DEC-keras: the first 10,000 documents of the corpus' test part with exactly one of the four
     root topics, and the tf-idf of the 2,000 most frequent terms (by document frequency, since scikit-learn's copy of
-    RCV1 has no counts). `stl10` from the `.bin` files gives the outputs of the first dense layer of VGG16, whose weights
-    Keras downloads; each feature is then divided by its largest value.
+    RCV1 has no counts). `stl10` from the `.bin` files holds the outputs of the first dense layer of VGG16, whose
+    weights Keras downloads; each feature is then divided by its largest value.
 
     Args:
         name: str, one of the above.
@@ -219,8 +219,8 @@ def _unit_mean_square(x):
 def _stl10(path):
     if path is None:
         raise FileNotFoundError(
-            "stl10 has no public loader. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it and pass "
-            "the path of the folder with its .bin files, or save features x and labels y as .npz and pass its path."
+            "stl10 has no public loader. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it and "
+            "pass the path of the folder with its .bin files, or save features x and labels y as .npz and pass its path."
         )
     if not os.path.isdir(path):
         return _read_npz(path, "x", "y")

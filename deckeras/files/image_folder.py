@@ -79,7 +79,7 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
         white = pixels.white_level(images.max())
         images, names = _load(path, names, image_shape, white, skip_broken, broken)
     if not names:
-        raise ValueError(f"No image in {os.fspath(path)!r} can be read. {_listed_broken(broken)}")
+        raise ValueError(f"No image in {os.fspath(path)!r} can be read; {_listed_broken(broken)}")
     if broken:
         notices.append(_listed_broken(broken))
     notices += _changes([facts[name] for name in names], white)
