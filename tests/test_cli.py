@@ -148,7 +148,7 @@ def test_each_stage_has_a_line(flowers, capsys, monkeypatch, options):
     if "paper" in options:
         pretraining = ["pretraining of layer 1", "pretraining of layer 2", "pretraining"]
     decoder = [] if "idec" in options else ["decoder"]
-    assert stages == [*pretraining, "start", "clustering", *decoder, "results"]
+    assert stages == [*pretraining, "start", "clustering", *decoder, "report"]
     assert "Epoch" not in out + error
 
 
@@ -274,7 +274,9 @@ def test_images_of_a_folder(capsys):
 
 def test_choose_k(flowers, capsys):
     run("choose-k", *flowers, "--to", "3", "--epochs", "30", "--max-iter", "20", "--json", "-o", "k.png")
-    found = json.loads(capsys.readouterr().out)
+    out, error = capsys.readouterr()
+    found = json.loads(out)
+    assert [line.split(":")[0] for line in error.splitlines()] == ["pretraining", *["start", "clustering"] * 2]
     assert found["n_clusters"] == 3
     assert [row["n_clusters"] for row in found["rows"]] == [2, 3]
     with Image.open("k.png") as figure:

@@ -196,7 +196,7 @@ def test_weights_that_do_not_fit(example, finished, tmp_path):
         example.main(["--dataset", "digits", "--weights", str(finished / "dec.h5"), "--output", str(tmp_path)])
     model = deckeras.DEC(deckeras.dense_autoencoder(64, (4, 2))[0], 3)
     model.save(tmp_path / "three.keras")
-    with pytest.raises(ValueError, match="has 3 clusters. 10 classes"):
+    with pytest.raises(ValueError, match="has 3 clusters.*10 classes"):
         example.main(["--dataset", "digits", "--weights", str(tmp_path / "three.keras"), "--output", str(tmp_path)])
 
 

@@ -105,7 +105,7 @@ def test_a_run_prints_nothing_of_the_backend(start):
     # The first line is there before the import, which takes seconds.
     assert lines[0].startswith("good.csv: 40 rows")
     assert lines[1] == "<keras>"
-    stages = ("pretraining", "start", "clustering", "decoder", "results")
+    stages = ("pretraining", "start", "clustering", "decoder", "report")
     assert {line.split(":")[0] for line in found.stderr.splitlines()} <= {"Note", "Warning", *stages}
     answer, _ = start("predict", "good-clusters", "good.csv")
     lines = [line for line in answer.stdout.splitlines() if line != "<keras>"]

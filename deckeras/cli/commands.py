@@ -47,7 +47,7 @@ def fit(options):
     _say(options, f"scaling: {estimator.scaling_}")
     with _progress(options) as progress:
         run["seconds"] = _train(options, rows, estimator, run, progress)
-        progress.begin("results")
+        progress.begin("report" if options.report else "results")
         written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
         if options.write_obs:
             written["obs"] = runs.write_observations(options.data, rows, estimator)

@@ -94,7 +94,7 @@ class _Version(argparse.Action):
 
 
 def _add_fit(commands):
-    fit = _command(commands, "fit", "Cluster the rows of a file or the images of a folder.", _FIT_EXAMPLES)
+    fit = _command(commands, "fit", "DATA -k K", "Cluster the rows of a file or the images of a folder.", _FIT_EXAMPLES)
     fit.add_argument("data", metavar="DATA", help=_DATA_HELP)
     fit.add_argument(
         "-k", "--n-clusters", type=int, required=True, metavar="K", help="the number of clusters; choose-k suggests one"
@@ -105,8 +105,7 @@ def _add_fit(commands):
     _add_output(fit)
     reading_options.add_tables(fit)
     reading_options.add_images(fit)
-    _add_training(fit)
-    training = fit.add_argument_group("method")
+    training = _add_training(fit)
     training.add_argument(
         "--method", choices=("dec", "idec"), default="dec", help="idec also reconstructs the rows; default: dec"
     )
@@ -121,7 +120,9 @@ def _add_fit(commands):
 
 
 def _add_choose(commands):
-    choose = _command(commands, "choose-k", "Try several numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES)
+    choose = _command(
+        commands, "choose-k", "DATA", "Try several numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES
+    )
     choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
     choose.add_argument("--from", dest="min_clusters", type=int, default=2, metavar="K", help="default: 2")
     choose.add_argument("--to", dest="max_clusters", type=int, default=15, metavar="K", help="default: 15")
@@ -135,7 +136,7 @@ def _add_choose(commands):
 
 
 def _add_predict(commands):
-    predict = _command(commands, "predict", "Assign new rows to the clusters of a run.", _PREDICT_EXAMPLES)
+    predict = _command(commands, "predict", "RUN DATA", "Assign new rows to the clusters of a run.", _PREDICT_EXAMPLES)
     _add_run_and_data(predict)
     predict.add_argument("-o", "--output", metavar="FILE", help=".csv or .parquet; default: CSV on the screen")
     reading_options.add_skip_broken(predict)
@@ -143,7 +144,7 @@ def _add_predict(commands):
 
 
 def _add_evaluate(commands):
-    evaluate = _command(commands, "evaluate", "Score how well the clusters agree with known classes.", "")
+    evaluate = _command(commands, "evaluate", "RUN DATA", "Score how well the clusters agree with known classes.", "")
     _add_run_and_data(evaluate)
     reading_options.add_labels(evaluate)
     reading_options.add_skip_broken(evaluate)
@@ -151,7 +152,7 @@ def _add_evaluate(commands):
 
 
 def _add_report(commands):
-    report = _command(commands, "report", "Write the report of a finished run again.", "")
+    report = _command(commands, "report", "RUN [DATA]", "Write the report of a finished run again.", "")
     report.add_argument("model", metavar="RUN", help="a folder that fit has written")
     report.add_argument("data", nargs="?", metavar="DATA", help="default: the data of the run, at their old place")
     report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
@@ -159,9 +160,14 @@ def _add_report(commands):
     _add_output(report)
 
 
-def _command(commands, name, text, examples):
+def _command(commands, name, arguments, text, examples):
     return commands.add_parser(
-        name, help=text, description=text, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        usage=f"deckeras {name} {arguments} [options]",
+        help=text,
+        description=text,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
@@ -180,6 +186,7 @@ def _add_run_and_data(parser):
 
 
 def _add_training(parser):
+    """Add the options of the training, and return their group."""
     group = parser.add_argument_group("training")
     group.add_argument("--recipe", choices=["auto", *RECIPES], default="auto", help="default: chosen by the data")
     group.add_argument(
@@ -197,3 +204,4 @@ def _add_training(parser):
         "--tol", type=float, help="stop when a smaller fraction of the rows changes cluster; default: the recipe's"
     )
     group.add_argument("--seed", type=int, default=0, help="default: 0")
+    return group

@@ -10,7 +10,9 @@ NAMES = {
 def add_labels(parser):
     """Add the options for known classes."""
     parser.add_argument("--labels", metavar="NAME", help="the column, or the array of a file, with the true classes")
-    parser.add_argument("--folder-labels", action="store_true", help="take the folders of images for their classes")
+    parser.add_argument(
+        "--folder-labels", action="store_true", help="use the names of the subfolders as the classes of their images"
+    )
 
 
 def add_tables(parser):

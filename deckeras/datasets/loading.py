@@ -220,7 +220,7 @@ def _stl10(path):
     if path is None:
         raise FileNotFoundError(
             "stl10 has no public loader. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it and "
-            "pass the path of the folder with its .bin files, or save features x and labels y as .npz and pass its path."
+            "pass the path of the folder of .bin files, or save features x and labels y as .npz and pass its path."
         )
     if not os.path.isdir(path):
         return _read_npz(path, "x", "y")
