@@ -17,7 +17,8 @@ clustpy    ClustPy from PyPI (`pip install -e ".[benchmarks]"`), whose target is
 
 "First time" is the first pretraining, with all that is done once: building, compiling, one pass, or two of deckeras.
 `+jax` and the like behind a name chooses the backend; `+bfloat16` mixed precision. The contestant `parts` measures what
-is neither: imports in a process of their own, first clusterers on 10 blobs in 10 dimensions, and the metrics.
+is neither: imports and answers of the command in processes of their own, first clusterers on 10 blobs in 10 dimensions,
+and the metrics.
 """
 
 import argparse
@@ -223,10 +224,13 @@ def parts_tasks(x, policy):
 
     import deckeras
 
-    def importing(module):
-        return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True) and None
+    def running(*arguments):
+        command = [sys.executable, *arguments]
+        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL) and None
 
-    tasks = {f"`import {module}`": importing(module) for module in ("keras", "deckeras", "deckeras.estimator")}
+    modules = ("keras", "deckeras", "deckeras.estimator")
+    tasks = {f"`import {module}`": running("-c", f"import {module}") for module in modules}
+    tasks |= {f"`deckeras {option}`": running("-m", "deckeras", option) for option in ("--version", "--help")}
     for n in SIZES:
         z, y = make_blobs(n, 10, centers=10, cluster_std=4, random_state=0)
         z, labels = z.astype("float32"), (y + (z[:, 0] > 9)) % 10

@@ -1,20 +1,41 @@
 """Deep Embedded Clustering (Xie, Girshick and Farhadi, ICML 2016) for Keras 3."""
 
 import importlib
-import importlib.metadata
+import os
 import sys
+from typing import TYPE_CHECKING
 
-from deckeras import distribution, initialization, recipes, sources
-from deckeras.augmentation import image_augmentation
-from deckeras.autoencoders import convolutional_autoencoder, dense_autoencoder, series_autoencoder
-from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_centroids
-from deckeras.layers import ClusteringLayer
-from deckeras.models.dec import DEC
-from deckeras.models.dec_keras_weights import load_dec_keras_weights
-from deckeras.models.idec import IDEC
-from deckeras.pretraining import pretrain, pretrain_autoencoder, pretrain_layerwise, refit_decoder
-from deckeras.recipes import default_update_interval
-from deckeras.target import cluster_frequencies, target_distribution
+if TYPE_CHECKING:
+    from deckeras import (
+        baseline,
+        datasets,
+        distribution,
+        files,
+        initialization,
+        metrics,
+        plots,
+        recipes,
+        report,
+        runs,
+        scaling,
+        selection,
+        sources,
+        verdict,
+    )
+    from deckeras.augmentation import image_augmentation
+    from deckeras.autoencoders import convolutional_autoencoder, dense_autoencoder, series_autoencoder
+    from deckeras.estimator import DeepEmbeddedClustering
+    from deckeras.files import containers
+    from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_centroids
+    from deckeras.layers import ClusteringLayer
+    from deckeras.models.dec import DEC
+    from deckeras.models.dec_keras_weights import load_dec_keras_weights
+    from deckeras.models.idec import IDEC
+    from deckeras.plots import projection
+    from deckeras.pretraining import pretrain, pretrain_autoencoder, pretrain_layerwise, refit_decoder
+    from deckeras.recipes import default_update_interval
+    from deckeras.report import descriptions
+    from deckeras.target import cluster_frequencies, target_distribution
 
 __all__ = [
     "DEC",
@@ -55,27 +76,31 @@ __all__ = [
     "ward_centroids",
 ]
 
-# What loading a model does not need is imported when it is asked for.
-_LAZY = {
-    "DeepEmbeddedClustering": "deckeras.estimator",
-    "baseline": "deckeras.baseline",
-    "containers": "deckeras.files.containers",
-    "datasets": "deckeras.datasets",
-    "descriptions": "deckeras.report.descriptions",
-    "files": "deckeras.files",
-    "metrics": "deckeras.metrics",
-    "plots": "deckeras.plots",
-    "projection": "deckeras.plots.projection",
-    "report": "deckeras.report",
-    "runs": "deckeras.runs",
-    "scaling": "deckeras.scaling",
-    "selection": "deckeras.selection",
-    "verdict": "deckeras.verdict",
+# The modules of the names that are not modules of the package themselves. Each is imported when its name is first used.
+_MODULES = {
+    "DEC": "models.dec",
+    "IDEC": "models.idec",
+    "ClusteringLayer": "layers",
+    "DeepEmbeddedClustering": "estimator",
+    "cluster_frequencies": "target",
+    "containers": "files",
+    "convolutional_autoencoder": "autoencoders",
+    "default_update_interval": "recipes",
+    "dense_autoencoder": "autoencoders",
+    "descriptions": "report",
+    "image_augmentation": "augmentation",
+    "kmeans_centroids": "initialization",
+    "load_dec_keras_weights": "models.dec_keras_weights",
+    "mixture_assignments": "initialization",
+    "pretrain": "pretraining",
+    "pretrain_autoencoder": "pretraining",
+    "pretrain_layerwise": "pretraining",
+    "projection": "plots",
+    "refit_decoder": "pretraining",
+    "series_autoencoder": "autoencoders",
+    "target_distribution": "target",
+    "ward_centroids": "initialization",
 }
-
-# Pickles name the modules of their classes, and those of earlier versions had other names.
-for _old, _new in {"model": "models.dec", "idec": "models.idec", "clustering": "layers"}.items():
-    sys.modules[f"deckeras.{_old}"] = sys.modules[f"deckeras.{_new}"]
 
 
 def __dir__():
@@ -83,9 +108,40 @@ def __dir__():
 
 
 def __getattr__(name):
-    if name in _LAZY:
-        module = importlib.import_module(_LAZY[name])
-        return getattr(module, name, module) if name[0].isupper() else module
     if name == "__version__":
-        return importlib.metadata.version("deckeras")
-    raise AttributeError(f"module 'deckeras' has no attribute {name!r}")
+        from importlib import metadata
+
+        return metadata.version("deckeras")
+    if name not in __all__:
+        raise AttributeError(f"module 'deckeras' has no attribute {name!r}")
+    if name not in _MODULES:
+        return importlib.import_module(f"deckeras.{name}")
+    module = importlib.import_module(f"deckeras.{_MODULES[name]}")
+    # Its own module may be a submodule that nothing has imported yet.
+    value = getattr(module, name, None) or importlib.import_module(f"{module.__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def _is_command():
+    """Return whether this process runs the command `deckeras`, as a script or by `python -m deckeras`."""
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":
+        # Python is still looking for the module. The program's own arguments are the last of the interpreter's.
+        return sys.orig_argv[-len(sys.argv)] in ("deckeras", "-mdeckeras")
+    return os.path.splitext(os.path.basename(program))[0] == "deckeras"
+
+
+def _register():
+    """Import the classes that saved models name, so that Keras loads them, and the names that old pickles hold."""
+    for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining"):
+        importlib.import_module(f"deckeras.{module}")
+    # Pickles name the modules of their classes. Earlier versions called them otherwise.
+    for old, new in {"model": "models.dec", "idec": "models.idec", "clustering": "layers"}.items():
+        sys.modules[f"deckeras.{old}"] = sys.modules[f"deckeras.{new}"]
+
+
+# After `import deckeras`, `keras.models.load_model` loads a saved model. The command answers before it imports Keras,
+# which takes seconds, and imports the classes itself where it loads a model.
+if not _is_command():
+    _register()

@@ -1,12 +1,12 @@
-"""Libraries that only some files need: the extras of the installation."""
+"""Optional libraries: the extras of the installation."""
 
 
-def needed(what, library, extra):
-    """Return an ImportError that says how to install a library.
+def needed(task, library, extra):
+    """Return an ImportError with the command that installs an optional library.
 
     Args:
-        what: str, what cannot be done without it.
+        task: str, the task that needs it, such as "Reading .xls".
         library: str, its name.
         extra: str, the extra of deckeras that installs it.
     """
-    return ImportError(f'{what} needs {library}. From the clone of deckeras: pip install -e ".[{extra}]"')
+    return ImportError(f'{task} needs {library}. From the clone of deckeras: pip install -e ".[{extra}]"')

@@ -1,21 +1,21 @@
-"""K-means on the rows themselves: the result that a clustering by a network is to be compared with."""
+"""K-means on the rows themselves, to compare with a clustering by a network."""
 
 import numpy as np
 
 from deckeras import metrics
 from deckeras.files import class_labels
 
-_ROWS = 10_000  # that k-means is fitted to
-_VALUES = 2**26  # of them at most, that is 256 MiB
-_BLOCK = 2**22
+_MAX_ROWS = 10_000  # rows that k-means is fitted to
+_MAX_VALUES = 2**26  # values of these rows: 256 MiB
+_BLOCK = 2**22  # values that are assigned together
 
 
 def kmeans(x, n_clusters, *, seed=0):
-    """Cluster rows by k-means, ten restarts, on a random sample where there are many.
+    """Cluster rows by k-means with ten restarts, fitted to a random sample of at most 10,000 rows.
 
     Args:
-        x: (n, n_features) scaled rows: an array, a `deckeras.data.View`, or others of which slices and arrays of row
-            numbers give some.
+        x: (n, n_features) scaled rows: an array, a `deckeras.data.View`, or another object that slices and arrays of
+            row numbers index.
         n_clusters: int.
         seed: int, default 0.
 
@@ -31,7 +31,7 @@ def kmeans(x, n_clusters, *, seed=0):
     from sklearn.cluster import KMeans
 
     n, width = len(x), max(1, int(np.prod(x.shape[1:])))
-    size = min(n, max(n_clusters, min(_ROWS, _VALUES // width)))
+    size = min(n, max(n_clusters, min(_MAX_ROWS, _MAX_VALUES // width)))
     chosen = np.sort(np.random.default_rng(seed).permutation(n)[:size])
     sample = np.asarray(x[:] if size == n else x[chosen], "float32").reshape(size, width)
     fitted = KMeans(n_clusters, n_init=10, random_state=seed).fit(sample)
@@ -50,8 +50,8 @@ def compare(clusters, others, y=None):
         y: (n,) labels as `deckeras.files.class_labels.clean` returns, default None.
 
     Returns:
-        dict with "rows", "differ" (the number of rows that lie in other clusters, of the best matching), "sizes" of the
-        others, and "scores" of the others against the labels, None without.
+        dict with "rows", "differ" (the number of rows in another cluster under the best matching), and "sizes" and
+        "scores" of the others; "scores" is None without labels.
 
     Example:
         >>> from deckeras import baseline
@@ -68,7 +68,7 @@ def compare(clusters, others, y=None):
 
 
 def scores(y, clusters):
-    """Return ACC, NMI and ARI of the rows that have a label, None if none has.
+    """Return ACC, NMI and ARI of the rows that have a label, or None if none has.
 
     Args:
         y: (n,) labels as `deckeras.files.class_labels.clean` returns, or None.

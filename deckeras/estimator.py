@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deckeras import distribution, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
+from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.device import predict
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
-from deckeras.autoencoders.series import looks_like_series
 from deckeras.files import containers
 from deckeras.layers import check_n_clusters
 from deckeras.models.dec import DEC
@@ -109,7 +109,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, *, callbacks=None):
         """Learn the embedding and the clusters of the rows of X.
 
         Args:
@@ -120,6 +120,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             y: ignored, as scikit-learn's clusterers do.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
+            callbacks: Keras callback or list of them, default None, for the pretraining and the clustering.
 
         Returns:
             The estimator itself.
@@ -129,7 +130,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
-        model = self._train(x, _seed(self.random_state), weights)
+        model = self._train(x, _seed(self.random_state), weights, callbacks)
         self.model_ = scaling.into_model(model, self.scaling_)
         self.cluster_centers_ = self.model_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]
@@ -290,12 +291,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             recipe = dataclasses.replace(recipe, max_iterations=self.max_iter, updates=None)
         return recipe
 
-    def _train(self, x, seed, weights):
+    def _train(self, x, seed, weights, callbacks):
         """The trained model of scaled rows."""
         common = {
             "recipe": self.recipe_,
             "seed": seed,
             "checkpoint_dir": self.checkpoint_dir,
+            "callbacks": callbacks,
             "verbose": self.verbose,
         }
         encoder, decoder = self.recipe_.autoencoder(x.shape[1:], seed)
@@ -308,7 +310,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             if self.recipe_.embedding_scale is not None:  # to which `fit` scales the encoder alone
                 scale_decoder(self.recipe_.embedding_scale / embedding_spread(model.embed(x, verbose=0)), decoder)
             history = model.fit(x, sample_weight=weights, **common)
-            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
+            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, callbacks=callbacks, verbose=self.verbose)
         self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))
         self.n_iter_ = min(len(history.epoch) * interval, iterations)

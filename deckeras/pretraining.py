@@ -10,11 +10,12 @@ import numpy as np
 from deckeras import distribution, recipes
 from deckeras._data import batching, checks, seeding
 from deckeras._train import device, refusals, specs
-from deckeras._train.checkpoint import Checkpoint, architecture, prepare_directory, settings
+from deckeras._train.checkpoint import Checkpoint, architecture, settings
 from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
 from deckeras._train.loop import train, train_batches
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
+from deckeras.files.writing import prepare_directory
 
 
 def pretrain(
@@ -283,11 +284,11 @@ def pretrain_layerwise(
     return [*histories, history]
 
 
-def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=0, verbose="auto"):
+def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=0, callbacks=None, verbose="auto"):
     """Train the decoder alone, so that it fits an encoder that has moved since they were trained together.
 
     Args:
-        encoder, decoder, x, recipe, seed, verbose: as in `pretrain`. The encoder is left as it is.
+        encoder, decoder, x, recipe, seed, callbacks, verbose: as in `pretrain`. The encoder is left as it is.
         iterations: int, batches; default None: a tenth of the recipe's pretraining, since the decoder is near already.
 
     Returns:
@@ -308,9 +309,8 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
     if iterations is None:
         iterations = max(1, recipe.batches(distribution.total(len(x)))[1] // 10)
     with _frozen(encoder.layers):
-        return pretrain_autoencoder(
-            encoder, decoder, x, recipe=recipe, iterations=iterations, dropout=0.0, seed=seed, verbose=verbose
-        )
+        common = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+        return pretrain_autoencoder(encoder, decoder, x, recipe=recipe, iterations=iterations, dropout=0.0, **common)
 
 
 def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):

@@ -1,12 +1,14 @@
 """The folder of a run, which `deckeras fit` writes and the other commands read.
 
-run.json            the command, data, settings, versions, sizes, scores; before the end, what was asked for
-pretraining.h5, checkpoint.h5    the training in progress
-model.keras         the model, which takes rows as they come
-clusters.csv        each row's name, cluster and soft assignments; or .parquet
-centroids.csv       the centroids decoded to the space of the rows
-history.csv         loss and changed rows at each update of the target
+run.json            command, data, settings, versions, sizes and scores; during the run, what was asked for
+pretraining.h5, checkpoint.h5    the checkpoints, which a finished run deletes
+model.keras         the model, which takes rows without scaling
+clusters.csv        name, cluster and soft assignments of each row; or .parquet
+centroids.csv       the centroids, decoded to the space of the rows
+history.csv         loss and fraction of changed rows at each update of the target
 report.html         the report
+
+Keras is imported only where a model is loaded or saved.
 """
 
 import csv
@@ -16,16 +18,14 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 
-import keras
 import numpy as np
 
-import deckeras  # noqa: F401 - its classes, for the files of models
-from deckeras import _extras, baseline, metrics
-from deckeras._train.checkpoint import prepare_directory, whole_file
-from deckeras.files import hdf5
+from deckeras import _extras
+from deckeras.files.writing import prepare_directory, whole_file
 
 _FILES = {
     "model": "model.keras",
@@ -33,53 +33,101 @@ _FILES = {
     "history": "history.csv",
     "report": "report.html",
 }
-
-
+_CHECKPOINT = re.compile(r"(checkpoint|pretraining(-pair\d+)?)(\.tmp)?\.h5")
 _REHEARSED = 8  # rows that are written before the training
 
 
-def begin(folder, run, *, resume=False):
-    """Begin a run in the folder, or go on with the same one.
+def check(folder, run, *, resume=False):
+    """Check that a run may be written to a folder, without a change to it.
 
     Args:
-        folder: made if it is not there.
-        run: JSON-able dict; what it has as "data", "layout" and "settings" must be the same where a run goes on.
-        resume: bool, default False. Whether there may be a run already.
+        folder: may be missing.
+        run: JSON-able dict. A run that is resumed should have the same "data", "layout" and "settings".
+        resume: bool, default False. Whether the folder may hold the run already.
+
+    Returns:
+        `summary` of the run if it has finished and has no checkpoints to resume from, else None.
 
     Raises:
-        ValueError: there is a run, and it is not to be resumed, or another one.
-        OSError: the folder cannot be written.
+        ValueError: the folder holds another run, or this one although it is not to be resumed.
     """
-    prepare_directory(folder)
     path = os.path.join(folder, "run.json")
-    if not os.path.exists(path) or not any(name.endswith((".h5", ".keras")) for name in os.listdir(folder)):
-        write_json(path, run)  # where nothing was trained yet, there is nothing to go on with
-        return
+    if not os.path.exists(path) or not (_checkpoints(folder) or os.path.exists(os.path.join(folder, _FILES["model"]))):
+        return None
     with open(path, encoding="utf-8") as file:
         found = json.load(file)
+    finished = found.get("finished") and not _checkpoints(folder)
     if not resume:
-        raise ValueError(f"{folder!r} holds a run already. Add --resume to go on with it, or choose another --output.")
+        way_out = "Choose" if finished else "Add --resume to resume it, or choose"
+        raise ValueError(
+            f"{folder!r} holds a run already{', which has finished' if finished else ''}. {way_out} another --output."
+        )
     for name in "data", "layout", "settings":
         if found.get(name) != json.loads(json.dumps(run[name])):
             raise ValueError(
                 f"{folder!r} holds another run, with {name} {found.get(name)}. Received: {run[name]}. Choose another "
                 "--output."
             )
+    return {**_written(folder), **summary(found)} if finished else None
+
+
+def begin(folder, run, *, resume=False):
+    """Create the folder of a run and write run.json, unless the run is resumed.
+
+    Args:
+        folder, run, resume: as for `check`.
+
+    Raises:
+        ValueError: as for `check`.
+        OSError: the folder cannot be written.
+    """
+    check(folder, run, resume=resume)
+    prepare_directory(folder)
+    if not _checkpoints(folder):
+        write_json(os.path.join(folder, "run.json"), run)
+
+
+def summary(run):
+    """Return what the command answers of a finished run: a dict of the main entries of run.json."""
+    names = ("seconds", "sizes", "scores", "kmeans", "verdict", "warnings", "notices")
+    return {name: run[name] for name in names if name in run}
+
+
+def delete_checkpoints(folder):
+    """Delete the checkpoints of a run, which cannot be resumed afterwards."""
+    for name in _checkpoints(folder):
+        os.remove(os.path.join(folder, name))
+
+
+def _checkpoints(folder):
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(name for name in names if _CHECKPOINT.fullmatch(name))
+
+
+def _written(folder):
+    """Return a dict from each result that the folder has to its file."""
+    names = {**_FILES, "clusters": "clusters.csv"}
+    if not os.path.exists(os.path.join(folder, names["clusters"])):
+        names["clusters"] = "clusters.parquet"
+    paths = {name: os.path.join(folder, file) for name, file in names.items()}
+    return {name: path for name, path in paths.items() if os.path.exists(path)}
 
 
 def finish(folder, run, rows, estimator, *, extension="csv", report=True):
-    """Write what came of a run.
+    """Write the results of a run.
 
     Args:
-        folder, run: as for `begin`; what is known now is added to the dict.
+        folder, run: as for `begin`; the results are added to the dict.
         rows: `deckeras.files.Rows`.
         estimator: `deckeras.DeepEmbeddedClustering`, fitted to them.
         extension: "csv" or "parquet", of the clusters.
         report: bool, default True. Whether to write the report.
 
     Returns:
-        dict from what to the file that holds it.
+        dict from the name of each result to its file.
     """
+    from deckeras import metrics
+
     q = estimator.predict_proba(rows.x)
     centroids = estimator.inverse_transform(estimator.cluster_centers_)
     written = {name: os.path.join(folder, file) for name, file in _FILES.items()}
@@ -110,7 +158,7 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
 
 
 def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
-    """Write some rows of all results into a folder that is deleted again, so that nothing fails after the training.
+    """Write a few rows of each result to a folder that is deleted again, so that no error waits for the training's end.
 
     Args:
         folder, run, rows, extension, report: as for `finish`.
@@ -138,36 +186,66 @@ def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
             write_report(os.path.join(scratch, "report.html"), run, few, q, random.normal(size=(len(q), 3)), centroids)
 
 
-def load(path):
-    """Read a finished run.
+def read(path):
+    """Read run.json of a finished run.
 
     Args:
         path: its folder, or the model in it.
 
     Returns:
-        (folder, `deckeras.DEC` or `deckeras.IDEC`, the dict of run.json)
+        (folder, dict)
 
     Raises:
-        OSError: there is no such run, or it has not finished; the message says how to go on with it.
+        OSError: there is no such run, or it has not finished.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
-    record, model = os.path.join(folder, "run.json"), os.path.join(folder, "model.keras")
+    record = os.path.join(folder, "run.json")
     if not os.path.exists(record):
         raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
     with open(record, encoding="utf-8") as file:
         run = json.load(file)
     if not run.get("finished"):
-        raise FileNotFoundError(f"{folder!r} holds a run that has not finished. To go on: {run['command']} --resume")
-    return folder, keras.models.load_model(model, compile=False), run
+        raise FileNotFoundError(
+            f"{folder!r} holds a run that has not finished. Resume it first: {run['command']} --resume"
+        )
+    return folder, run
+
+
+def load(path):
+    """Read a finished run with its model.
+
+    Args:
+        path: as for `read`.
+
+    Returns:
+        (folder, `deckeras.DEC` or `deckeras.IDEC`, dict of run.json)
+
+    Raises:
+        OSError: as for `read`.
+    """
+    folder, run = read(path)
+    import keras
+
+    # They register the classes that the file of the model names.
+    from deckeras.models import dec, idec  # noqa: F401
+
+    return folder, keras.models.load_model(os.path.join(folder, _FILES["model"]), compile=False), run
 
 
 def scores(rows, q):
-    """ACC, NMI and ARI of those of `deckeras.files.Rows` that have labels, None without."""
+    """Return ACC, NMI and ARI of the rows that have labels, or None if there are none.
+
+    Args:
+        rows: `deckeras.files.Rows`.
+        q: (n, n_clusters) soft assignments.
+    """
+    from deckeras import baseline
+
     return baseline.scores(rows.labels, q.argmax(axis=1))
 
 
 def clusters(rows, q):
-    """DataFrame with the "name", "cluster" and "confidence" (the largest q) of each row, and its q for each cluster."""
+    """Return a DataFrame with the "name", "cluster" and "confidence" (the largest q) of each row, and all its q."""
     import pandas
 
     columns = {"name": rows.names, "cluster": q.argmax(axis=1), "confidence": q.max(axis=1)}
@@ -179,7 +257,7 @@ def write_clusters(path, rows, q):
 
     Raises:
         ValueError: another kind of file.
-        ImportError: pyarrow is wanting, for .parquet.
+        ImportError: a .parquet file without pyarrow.
     """
     extension = check_output(path)
     with whole_file(path) as draft:
@@ -193,36 +271,51 @@ def write_clusters(path, rows, q):
 
 
 def check_output(path):
-    """Return the extension of a file for clusters, or raise a ValueError, before they are computed."""
+    """Check that clusters can be written to a file, before they are computed, and return its extension.
+
+    Raises:
+        ValueError: another kind of file.
+        FileNotFoundError: its folder is missing.
+        ImportError: a .parquet file without pyarrow.
+    """
     extension = os.path.splitext(path)[1].lower()
     if extension not in (".csv", ".parquet"):
-        raise ValueError(f"The clusters go to a .csv or a .parquet file. Received: {path!r}")
+        raise ValueError(f"The file of the clusters should be .csv or .parquet. Received: {path!r}")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"There is no folder {folder!r} for the clusters. Make it first.")
+        raise FileNotFoundError(f"There is no folder {folder!r} for the clusters. Create it first.")
     if extension == ".parquet" and not importlib.util.find_spec("pyarrow"):
         raise _extras.needed("Writing .parquet", "pyarrow", "parquet")
     return extension
 
 
 def check_observations(path):
-    """Raise a ValueError or OSError if results cannot be written into a file of AnnData, before they are computed."""
+    """Check that results can be written into an AnnData file, before they are computed.
+
+    Raises:
+        ValueError: another kind of file, or one of an old version.
+        OSError: the file is missing or cannot be written.
+    """
+    from deckeras.files import hdf5
+
     if not os.fspath(path).lower().endswith(".h5ad"):
-        raise ValueError(f"--write-obs writes into obs of an .h5ad file. Received: {path!r}")
+        raise ValueError(f"--write-obs needs an .h5ad file. Received: {path!r}")
     hdf5.check_observations(path)
     if not os.access(path, os.W_OK):
-        raise PermissionError(f"{path!r} cannot be written. Leave out --write-obs, or make it writable.")
+        raise PermissionError(f"{path!r} cannot be written. Make it writable, or leave out --write-obs.")
     prepare_directory(os.path.dirname(os.path.abspath(path)))
 
 
 def write_observations(path, rows, estimator):
-    """Add the clusters to a file of AnnData: "deckeras" and "deckeras_confidence" in obs, "X_deckeras" in obsm.
+    """Add the clusters to an AnnData file: "deckeras" and "deckeras_confidence" in obs, "X_deckeras" in obsm.
 
     The file is replaced by a changed copy, so that it is whole at any moment.
 
     Returns:
         The path.
     """
+    from deckeras.files import hdf5
+
     q = estimator.predict_proba(rows.x)
     columns = {"deckeras": q.argmax(axis=1), "deckeras_confidence": q.max(axis=1)}
     with whole_file(path) as draft:
@@ -233,28 +326,28 @@ def write_observations(path, rows, estimator):
 
 def write_report(path, run, rows, q, z, centroids):
     """Write the page of `deckeras.report.make`."""
-    from deckeras import report  # slow to import
+    from deckeras import report
 
     page = report.make(run, rows, q, z, centroids, run["history"])
-    # Names of files need not be text; what is no character appears as its number.
+    # Names of files need not be text. A byte that is not a character appears as its number.
     with whole_file(path) as draft, open(draft, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(page)
 
 
 def centroids(folder):
-    """(n_clusters, n_features) array of what is in centroids.csv."""
+    """Return centroids.csv as an (n_clusters, n_features) array."""
     path = os.path.join(folder, _FILES["centroids"])
     return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8")[:, 1:]
 
 
 def write_json(path, values):
-    """Write JSON, NumPy's numbers and arrays included."""
+    """Write JSON. The values may hold numbers and arrays of NumPy."""
     with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=2, default=plain)
 
 
 def plain(value):
-    """A number or an array of NumPy as JSON has it, anything else as text."""
+    """Return a number or an array of NumPy as JSON has it, and anything else as text."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
@@ -266,7 +359,9 @@ def _write_csv(path, header, lines):
 
 
 def _kmeans(rows, q, estimator):
-    """Return how k-means on the same rows, in the same scale, compares."""
+    """Compare the clusters with those of k-means on the same scaled rows."""
+    from deckeras import baseline
+
     x = rows.x.reshape(len(rows.x), -1) if rows.x.ndim > 2 else rows.x
     seed = estimator.random_state if isinstance(estimator.random_state, int) else 0
     others = baseline.kmeans(estimator.scaling_.rows(x), q.shape[1], seed=seed)
@@ -274,5 +369,7 @@ def _kmeans(rows, q, estimator):
 
 
 def _versions():
+    import keras
+
     names = ("deckeras", "keras", keras.backend.backend(), "numpy", "scikit-learn")
     return {"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}

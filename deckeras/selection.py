@@ -36,7 +36,7 @@ class Choice:
 
 
 def choose_n_clusters(
-    x, candidates=range(2, 16), *, y=None, encoder=None, recipe="table", held_out=0.2, seed=0, verbose=0
+    x, candidates=range(2, 16), *, y=None, encoder=None, recipe="table", held_out=0.2, seed=0, callbacks=None, verbose=0
 ):
     r"""Suggest a number of clusters by training with each candidate on most of the rows, and looking at the others.
 
@@ -54,7 +54,7 @@ def choose_n_clusters(
         held_out: float, default 0.2. The fraction of the rows that is excluded from all training. Only the number by
             which the recipe `paper` scales all rows depends on them.
         seed: int, default 0. Of the rows held out and of all trainings.
-        verbose: of the trainings, as for `DEC.fit`; default 0.
+        callbacks, verbose: of the trainings, as for `DEC.fit`; default None and 0.
 
     Returns:
         `Choice`.
@@ -81,16 +81,16 @@ def choose_n_clusters(
     x, held_out, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
-        pretrain(encoder, decoder, x, recipe, seed=seed, verbose=verbose)
+        pretrain(encoder, decoder, x, recipe, seed=seed, callbacks=callbacks, verbose=verbose)
     if recipe.init == "manifold":  # whose layouts serve all candidates
         z = DEC(encoder, candidates[0]).embed(x, verbose=0)
         recipe = recipes.get(recipe, init=ManifoldStart.from_recipe(recipe, z, x, seed=seed))
-    common = {"y": y, "recipe": recipe, "seed": seed, "verbose": verbose}
+    common = {"y": y, "recipe": recipe, "seed": seed, "callbacks": callbacks, "verbose": verbose}
     rows = [evaluate(encoder, n_clusters, x, held_out, **common) for n_clusters in candidates]
     return Choice(*suggest(rows), rows)
 
 
-def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0, verbose=0):
+def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0, callbacks=None, verbose=0):
     """Train DEC from a pretrained encoder with one number of clusters, and see how good a number that is.
 
     Args:
@@ -98,7 +98,7 @@ def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0
         n_clusters: int.
         x: (n, ...) array, the rows of the training, prepared as the recipe wants them.
         held_out: (m, ...) array, other rows of their kind.
-        y, recipe, seed, verbose: as for `choose_n_clusters`; the labels are those of x.
+        y, recipe, seed, callbacks, verbose: as for `choose_n_clusters`; the labels are those of x.
 
     Returns:
         dict with the keys
@@ -116,7 +116,7 @@ def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0
     try:
         model = DEC(encoder, n_clusters)
         z = model.embed(x, verbose=0)
-        model.fit(x, recipe=recipe, seed=seed, verbose=verbose)
+        model.fit(x, recipe=recipe, seed=seed, callbacks=callbacks, verbose=verbose)
         q, q_held_out = model.predict(x, verbose=0), model.predict(held_out, verbose=0)
     finally:
         encoder.set_weights(before)

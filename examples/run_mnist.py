@@ -1,16 +1,16 @@
 """Cluster MNIST (or another data set) with DEC: k-means, autoencoder + k-means and DEC side by side.
 
-    python examples/run_mnist.py                              MNIST, or digits where MNIST cannot be had
+    python examples/run_mnist.py                              MNIST, or digits if MNIST cannot be downloaded
     python examples/run_mnist.py --dataset digits             a few minutes on two cores
     python examples/run_mnist.py --data mnist.npz             a local file
-    python examples/run_mnist.py --weights weights/mnist_encoder.h5    without the pretraining
-    python examples/run_mnist.py --recipe dec-keras           as DEC-keras does it; or paper, as the paper does
+    python examples/run_mnist.py --weights weights/mnist_encoder.h5    without pretraining
+    python examples/run_mnist.py --recipe dec-keras           like DEC-keras; or paper, like the paper
 
 The recipe is `images` for images, which shifts and rotates them at random in training, and `table` for other data. The
-target is always that of the rows as they are.
+target is always computed from the unchanged rows.
 
 The results go to --output: encoder.h5, dec.h5, dec.keras, history.csv, summary.json, figures, and the checkpoints from
-which the same command goes on if it was interrupted.
+which the same command resumes after an interruption.
 """
 
 import argparse
@@ -30,9 +30,9 @@ from sklearn.cluster import KMeans
 import deckeras
 from deckeras import datasets, metrics, plots
 from deckeras._data import row_views
-from deckeras._train.checkpoint import prepare_directory, whole_file
+from deckeras.files.writing import prepare_directory, whole_file
 
-VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars on a screen, a line an epoch in a file
+VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars in a terminal, one line per epoch in a file
 
 
 def main(arguments=None):
@@ -56,7 +56,7 @@ def main(arguments=None):
     x = recipe.prepare(x)
     summary = begun_run(output, settings)
     if summary:
-        print(f"{output} holds this run, finished. Choose another --output, or delete it to run again.")
+        print(f"{output} holds this run, which has finished. Choose another --output, or delete it to run again.")
     else:
         summary = {**settings, **run(settings, recipe, x, y, given, output)}
         write_json(summary, output, "summary.json")
@@ -66,7 +66,7 @@ def main(arguments=None):
 
 
 def recipe_of(settings):
-    """The recipe of that name, with what the options change in it."""
+    """Return the recipe of the settings, changed by the options."""
     changes = {"image_shape": datasets.IMAGE_SHAPES.get(settings["dataset"])}
     if settings["convolutional"]:
         changes["convolutional"] = True
@@ -78,7 +78,7 @@ def recipe_of(settings):
 
 
 def run(settings, recipe, x, y, given, output):
-    """Do the work, leave its results in the output directory, and return the seconds and scores."""
+    """Train, write the results to the output directory, and return the seconds and scores."""
     dataset, seed, n_clusters = settings["dataset"], settings["seed"], len(set(y.tolist()))
     print(f"{dataset}: {len(x):,} rows of {x.shape[1]:,} features, {n_clusters} clusters, seed {seed}, {recipe.name}")
     if isinstance(given, deckeras.DEC):
@@ -92,7 +92,7 @@ def run(settings, recipe, x, y, given, output):
     save_model(model, output, "dec.h5", "dec.keras")
     save_history(history, output)
     save_figures(output, dataset, x, y, q, embeddings, history)
-    print("k-means on the input, to compare")
+    print("k-means on the input, for comparison")
     labels = KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
     after = metrics.scores(y, q.argmax(axis=1))
     scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, settings["method"]: after}
@@ -101,26 +101,28 @@ def run(settings, recipe, x, y, given, output):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=datasets.NAMES, help="default: mnist, or digits where it cannot be had")
+    parser.add_argument(
+        "--dataset", choices=datasets.NAMES, help="default: mnist, or digits if it cannot be downloaded"
+    )
     parser.add_argument("--data", metavar="FILE", help="local file or folder of the data set; see deckeras.datasets")
     parser.add_argument("--recipe", choices=deckeras.recipes.RECIPES, help="default: images, or table for other data")
     parser.add_argument("--method", choices=("dec", "idec"), default="dec", help="default: dec")
-    parser.add_argument("--convolutional", action="store_true", help="a convolutional autoencoder; for images")
-    parser.add_argument("--no-augment", dest="augment", action="store_false", help="train on the images as they are")
+    parser.add_argument("--convolutional", action="store_true", help="use a convolutional autoencoder; for images")
+    parser.add_argument("--no-augment", dest="augment", action="store_false", help="train on the unchanged images")
     parser.add_argument("--epochs", type=natural, help="epochs of pretraining; default: those of the recipe")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--weights", metavar="FILE", help="pretrained encoder or trained DEC (.h5 or .keras) to use")
     parser.add_argument("--output", metavar="DIR", help="default: results/DATASET")
     options = parser.parse_args(arguments)
     if options.weights and options.epochs:
-        parser.error("--epochs is for the pretraining, which --weights does without")
+        parser.error("--epochs sets the pretraining, which --weights replaces")
     if options.weights and options.method == "idec":
-        parser.error("--method idec needs the decoder of a pretraining, which --weights does without")
+        parser.error("--method idec needs the decoder of a pretraining, which --weights replaces")
     return options
 
 
 def natural(text):
-    """A whole number of at least 1; argparse says so where it is none."""
+    """Convert text to a whole number of at least 1. argparse reports the ValueError."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -128,7 +130,7 @@ def natural(text):
 
 
 def load_data(options):
-    """Name, rows and labels of the data set: the one asked for, else MNIST, else digits with a warning."""
+    """Return name, rows and labels of the data set: that of the options, else MNIST, else digits with a warning."""
     if options.dataset or options.data:
         dataset = options.dataset or "mnist"
         return dataset, *datasets.load(dataset, options.data)
@@ -136,12 +138,12 @@ def load_data(options):
         return "mnist", *datasets.load("mnist")
     except OSError as error:
         reason = str(error).splitlines()[0]
-        print(f"Warning: MNIST cannot be had, so digits is clustered instead. {reason}", file=sys.stderr)
+        print(f"Warning: MNIST cannot be downloaded, so digits is clustered instead. {reason}", file=sys.stderr)
         return "digits", *datasets.load("digits")
 
 
 def checksums(x, weights):
-    """What tells one file of data and one of weights from another, whatever they are called."""
+    """Return checksums of the data and the weights, which identify them whatever their names."""
     found = {"data": row_views.fingerprint(x)["checksum"]}
     if weights:
         with open(weights, "rb") as file:
@@ -150,7 +152,7 @@ def checksums(x, weights):
 
 
 def begun_run(output, settings):
-    """The summary of this very run if the output directory has it, None if it is still to be done."""
+    """Return the summary of this run if the output directory has it, else None."""
     path = os.path.join(output, "settings.json")
     if not os.path.exists(path):
         write_json(settings, output, "settings.json")
@@ -172,22 +174,22 @@ def write_json(values, output, name):
 
 
 def load_weights(path, x, n_clusters):
-    """The encoder or DEC in the file, None without one; refused here, before the work, if it does not fit."""
+    """Return the encoder or DEC of the file, or None without a file. Raise a ValueError if it does not fit."""
     if path is None:
         return None
     try:
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path!r} should be a whole model that Keras has saved, .h5 or .keras. {error}") from error
+        raise ValueError(f"{path!r} should be a complete model that Keras has saved, .h5 or .keras. {error}") from error
     if model.input_shape[1:] != x.shape[1:]:
         raise ValueError(f"{path!r} takes rows of shape {model.input_shape[1:]}. Received: rows of {x.shape[1:]}")
     if isinstance(model, deckeras.DEC) and model.n_clusters != n_clusters:
-        raise ValueError(f"{path!r} has {model.n_clusters} clusters. The data have {n_clusters} classes.")
+        raise ValueError(f"{path!r} has {model.n_clusters} clusters. The data has {n_clusters} classes.")
     return model
 
 
 def train(settings, recipe, x, y, n_clusters, encoder, output):
-    """Pretrain, unless an encoder is given, then cluster."""
+    """Pretrain unless there is an encoder, then cluster."""
     seed, decoder, seconds = settings["seed"], None, {"pretrain": 0.0}
     common = {"recipe": recipe, "seed": seed, "checkpoint_dir": output, "verbose": VERBOSE}
     if encoder is None:
@@ -243,11 +245,12 @@ def print_scores(scores):
 
 
 if __name__ == "__main__":
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Keras warns that .h5 is the older of its two formats
+    # Keras warns that .h5 is the older of its two formats.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
         main()
     except (OSError, ValueError, TypeError, FloatingPointError) as error:
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on from the last checkpoint.")
+        sys.exit("Interrupted. The same command resumes from the last checkpoint.")

@@ -58,7 +58,7 @@ def test_labels_of_any_form():
     np.savez("data.npz", x=X, y=[0, 1, np.nan, 1, 0, np.nan])
     rows = files.read("data.npz", labels="y")
     assert rows.labels.tolist() == [0, 1, None, 1, 0, None]
-    assert "2 of 6 rows have no label; scores are of the others" in rows.notices
+    assert "2 of 6 rows have no label; the scores are those of the others" in rows.notices
     for y in (np.eye(3)[Y], Y[:5], np.full(6, np.nan)):
         np.savez("data.npz", x=X, y=y)
         with pytest.raises(ValueError, match="array 'y' should hold"):
@@ -72,7 +72,7 @@ def test_matlab(version):
     rows = files.read("data.mat", labels="gnd")
     np.testing.assert_array_equal(rows.x, X)
     assert rows.labels.tolist() == Y.tolist()
-    with pytest.raises(ValueError, match="has the arrays features, gnd. Say which one by --key"):
+    with pytest.raises(ValueError, match="arrays features, gnd.*--key"):
         files.read("data.mat")
     if version == "5":
         io.savemat("cells.mat", {"x": X, "kind": np.array([["a"], ["b"]] * 3, object)})
@@ -143,7 +143,7 @@ def test_sparse_groups(kind):
         file["m/shape"], file["y"] = matrix.shape, Y
     rows = files.read("data.h5", labels="y")
     np.testing.assert_array_equal(rows.x.toarray(), X)
-    with pytest.raises(ValueError, match="has the arrays m, y. Say"):
+    with pytest.raises(ValueError, match="arrays m, y.*--key"):
         files.read("data.h5")
 
 
@@ -166,7 +166,7 @@ def test_svmlight():
     rows = files.read("data.svm")
     np.testing.assert_allclose(rows.x.toarray(), X)
     assert rows.labels.tolist() == Y.tolist()
-    assert "taken for its label" in rows.notices[0]
+    assert "its label" in rows.notices[0]
 
 
 def test_channels_first():
@@ -248,7 +248,7 @@ def test_workbooks_as_people_keep_them():
     assert 'decimal commas in "b"' in rows.notices
     book.create_sheet("other").append([1, 2])
     book.save("data.xlsx")
-    with pytest.raises(ValueError, match="Received: 'Messung', 'other'. Say which one by --key"):
+    with pytest.raises(ValueError, match="'Messung', 'other'.*--key"):
         files.read("data.xlsx")
     assert files.read("data.xlsx", key="Messung").x.shape == (3, 3)
     with pytest.raises(ValueError, match="has no sheet 'x'"):
@@ -271,17 +271,17 @@ def _torn(name, size=700):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (lambda: _torn("x.h5"), {}, "'x.h5' is truncated or no HDF5 file"),
-        (lambda: _torn("x.h5ad"), {}, "'x.h5ad' is truncated or no HDF5 file"),
-        (lambda: _write("x.h5", b"no"), {}, "is truncated or no HDF5 file"),
+        (lambda: _torn("x.h5"), {}, "'x.h5' is truncated or not an HDF5 file"),
+        (lambda: _torn("x.h5ad"), {}, "'x.h5ad' is truncated or not an HDF5 file"),
+        (lambda: _write("x.h5", b"no"), {}, "is truncated or not an HDF5 file"),
         (lambda: _write("x.mat", b"no"), {}, "truncated or not a valid .mat"),
-        (lambda: _write("x.parquet", b"no"), {}, "damaged or no .parquet"),
-        (lambda: _write("x.feather", b"no"), {}, "damaged or no .feather"),
-        (lambda: _write("x.arff", b"no"), {}, "damaged or no .arff"),
-        (lambda: _write("x.jsonl", b"no"), {}, "damaged or no .jsonl"),
-        (lambda: _write("x.xlsx", b"no"), {}, "no workbook"),
-        (lambda: _write("x.svm", b"a b c"), {}, "as svmlight writes them"),
-        (lambda: _write("x.pkl", pickle.dumps(1)), {}, "runs the code in it when it is loaded"),
+        (lambda: _write("x.parquet", b"no"), {}, "damaged or not a .parquet"),
+        (lambda: _write("x.feather", b"no"), {}, "damaged or not a .feather"),
+        (lambda: _write("x.arff", b"no"), {}, "damaged or not a .arff"),
+        (lambda: _write("x.jsonl", b"no"), {}, "damaged or not a .jsonl"),
+        (lambda: _write("x.xlsx", b"no"), {}, "not a workbook"),
+        (lambda: _write("x.svm", b"a b c"), {}, "svmlight"),
+        (lambda: _write("x.pkl", pickle.dumps(1)), {}, "runs code"),
         (lambda: np.save("x.npy", np.array([{}])) or "x.npy", {}, "a pickle runs"),
         (lambda: np.save("x.npy", X.astype(complex)) or "x.npy", {}, "real numbers. Received: complex"),
         (lambda: np.save("x.npy", np.array(["a", "b"])) or "x.npy", {}, "real numbers. Received: values of dtype"),

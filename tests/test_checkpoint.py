@@ -16,7 +16,8 @@ import pytest
 
 import deckeras
 from deckeras import DEC, dense_autoencoder
-from deckeras._train.checkpoint import Checkpoint, prepare_directory, whole_file
+from deckeras._train.checkpoint import Checkpoint
+from deckeras.files.writing import prepare_directory, whole_file
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -52,8 +53,7 @@ def test_fit_then_predict_and_the_rest(flowers, capsys):
     run("fit", *flowers, "-k", "3", *QUICK)
     assert capsys.readouterr().out == ""
     assert sorted(os.listdir("flowers-clusters")) == [
-        "centroids.csv", "checkpoint.h5", "clusters.csv", "history.csv", "model.keras", "pretraining.h5",
-        "report.html", "run.json",
+        "centroids.csv", "clusters.csv", "history.csv", "model.keras", "report.html", "run.json",
     ]  # fmt: skip
     clusters = pandas.read_csv("flowers-clusters/clusters.csv")
     assert list(clusters) == ["name", "cluster", "confidence", "q0", "q1", "q2"]
@@ -99,9 +99,72 @@ def test_json_is_all_that_is_printed(flowers, capsys):
 
 def test_a_second_run_does_not_overwrite_the_first(flowers, capsys):
     run("fit", *flowers, "-k", "3", *QUICK)
-    assert "holds a run already. Add --resume" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
+    assert "holds a run already" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
     assert "holds another run, with settings" in fails(capsys, "fit", *flowers, "-k", "4", "--resume", *QUICK)
-    run("fit", *flowers, "-k", "3", "--resume", *QUICK)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
+
+
+def test_a_finished_run_is_not_trained_again(flowers, capsys, monkeypatch):
+    run("fit", *flowers, "-k", "3", *QUICK[:-1], "--json")
+    first = json.loads(capsys.readouterr().out)
+    before = contents("flowers-clusters")
+    monkeypatch.setattr(deckeras.DEC, "fit", lambda *_, **__: pytest.fail("it was trained"))
+    run("fit", *flowers, "-k", "3", *QUICK[:-1], "--json", "--resume")
+    assert json.loads(capsys.readouterr().out) == first
+    assert contents("flowers-clusters") == before
+
+
+def test_checkpoints_are_kept_where_asked_for(flowers, capsys):
+    run("fit", *flowers, "-k", "3", *QUICK, "--keep-checkpoints")
+    assert {"checkpoint.h5", "pretraining.h5"} <= set(os.listdir("flowers-clusters"))
+    assert "--resume" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
+    clusters = pathlib.Path("flowers-clusters/clusters.csv").read_text()
+    run("fit", *flowers, "-k", "3", *QUICK[:-1], "--resume")
+    assert "restored" in capsys.readouterr().err
+    assert pathlib.Path("flowers-clusters/clusters.csv").read_text() == clusters
+    assert "checkpoint.h5" not in os.listdir("flowers-clusters")
+
+
+def test_other_files_of_the_folder_are_left(flowers):
+    os.mkdir("out")
+    for name in ("mine.h5", "pretraining-notes.h5"):
+        pathlib.Path("out", name).write_text("mine")
+    run("fit", *flowers, "-k", "3", *QUICK, "-o", "out")
+    assert {"mine.h5", "pretraining-notes.h5"} <= set(os.listdir("out"))
+    assert "checkpoint.h5" not in os.listdir("out")
+
+
+@pytest.mark.parametrize("options", [[], ["--method", "idec"], ["--recipe", "paper", "--max-iter", "4"]])
+def test_each_stage_has_a_line(flowers, capsys, monkeypatch, options):
+    paper = deckeras.recipes.get("paper", layer_iterations=2, least_iterations=2, units=(8, 2))
+    monkeypatch.setattr(deckeras.recipes, "RECIPES", {**deckeras.recipes.RECIPES, "paper": paper})
+    run("fit", *flowers, "-k", "3", *QUICK[:-1], *options)
+    out, error = capsys.readouterr()
+    stages = [line.split(":")[0] for line in error.splitlines() if not line.startswith(("Note", "Warning"))]
+    pretraining = ["pretraining"]
+    if "paper" in options:
+        pretraining = ["pretraining of layer 1", "pretraining of layer 2", "pretraining"]
+    decoder = [] if "idec" in options else ["decoder"]
+    assert stages == [*pretraining, "start", "clustering", *decoder, "report"]
+    assert "Epoch" not in out + error
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_has_a_bar_with_the_time_left(flowers, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    run("fit", *flowers, "-k", "3", "--epochs", "3", "--max-iter", "300", "--tol", "0")
+    error = sys.stderr.getvalue()
+    assert "3/3" in error
+    assert "s/epoch" in error
+    assert "━" in error
+    assert "loss" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("mistake", [["--seed", "-1"], ["--recipe", "images"]])
@@ -121,7 +184,7 @@ def test_rows_without_a_label_are_clustered_but_not_scored(flowers, capsys):
     frame.assign(kind=[None] * 40 + frame.kind[40:].tolist()).to_csv("flowers.csv", index=False)
     run("fit", *flowers, "-k", "3", *QUICK[:-1])
     out, error = capsys.readouterr()
-    assert "40 of 100 rows have no label; scores are of the others" in error
+    assert "40 of 100 rows have no label" in error
     assert "DEC: ACC" in out
     assert "k-means on the same rows: ACC" in out
     known = pandas.read_csv("flowers-clusters/clusters.csv").cluster[40:]
@@ -152,7 +215,7 @@ def test_series_of_an_array(blobs, capsys):
     run("fit", "series.npy", "-k", "2", *QUICK[:-1])
     out, error = capsys.readouterr()
     assert "60 series of 20 x 3" in out
-    assert "rows of shape (20, 3) are taken for series of (time, channels)" in error
+    assert "series of (time, channels)" in error
     run("report", "series-clusters", "-q")
     assert "<img" not in pathlib.Path("series-clusters/report.html").read_text()
     run("predict", "series-clusters", "series.npy", "-o", "new.csv", "-q")
@@ -176,7 +239,7 @@ def test_results_are_written_back_to_cells(blobs, capsys):
     assert rows.labels.tolist() == clusters.cluster.astype(str).tolist()
     assert deckeras.files.read("cells.h5ad", key="obsm/X_deckeras").x.shape == (50, 10)
     np.save("x.npy", x)
-    assert "writes into obs of an .h5ad file" in fails(capsys, "fit", "x.npy", "-k", "3", "--write-obs", *QUICK)
+    assert "--write-obs needs" in fails(capsys, "fit", "x.npy", "-k", "3", "--write-obs", *QUICK)
 
 
 def test_results_are_tried_before_the_training(flowers, capsys, monkeypatch):
@@ -186,9 +249,9 @@ def test_results_are_tried_before_the_training(flowers, capsys, monkeypatch):
     monkeypatch.setattr(deckeras.report, "make", fail)
     monkeypatch.setattr(deckeras.DEC, "fit", lambda *_, **__: pytest.fail("it was trained"))
     assert "no page today" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
-    assert "The clusters go to a .csv" in fails(capsys, "predict", "nowhere", "flowers.csv", "-o", "x.txt")
-    assert "There is no folder" in fails(capsys, "predict", "nowhere", "flowers.csv", "-o", "nowhere/x.csv")
-    assert "The figure goes to" in fails(capsys, "choose-k", *flowers, "-o", "k.txt")
+    assert ".csv or .parquet" in fails(capsys, "predict", "nowhere", "flowers.csv", "-o", "x.txt")
+    assert "no folder" in fails(capsys, "predict", "nowhere", "flowers.csv", "-o", "nowhere/x.csv")
+    assert "The figure should be" in fails(capsys, "choose-k", *flowers, "-o", "k.txt")
 
 
 def test_images_of_a_folder(capsys):
@@ -211,7 +274,9 @@ def test_images_of_a_folder(capsys):
 
 def test_choose_k(flowers, capsys):
     run("choose-k", *flowers, "--to", "3", "--epochs", "30", "--max-iter", "20", "--json", "-o", "k.png")
-    found = json.loads(capsys.readouterr().out)
+    out, error = capsys.readouterr()
+    found = json.loads(out)
+    assert [line.split(":")[0] for line in error.splitlines()] == ["pretraining", *["start", "clustering"] * 2]
     assert found["n_clusters"] == 3
     assert [row["n_clusters"] for row in found["rows"]] == [2, 3]
     with Image.open("k.png") as figure:
@@ -261,7 +326,7 @@ def test_help_shows_how(capsys, command):
     assert f"deckeras {command}".strip() in capsys.readouterr().out
 
 
-def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(flowers):
+def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_resume(flowers):
     """A run that is interrupted and resumed ends as one that never was."""
     arguments = ["fit", *flowers, "-k", "3", "--epochs", "2", "--max-iter", "800", "--tol", "0", "--no-report"]
     command = [sys.executable, "-m", "deckeras", *arguments]
@@ -273,9 +338,9 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(flowers):
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert not os.path.exists("stopped/model.keras")
-    way_on = error.split("To go on: ")[1].splitlines()[0]
-    assert way_on.startswith("deckeras fit flowers.csv")
-    assert way_on.endswith("-o stopped --resume")
+    resume = error.split("To resume: ")[1].splitlines()[0]
+    assert resume.startswith("deckeras fit flowers.csv")
+    assert resume.endswith("-o stopped --resume")
     for options in (["-o", "stopped", "--resume"], ["-o", "whole"]):
         subprocess.run([*command, *options], check=True, capture_output=True, timeout=300)
     stopped, whole = (pandas.read_csv(f"{folder}/clusters.csv") for folder in ("stopped", "whole"))
@@ -295,7 +360,7 @@ def test_an_interrupt_that_was_dropped_comes_again():
 
 
 def test_debug_shows_where_an_error_comes_from(flowers, capsys, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise TypeError("unsupported operand")
 
     monkeypatch.setattr(deckeras.DeepEmbeddedClustering, "fit", broken)

@@ -47,7 +47,7 @@ def test_datasets_of_hugging_face():
 
 def test_channels_first():
     images = np.random.default_rng(0).random((5, 3, 8, 6))
-    with pytest.warns(UserWarning, match=r"\(5, 3, 8, 6\) is taken for images of \(channels, height, width\)"):
+    with pytest.warns(UserWarning, match=r"\(5, 3, 8, 6\) is read as images"):
         moved = containers.as_rows(images)
     np.testing.assert_array_equal(moved, images.transpose(0, 2, 3, 1))
     assert containers.as_rows(moved) is moved
@@ -57,7 +57,7 @@ def test_xarray():
     xarray = pytest.importorskip("xarray")
     data = xarray.Dataset({name: ("n", FRAME[name].to_numpy()) for name in FRAME})
     np.testing.assert_array_equal(containers.as_rows(data), X)
-    with pytest.raises(ValueError, match="no columns of one table"):
+    with pytest.raises(ValueError, match="not columns of one table"):
         containers.as_rows(data.assign(d=("m", [1, 2])))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import deckeras
 from deckeras import DEC, DeepEmbeddedClustering, metrics, recipes, scaling, series_autoencoder
-from deckeras.autoencoders.series import looks_like_series
+from deckeras._data.row_shapes import looks_like_series
 
 pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
 QUICK = {"units": (16, 3), "epochs": 1, "least_iterations": 300, "max_iterations": 60, "n_init": 1}

@@ -50,11 +50,11 @@ def lines(sep=",", decimal=".", after=""):
         ("a, b\n" + lines(", "), "comma-separated"),
         ("a;b\n" + lines(";", ","), 'decimal commas in "a", "b"'),
         ("a\tb\n" + lines("\t", ","), 'decimal commas in "a", "b"'),
-        ("a,b,\n" + lines(after=","), 'left out, since no row has a value: "Unnamed: 2"'),
-        ("a,b\n" + lines(after=","), 'left out, since no row has a value: "Unnamed: 2"'),
+        ("a,b,\n" + lines(after=","), 'no row has a value: "Unnamed: 2"'),
+        ("a,b\n" + lines(after=","), 'no row has a value: "Unnamed: 2"'),
         ("a,b\n[mm],[g]\n" + LINES, 'the second line, "[mm]", "[g]", is left out'),
         ("# a b\n" + lines(" "), "the last line of comments taken as names"),
-        ("a,a\n" + LINES, 'columns of the same name "a" the later ones got a number'),
+        ("a,a\n" + LINES, 'repeated names of columns are numbered: "a"'),
         ("1001,1002\n" + LINES, "first line taken as names"),
         (LINES, "no line of names"),
         ("'a','b'\n" + "".join(f"'{a}','{b}'\n" for a, b in X), "first line taken as names"),
@@ -162,12 +162,12 @@ def test_what_can_be_read_in_two_ways_is_refused():
     np.testing.assert_array_equal(files.read("data.csv", thousands=",").x[:, 0], [1234, 5678])
     np.testing.assert_array_equal(files.read("data.csv", decimal=",").x[:, 0], [1.234, 5.678])
     write("a\n0,5\n1,25\n3,5\n")
-    with pytest.raises(ValueError, match='may be the name of one column .* Say --sep ";" .* or --skip 1 for two'):
+    with pytest.raises(ValueError, match='may be the name of one column .*--sep ";" .* or --skip 1 for two'):
         files.read("data.csv")
     np.testing.assert_array_equal(files.read("data.csv", sep=";").x, [[0.5], [1.25], [3.5]])
     assert files.read("data.csv", skip=1).x.shape == (3, 2)
     write("31,900,47\n1,3,2\n5,4,1\n2,5,1\n3,2,2\n2,2,4\n")
-    with pytest.raises(ValueError, match="Say --header if it does, or --no-header if it is a row"):
+    with pytest.raises(ValueError, match="--header if it does, or --no-header"):
         files.read("data.csv")
     assert len(files.read("data.csv", header=False).x) == 6
     write("a,b\n1,2,3\n5,4,3\n2,8,3\n")
@@ -183,7 +183,7 @@ def test_what_can_be_read_in_two_ways_is_refused():
         (["10:30"] * 6, "holds dates"),
         (["1.5 kg"] * 6, 'write the numbers without "kg"'),
         (["1", "2", "?x", "4", "5", "6"], r'"\?x" \(row 3\): --na "\?x" if that means a missing value'),
-        (["12 %", "3"] * 3, "differ in their form or their signs"),
+        (["12 %", "3"] * 3, "in different forms"),
         (["1", "2", "inf", "4", "5", "6"], r"holds infinity in 1 of 6 rows \(row 3\): --na inf"),
         (["1", "2", "", "4", "5", "6"], r'values are missing in "c" \(1\): --missing median'),
         ([f"name {n}" for n in range(6)], '--names "c" if these are the names'),
@@ -210,14 +210,9 @@ def test_columns_that_are_no_features_are_pointed_at():
         frame[f"zero{number}"] = 0
     frame.to_csv("data.csv", index=False)
     notices = files.read("data.csv").notices
-    assert [notice.split(":")[0] for notice in notices[1:]] == [
-        "the same value in all rows, which tells nothing",
-        "numbers that count up, as row numbers and times do",
-        "another whole number in each row, by their names those of the rows",
-        "times in seconds since 1970 or parts of them, or dates such as 20240131",
-        "copies of another column, which counts twice",
-        "a value that stands apart and occurs often",
-    ]
+    words = ["same value", "count up", "identifiers", "since 1970", "copies", "frequent value"]
+    assert len(notices) == 1 + len(words)
+    assert all(word in notice for word, notice in zip(words, notices[1:], strict=True))
     assert '"same", "zero0", "zero1", "zero2", "zero3" and 26 more' in notices[1]
     assert '"row", "time"' in notices[2]
     assert '"copy" of "f1"' in notices[5]
@@ -265,7 +260,7 @@ def test_row_names_as_pandas_and_r_write_them():
     write('"a" "b"\n' + "".join(f'"{n + 1}" {a:g} {b:g}\n' for n, (a, b) in enumerate(X)), "r.txt")
     rows = files.read("r.txt")
     np.testing.assert_array_equal(rows.x, X)
-    assert "taken for the names of the rows" in rows.notices[1]
+    assert "names of the rows" in rows.notices[1]
     np.savetxt("numpy.txt", X, header="a b")
     assert files.read("numpy.txt").features == ["a", "b"]
 
@@ -285,14 +280,14 @@ def test_compressed(name):
         path.write_bytes(gzip.compress(path.read_bytes()))
     rows = files.read(name)
     np.testing.assert_array_equal(rows.x, X)
-    assert ("compressed by gzip, which its name does not say" in " ".join(rows.notices)) == (name == "data.csv")
+    assert ("compressed by gzip" in " ".join(rows.notices)) == (name == "data.csv")
 
 
 def test_lines_of_comments_within_a_table():
     rows = files.read(write('# x\na,b\n1,2\n# pause\n"4\n# no comment",3\n5,6\n'), names="a")
     assert rows.names.tolist() == ["1", "4\n# no comment", "5"]
     write("# x\na,b\n1,2\n#4,3\n5,6\n")
-    with pytest.raises(ValueError, match='a comment by its "#" and a row by its cells, "#4,3". Say --comment "#"'):
+    with pytest.raises(ValueError, match='as comments do, .*"#4,3".*--comment "#"'):
         files.read("data.csv")
     np.testing.assert_array_equal(files.read("data.csv", comment="#").x, [[1, 2], [5, 6]])
     rows = files.read(write("% x\na,b\n1,2\n%\n5,6\n"), comment="%")
@@ -317,7 +312,7 @@ def _zip(**members):
         (b"a,b\n", "should have rows"),
         (b"a,b\n1,2\n1,2,3,4\n5,6\n", "line 3 has 4 cells, the others have 2"),
         (b'a,b\n1,2\n"3,4\n5,6\n', "a quotation mark has no end"),
-        (b"\x00\x01\x02\x03" * 99, "bytes that are no text"),
+        (b"\x00\x01\x02\x03" * 99, "not text"),
         (b"\x89HDF\r\n\x1a\n" + b"\x00" * 99, "an HDF5 file: name it .h5"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (gzip.compress(LINES.encode())[:-12], "cannot be decompressed"),
@@ -338,11 +333,11 @@ def test_no_tables(content, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sep": "ab"}, "sep should be one character"),
-        ({"comment": " "}, "comment should be the beginning of lines"),
+        ({"sep": "ab"}, "sep should be a character"),
+        ({"comment": " "}, "comment should be text"),
         ({"decimal": ",", "thousands": ","}, "decimal and thousands should differ"),
         ({"skip": -1}, "skip should be a number of lines"),
-        ({"skip": 99}, "skip should be less than the lines"),
+        ({"skip": 99}, "skip should be less"),
         ({"image_shape": (2, 2)}, "--image-shape should have as many pixels"),
         ({"image_size": 8}, "--image-size does not apply to a table"),
         ({"folder_labels": True}, "--folder-labels does not apply to a table"),
@@ -376,7 +371,7 @@ def test_new_rows_in_another_dialect():
 def test_labels_may_be_missing():
     rows = files.read(write("a,kind\n1,x\n2,\n4,y\n"), labels="kind")
     assert rows.labels.tolist() == ["x", None, "y"]
-    assert "1 of 3 rows have no label; scores are of the others" in rows.notices
+    assert "1 of 3 rows have no label; the scores are those of the others" in rows.notices
     with pytest.raises(ValueError, match="the column 'kind' should hold labels. Received: none"):
         files.read(write("a,kind\n1,\n2,\n4,\n"), labels="kind")
 
@@ -398,7 +393,7 @@ def test_signs_that_change_numbers_are_said():
     rows = files.read(write("a,b\n(5),3 %\n7,4 %\n"))
     np.testing.assert_array_equal(rows.x, [[-5, 3], [7, 4]])
     assert rows.notices[1:] == [
-        'numbers in parentheses are taken for negative ones in "a"',
+        'numbers in parentheses are read as negative in "a"',
         '% is left out of the numbers in "b"',
     ]
 
@@ -454,7 +449,7 @@ def test_classic_files():
     assert rows.features == ["wave", "a", "b", "c"]
     assert len(rows.x) == 80
     assert 'the 60 lines from "Parameter 0 value 0" to' in " ".join(rows.notices)
-    with pytest.raises(ValueError, match="those of svmlight, such as 1 3:0.5 7:1.2. Name the file .svmlight"):
+    with pytest.raises(ValueError, match="svmlight"):
         files.read(write("1 3:0.5 7:1.2\n-1 2:0.5\n", "a.txt"))
-    with pytest.raises(ValueError, match="If it is text, name it .csv"):
+    with pytest.raises(ValueError, match=".csv"):
         files.read(write("a,b\n1,2\n", "a.xls"))

@@ -11,7 +11,6 @@ groups `model`, `optimizer` and `others` with one data set for each variable, na
 import contextlib
 import json
 import os
-import tempfile
 import warnings
 
 import h5py
@@ -19,45 +18,10 @@ import keras
 import numpy as np
 
 from deckeras import distribution
+from deckeras.files.writing import whole_file
 
 VERSION = 4
 READABLE = (3, VERSION)  # 3 says less of what was asked
-
-
-def prepare_directory(path):
-    """Create the directory if it is missing, and prove that files can be written there.
-
-    Meant to be called before a training starts rather than when its result is due. Returns the path.
-
-    Raises:
-        OSError: the directory cannot be made or written, with the path and the reason.
-    """
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"Cannot write to the directory {os.fspath(path)!r}: {error.strerror or error}. "
-            "Pass another directory, or make this one writable."
-        ) from error
-    return path
-
-
-@contextlib.contextmanager
-def whole_file(path):
-    """Give a name to write to, and rename that file to `path` once the block has ended without an error."""
-    path = os.fspath(path)
-    root, extension = os.path.splitext(path)
-    draft = f"{root}.tmp{extension}"  # Keras chooses the format of a file by its extension
-    try:
-        yield draft
-        with open(draft, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(draft)
 
 
 def architecture(model):

@@ -6,26 +6,6 @@ import keras
 
 from deckeras.autoencoders.builders import check_row_shape, check_sizes, full_layer, layer_seeds
 
-_LEAST_SIDE, _MOST_LONGER = 4, 2  # of what may be an image: pixels a side, and one side over the other
-
-
-def looks_like_series(shape):
-    """Return whether a row of this shape is a series of channels rather than an image.
-
-    Args:
-        shape: tuple, the shape of a row.
-
-    Returns:
-        bool, False for all shapes but (a, b). Such a row is an image where both sides have at least 4 pixels and
-        neither is twice as long as the other, else a series.
-
-    Example:
-        >>> from deckeras.autoencoders.series import looks_like_series
-        >>> looks_like_series((128, 3)), looks_like_series((28, 28)), looks_like_series((32, 32, 3))
-        (True, False, False)
-    """
-    return len(shape) == 2 and (min(shape) < _LEAST_SIDE or max(shape) >= _MOST_LONGER * min(shape))
-
 
 def series_autoencoder(
     series_shape,

@@ -1,5 +1,6 @@
 """The command `deckeras`."""
 
-from deckeras.cli.commands import entry_point, main
+from deckeras.cli.entry import entry_point, main
+from deckeras.cli.parser import build_parser
 
-__all__ = ["entry_point", "main"]
+__all__ = ["build_parser", "entry_point", "main"]

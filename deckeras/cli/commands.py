@@ -1,230 +1,74 @@
-"""The command `deckeras`: cluster a file or a folder of images, and use, judge and describe what came of it.
+"""The commands: each takes the options of the parser and returns a dict, which `--json` prints.
 
-    deckeras fit flowers.csv -k 3                        clusters, model and report in flowers-clusters/
-    deckeras fit photos/ -k 10 --colour                  the images of a folder
-    deckeras predict flowers-clusters new.csv            the clusters of new rows
-    deckeras evaluate flowers-clusters new.csv --labels species
-    deckeras report flowers-clusters                     the report once more
-    deckeras choose-k flowers.csv                        how many clusters there are
-
-`deckeras COMMAND --help` shows the options of each. It ends with 0 if all went well, 1 if the data or a file is not as
-it should be, 2 if the command is not, 130 if it was interrupted.
+Each reads its data first and imports Keras afterwards, so that errors of a file come at once.
 """
 
-import argparse
 import dataclasses
-import importlib.metadata
-import json
 import logging
 import os
-import shlex
 import sys
 import time
-import traceback
 import warnings
 
 import numpy as np
 
-from deckeras import recipes, runs
-from deckeras._train.checkpoint import whole_file
+from deckeras import runs
+from deckeras._data.row_shapes import looks_like_series
 from deckeras.cli import reading_options, terminal
 from deckeras.files import pixels, reading
+from deckeras.files.writing import whole_file
 
-_INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
+_FIGURES = (".png", ".svg", ".pdf")
 
 
-def main(arguments=None):
-    """Run the command with these arguments, default those of the process, and return its exit code."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(arguments)
-    options.command_line = shlex.join(["deckeras", *arguments])
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of compiling `predict` for several models
-    try:
-        with terminal.interruptible(), terminal.plain_warnings():
-            found = options.run(options)
-    except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        if options.debug:
-            traceback.print_exc()
-        text = f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}"
-        print(terminal.writable(text), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
-        return _INTERRUPTED
-    if options.json:
-        print(json.dumps(found, indent=2, default=runs.plain))
-    return 0
-
-
-def entry_point():
-    """Run the command as a process, which ends at once if it was interrupted: TensorFlow's threads may never do."""
-    code = main()
-    if code == _INTERRUPTED:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)  # what is kept was written whole already
-    sys.exit(code)
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="deckeras", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=importlib.metadata.version("deckeras"))
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    fit = _command(commands, "fit", _fit, "Cluster the rows of a file or the images of a folder.", _FIT_EXAMPLES)
-    fit.add_argument("data", metavar="DATA", help=_DATA_HELP)
-    fit.add_argument("-k", "--n-clusters", type=int, required=True, metavar="K", help="clusters; see choose-k")
-    fit.add_argument("-o", "--output", metavar="DIR", help="folder for the results; default: NAME-clusters")
-    fit.add_argument("--resume", action="store_true", help="go on with the run in the folder where it was interrupted")
-    fit.add_argument("--method", choices=("dec", "idec"), default="dec", help="idec keeps reconstructing; default: dec")
-    fit.add_argument("--write-obs", action="store_true", help="also write the clusters into obs of the .h5ad file")
-    fit.add_argument("--no-report", dest="report", action="store_false", help="write no report.html")
-    _add_training(fit)
-    _add_format(fit)
-    reading_options.add_reading(fit)
-
-    predict = _command(commands, "predict", _predict, "The clusters of new rows.", _PREDICT_EXAMPLES)
-    _add_model(predict)
-    predict.add_argument("-o", "--output", metavar="FILE", help=".csv or .parquet; default: to the screen, as CSV")
-
-    evaluate = _command(commands, "evaluate", _evaluate, "How well the clusters of rows agree with classes.", "")
-    _add_model(evaluate)
-    reading_options.add_labels(evaluate)
-
-    report = _command(commands, "report", _report, "Write the report of a finished run once more.", "")
-    report.add_argument("model", metavar="RUN", help="folder that fit has written")
-    report.add_argument("data", nargs="?", metavar="DATA", help="the data; default: where they were upon fit")
-    report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
-    reading_options.add_skip_broken(report)
-
-    choose = _command(commands, "choose-k", _choose, "Try numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES)
-    choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
-    choose.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="default: 2")
-    choose.add_argument("--to", dest="most", type=int, default=15, metavar="K", help="default: 15")
-    choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
-    _add_training(choose)
-    reading_options.add_reading(choose)
-    return parser
-
-
-_DATA_HELP = (
-    "a table (.csv, .tsv, .txt, .xlsx, .parquet, .feather, .arff, .jsonl; text also compressed), an array (.npy, .npz, "
-    ".h5, .h5ad, .mat, .svmlight), or a folder of images"
-)
-_FIT_EXAMPLES = """
-examples:
-  deckeras fit flowers.csv -k 3 --labels species            the column is for scoring, and no feature
-  deckeras fit shop.csv -k 5 --names id --drop date --one-hot country --missing median
-  deckeras fit photos/ -k 10 --image-size 48 --colour
-  deckeras fit pixels.npy -k 10 --image-shape 28 28         flat rows that are images
-  deckeras fit flowers.csv -k 3 --resume                    after an interruption
-"""
-_PREDICT_EXAMPLES = """
-examples:
-  deckeras predict flowers-clusters new.csv -o new-clusters.csv
-  deckeras predict photos-clusters new-photos/
-"""
-_CHOOSE_EXAMPLES = """
-examples:
-  deckeras choose-k flowers.csv --drop species --to 8
-"""
-
-
-def _command(commands, name, run, text, examples):
-    parser = commands.add_parser(
-        name, help=text, description=text, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    quiet = parser.add_mutually_exclusive_group()
-    quiet.add_argument("-q", "--quiet", action="store_true", help="print nothing but warnings and errors")
-    quiet.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else to the screen")
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _add_model(parser):
-    parser.add_argument("model", metavar="RUN", help="folder that fit has written, or the model.keras in it")
-    parser.add_argument("data", metavar="DATA", help="new rows, with the columns that the model was fitted to")
-    reading_options.add_skip_broken(parser)
-
-
-def _add_format(parser):
-    parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the clusters; default: csv")
-
-
-def _add_training(parser):
-    group = parser.add_argument_group("training")
-    group.add_argument("--recipe", choices=["auto", *recipes.RECIPES], default="auto", help="default: by the data")
-    group.add_argument(
-        "--scale", choices=("auto", "standard", "largest", "unit", "none"), default="auto", help="default: by the data"
-    )
-    group.add_argument("--convolutional", action="store_true", help="a convolutional autoencoder; for images")
-    group.add_argument("--epochs", type=int, metavar="N", help="passes of pretraining; default: the recipe's")
-    group.add_argument("--max-iter", type=int, metavar="N", help="batches of clustering at most; default: the recipe's")
-    group.add_argument("--tol", type=float, help="share of rows that may still move at the end; default: the recipe's")
-    group.add_argument("--seed", type=int, default=0, help="default: 0")
-
-
-def _fit(options):
+def fit(options):
+    """Cluster the rows, and write the folder of the run."""
     output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
-    rows = _read(options)
-    estimator = _estimator(options, rows, output)
-    with warnings.catch_warnings():  # which come again in `fit`
-        warnings.simplefilter("ignore")
-        estimator.prepare(rows.x)  # before a folder is begun for what cannot be clustered
-    name = pixels.shown(os.path.basename(os.path.abspath(options.data)))
-    run = {
-        "title": f"{name}: {options.n_clusters} clusters",
-        "command": options.command_line.replace(" --resume", ""),
-        "data": os.path.abspath(options.data),
-        "layout": dataclasses.asdict(rows.layout),
-        "settings": {**_only(options, _TRAINING), "n_clusters": options.n_clusters, "method": options.method},
-        "labels": options.labels,
-        "folder_labels": options.folder_labels,
-        "notices": rows.notices,
-    }
     if options.write_obs:
         runs.check_observations(options.data)
+    rows = _read(options)
+    run = _description(options, rows)
+    finished = runs.check(output, run, resume=options.resume)
+    _note(options, rows)
+    _say(options, f"{options.data}: {_described(rows)}")
+    if finished:
+        _say(options, f"The run in {output} has finished already. Its files are unchanged.")
+        return finished
+    estimator = _estimator(options, rows, output)
+    with warnings.catch_warnings():
+        # The warnings come again in `fit`.
+        warnings.simplefilter("ignore")
+        # A folder is not created for what cannot be clustered.
+        estimator.prepare(rows.x)
     runs.begin(output, run, resume=options.resume)
     runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
-    options.way_on = f"To go on: {run['command']} --resume"
-    _note(options, rows)
-    _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
-    started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, terminal.to_stderr(options.json):
-        warnings.simplefilter("default", UserWarning)
-        estimator.fit(rows.x)
-    seconds = time.perf_counter() - started
-    run["warnings"] = list(dict.fromkeys(str(found.message) for found in caught if found.category is UserWarning))
-    run["facts"] = {
-        "data": f"{pixels.shown(options.data)}, {_described(rows)}",
-        "scaling": str(estimator.scaling_),
-        "recipe": f"{estimator.recipe_.name}, {options.method.upper()}, seed {options.seed}",
-        "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
-    }
-    written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
-    if options.write_obs:
-        written["obs"] = runs.write_observations(options.data, rows, estimator)
+    options.way_out = f"To resume: {run['command']} --resume"
+    _say(options, f"scaling: {estimator.scaling_}")
+    with _progress(options) as progress:
+        run["seconds"] = _train(options, rows, estimator, run, progress)
+        progress.begin("report" if options.report else "results")
+        written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
+        if options.write_obs:
+            written["obs"] = runs.write_observations(options.data, rows, estimator)
+    if not options.keep_checkpoints:
+        runs.delete_checkpoints(output)
     for message in run["warnings"]:
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
     _say(options, _compared(run, options.method.upper()))
     _say(options, " ".join(run["verdict"]["sentences"]))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
-    kept = {name: run[name] for name in ("sizes", "scores", "kmeans", "verdict", "warnings", "notices")}
-    return {**written, "seconds": seconds, **kept}
+    return {**written, **runs.summary(run)}
 
 
-def _predict(options):
+def predict(options):
+    """Assign new rows to the clusters of a run."""
     if options.output:
         runs.check_output(options.output)
-    _, model, run = runs.load(options.model)
-    rows = reading.read_like(options.data, reading.Layout(**run["layout"]), skip_broken=options.skip_broken)
-    _note(options, rows)
-    q = model.predict(_flat(rows.x), verbose=0)
+    _, run = runs.read(options.model)
+    rows = _read_like(options, run, options.data)
+    q = _model(options).predict(_flat(rows.x), verbose=0)
     if options.output:
         runs.write_clusters(options.output, rows, q)
         _say(options, f"{len(q):,} rows; clusters in {options.output}")
@@ -234,27 +78,25 @@ def _predict(options):
     return {"n_rows": len(q), "sizes": np.bincount(labels, minlength=q.shape[1]), "clusters": labels}
 
 
-def _evaluate(options):
-    _, model, run = runs.load(options.model)
+def evaluate(options):
+    """Score the clusters of rows against their classes."""
+    _, run = runs.read(options.model)
     labels = options.labels or run["labels"]
     folder_labels = options.folder_labels or run["folder_labels"]
-    given = {"labels": labels, "folder_labels": folder_labels, "skip_broken": options.skip_broken}
-    rows = reading.read_like(options.data, reading.Layout(**run["layout"]), **given)
-    _note(options, rows)
+    rows = _read_like(options, run, options.data, labels=labels, folder_labels=folder_labels)
     if rows.labels is None:
-        raise ValueError("There are no classes to compare with. Say where they are, by --labels or --folder-labels.")
-    scores = runs.scores(rows, model.predict(_flat(rows.x), verbose=0))
+        raise ValueError("There are no classes to compare with. Name them by --labels or --folder-labels.")
+    scores = runs.scores(rows, _model(options).predict(_flat(rows.x), verbose=0))
     _say(options, f"{len(rows.names):,} rows: {_percent(scores)}")
     return {"n_rows": len(rows.names), **scores}
 
 
-def _report(options):
-    folder, model, run = runs.load(options.model)
-    layout = reading.Layout(**run["layout"])
-    given = {"labels": run["labels"], "folder_labels": run["folder_labels"], "skip_broken": options.skip_broken}
-    rows = reading.read_like(options.data or run["data"], layout, **given)
-    _note(options, rows)
-    x = _flat(rows.x)
+def report(options):
+    """Write the report of a finished run again."""
+    folder, run = runs.read(options.model)
+    given = {"labels": run["labels"], "folder_labels": run["folder_labels"]}
+    rows = _read_like(options, run, options.data or run["data"], **given)
+    x, model = _flat(rows.x), _model(options)
     path = options.output or os.path.join(folder, "report.html")
     q, z = model.predict(x, verbose=0), model.embed(x, verbose=0)
     if options.data:
@@ -264,27 +106,30 @@ def _report(options):
     return {"report": path}
 
 
-def _choose(options):
-    from deckeras import selection
-    from deckeras.plots import figures
-
+def choose_k(options):
+    """Try several numbers of clusters, and suggest one."""
+    if options.output and not options.output.lower().endswith(_FIGURES):
+        raise ValueError(f"The figure should be a .png, .svg or .pdf file. Received: {options.output!r}")
     rows = _read(options)
-    if options.output and not options.output.lower().endswith((".png", ".svg", ".pdf")):
-        raise ValueError(f"The figure goes to a .png, .svg or .pdf file. Received: {options.output!r}")
+    _note(options, rows)
+    _say(options, f"{options.data}: {_described(rows)}")
     estimator = _estimator(options, rows, None)
     x = estimator.prepare(rows.x)
-    _note(options, rows)
-    _say(options, f"{options.data}: {_described(rows)}; {estimator.scaling_}")
-    with terminal.to_stderr(options.json):
+    _say(options, f"scaling: {estimator.scaling_}")
+    from deckeras import recipes, selection
+
+    with _progress(options) as progress:
         choice = selection.choose_n_clusters(
             x,
-            range(options.least, options.most + 1),
+            range(options.min_clusters, options.max_clusters + 1),
             y=rows.labels,
-            recipe=recipes.get(estimator.recipe_, unit_scale=False),  # it is done
+            recipe=recipes.get(estimator.recipe_, unit_scale=False),  # `prepare` has scaled the rows
             seed=options.seed,
-            verbose=_verbose(options),
+            callbacks=progress,
         )
     if options.output:
+        from deckeras.plots import figures
+
         figure = figures.number_of_clusters(choice.candidates, choice.n_clusters)
         with whole_file(options.output) as draft:
             figure.savefig(draft, dpi=200)
@@ -295,9 +140,60 @@ def _choose(options):
     return {"n_clusters": choice.n_clusters, "reason": choice.reason, "rows": choice.candidates}
 
 
+COMMANDS = {"fit": fit, "predict": predict, "evaluate": evaluate, "report": report, "choose-k": choose_k}
+
+
+def _description(options, rows):
+    """Return what run.json says of a run before it is trained."""
+    name = pixels.shown(os.path.basename(os.path.abspath(options.data)))
+    return {
+        "title": f"{name}: {options.n_clusters} clusters",
+        "command": options.command_line.replace(" --resume", ""),
+        "data": os.path.abspath(options.data),
+        "layout": dataclasses.asdict(rows.layout),
+        "settings": {**_only(options, _TRAINING), "n_clusters": options.n_clusters, "method": options.method},
+        "labels": options.labels,
+        "folder_labels": options.folder_labels,
+        "notices": rows.notices,
+    }
+
+
+def _train(options, rows, estimator, run, progress):
+    """Fit the estimator, add to the run what the report says of it, and return the seconds."""
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default", UserWarning)
+        estimator.fit(rows.x, callbacks=progress)
+    seconds = time.perf_counter() - started
+    run["warnings"] = list(dict.fromkeys(str(found.message) for found in caught if found.category is UserWarning))
+    run["facts"] = {
+        "data": f"{pixels.shown(options.data)}, {_described(rows)}",
+        "scaling": str(estimator.scaling_),
+        "recipe": f"{estimator.recipe_.name}, {options.method.upper()}, seed {options.seed}",
+        "training": f"{seconds:.0f} s; {estimator.n_iter_:,} batches of clustering",
+    }
+    return seconds
+
+
+def _read_like(options, run, path, **given):
+    """Read rows in the way of those that the run was fitted to."""
+    layout = reading.Layout(**run["layout"])
+    rows = reading.read_like(path, layout, skip_broken=options.skip_broken, **given)
+    _note(options, rows)
+    return rows
+
+
+def _model(options):
+    _, model, _ = runs.load(options.model)
+    _quiet_tensorflow()
+    return model
+
+
 def _estimator(options, rows, output):
+    from deckeras import recipes
     from deckeras.estimator import DeepEmbeddedClustering
 
+    _quiet_tensorflow()
     recipe = options.recipe
     declared = options.image_shape or options.convolutional or rows.layout.kind != "array" or rows.x.ndim != 3
     image_shape = tuple(rows.layout.image_shape) if rows.layout.image_shape and declared else None
@@ -313,20 +209,28 @@ def _estimator(options, rows, output):
         max_iter=options.max_iter,
         tol=options.tol,
         checkpoint_dir=output,
-        verbose=_verbose(options),
         random_state=options.seed,
     )
 
 
-def _read(options):
-    """The rows; an array of three dimensions holds series rather than images where the estimator says so."""
-    from deckeras.autoencoders.series import looks_like_series
+def _quiet_tensorflow():
+    # It warns when `predict` is compiled for several models, as it is here.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
+
+def _progress(options):
+    from deckeras.cli.progress import Progress
+
+    return Progress(quiet=options.quiet)
+
+
+def _read(options):
+    """Read the rows. An array of three dimensions holds series rather than images where the estimator says so."""
     rows = reading.read(options.data, **_only(options, reading_options.NAMES))
     shape = rows.x.shape[1:]
     if rows.layout.kind != "array" or options.image_shape or not looks_like_series(shape):
         return rows
-    notice = f"rows of shape {shape} are taken for series of (time, channels): --image-shape if they are images"
+    notice = f"rows of shape {shape} are read as series of (time, channels); if they are images, add --image-shape"
     layout = dataclasses.replace(rows.layout, image_shape=None)
     return dataclasses.replace(rows, layout=layout, notices=[*rows.notices, notice])
 
@@ -357,7 +261,7 @@ def _compared(run, name):
     own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
     found = run["kmeans"]
     scores = f"{_percent(found['scores'])}; " if found["scores"] else ""
-    differ = f"{found['differ']:,} of {found['rows']:,} rows lie elsewhere than by {name}"
+    differ = f"{found['differ']:,} of {found['rows']:,} rows are in another cluster than by {name}"
     return f"{own}k-means on the same rows: {scores}{differ}"
 
 
@@ -367,12 +271,6 @@ def _say(options, text, file=None):
 
 
 def _note(options, rows):
-    """Say what was found out, changed or left out in reading; not where the result goes, which may be piped on."""
+    """Print what was detected, changed or left out in reading to stderr, since stdout may be piped."""
     for notice in rows.notices:
         _say(options, f"Note: {notice}", sys.stderr)
-
-
-def _verbose(options):
-    if options.quiet:
-        return 0
-    return 1 if sys.stdout.isatty() else 2

@@ -1,27 +1,68 @@
 """The terminal around the command: interrupts, warnings, and what is printed where."""
 
 import contextlib
+import os
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 
 
 def writable(text):
-    """Return a text that can be printed, with bytes of file names that are no characters as their numbers."""
+    """Return a text that can be printed, with its number for each byte of a file name that is not a character."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextlib.contextmanager
-def to_stderr(wanted):
-    """Let what Keras prints of its progress go where it is in nobody's way."""
-    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
-        yield
+def native_log_held(*, show=False):
+    """Hold back what native code writes to stderr, and print what Python writes there.
+
+    TensorFlow logs its start to file descriptor 2, whatever TF_CPP_MIN_LOG_LEVEL says. The descriptor is a temporary
+    file within the block, and `sys.stderr` a stream to the terminal. A stderr that is not the process's own, such as
+    that of a notebook or a test, is left alone.
+
+    Args:
+        show: bool, default False. Whether to hold nothing back.
+
+    Yields:
+        An object whose method `show` prints what was held back.
+    """
+    if show or sys.stderr is not sys.__stderr__ or sys.stderr is None:
+        yield _Held(None)
+        return
+    own, terminal = sys.stderr, os.dup(2)
+    own.flush()
+    # Handlers of `logging` may write to the stream until the process ends, so it is not closed here.
+    stream = open(terminal, "w", 1, own.encoding, own.errors)  # noqa: SIM115
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        sys.stderr = stream
+        try:
+            yield _Held(file)
+        finally:
+            stream.flush()
+            os.dup2(terminal, 2)
+            sys.stderr = own
+
+
+class _Held:
+    def __init__(self, file):
+        self.file = file
+
+    def show(self):
+        """Print what was held back so far."""
+        if self.file is not None:
+            self.file.seek(0)
+            sys.stderr.write(self.file.read().decode("utf-8", "backslashreplace"))
 
 
 @contextlib.contextmanager
 def interruptible():
-    """Interrupt again each second until it is heard: Python drops what is raised inside a callback of its collector."""
+    """Raise KeyboardInterrupt again each second until it is handled.
+
+    Python drops an exception that is raised in a callback of its garbage collector.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -31,7 +72,8 @@ def interruptible():
         raise KeyboardInterrupt
 
     def again(number, frame):
-        signal.raise_signal(signal.SIGINT)  # which may be held back for the moment
+        # By a signal rather than an exception, since a part of the training may defer interrupts.
+        signal.raise_signal(signal.SIGINT)
 
     before = [signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGALRM, again)]
     try:
@@ -44,6 +86,7 @@ def interruptible():
 
 @contextlib.contextmanager
 def plain_warnings():
+    """Print warnings without the line of code that they come from."""
     before = warnings.formatwarning
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:

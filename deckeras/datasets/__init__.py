@@ -1,4 +1,4 @@
-"""Data sets: those of the DEC papers, small ones that come with scikit-learn, and computed ones."""
+"""Data sets: those of the DEC papers, small ones of scikit-learn, and generated ones."""
 
 from deckeras.datasets.loading import IMAGE_SHAPES, NAMES, imbalanced, load
 

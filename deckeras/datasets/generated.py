@@ -1,4 +1,4 @@
-"""Data sets that are computed, with the classes known: the same on every machine, without a network."""
+"""Data sets that are generated with known classes: the same on every machine, without a network."""
 
 import pathlib
 
@@ -14,17 +14,17 @@ _FONTS = (
     *("cmr10", "cmb10", "cmti10", "cmss10", "cmtt10"),
 )
 _GLYPHS = 500  # images of each letter
-_SIZES = (1500, 1000, 800, 500, 300, 200)  # rows of each class
+_SIZES = (1500, 1000, 800, 500, 300, 200)  # rows of each class of `warped`
 
 
 def glyphs():
-    """Twelve letters in the 21 text fonts of matplotlib, slanted, stretched, bent and thickened at random.
+    """Generate images of twelve letters in the 21 text fonts of Matplotlib, distorted at random.
 
     Returns:
-        (x, y): (6000, 784) float64 flat images from 0 to 1, 500 of each letter; (6000,) int64, places in `LETTERS`.
+        (x, y): (6000, 784) float64 flat images from 0 to 1, 500 of each letter; (6000,) int64 indices in `LETTERS`.
 
     Example:
-        >>> from deckeras import generated
+        >>> from deckeras.datasets import generated
         >>> x, y = generated.glyphs()
         >>> x.shape, generated.LETTERS[y[-1]]
         ((6000, 784), 'M')
@@ -39,7 +39,7 @@ def glyphs():
 
 
 def _letter(path, letter):
-    """The letter in the font of that file, as large as it is, from 0 to 1."""
+    """Return an image of the letter in the font of the file, from 0 to 1, without a margin."""
     from matplotlib.ft2font import FT2Font
 
     font = FT2Font(str(path))
@@ -50,10 +50,11 @@ def _letter(path, letter):
 
 
 def _written(letter, random):
-    """An image of the letter as one might write it."""
+    """Slant, stretch, bend and thicken the image of a letter at random."""
     from scipy import ndimage
 
-    scale = letter.shape[0] / random.uniform(16, 22, size=2)  # pixels of the letter to one of the image
+    # The number of pixels of the letter for each pixel of the result.
+    scale = letter.shape[0] / random.uniform(16, 22, size=2)
     slant = random.uniform(-0.35, 0.35)
     bend = 12 * ndimage.gaussian_filter(random.normal(size=(2, *GLYPH_SHAPE)), (0, 4, 4))
     offsets = np.moveaxis(np.indices(GLYPH_SHAPE), 0, -1) - (np.array(GLYPH_SHAPE) - 1) / 2
@@ -65,19 +66,20 @@ def _written(letter, random):
 
 
 def warped():
-    """Six Gaussian classes of uneven size in 5 dimensions, bent into 60 by a random network, with noise.
+    """Generate six Gaussian classes of different sizes in 5 dimensions, mapped to 60 by a random network, with noise.
 
     Returns:
-        (x, y): (4300, 60) float64, each feature of mean 0 and variance 1; (4300,) int64, of 1,500 to 200 rows a class.
+        (x, y): (4300, 60) float64, each feature with mean 0 and variance 1; (4300,) int64, with 200 to 1,500 rows per
+        class.
 
     Example:
-        >>> from deckeras import generated
+        >>> from deckeras.datasets import generated
         >>> generated.warped()[0].shape
         (4300, 60)
     """
     random = np.random.default_rng(0)
     y = np.repeat(np.arange(len(_SIZES)), _SIZES)
-    centres = 2.2 * random.normal(size=(len(_SIZES), 5))
-    hidden = np.tanh(0.4 * (centres[y] + random.normal(size=(len(y), 5))) @ random.normal(size=(5, 40)))
+    centers = 2.2 * random.normal(size=(len(_SIZES), 5))
+    hidden = np.tanh(0.4 * (centers[y] + random.normal(size=(len(y), 5))) @ random.normal(size=(5, 40)))
     x = np.tanh(0.3 * hidden @ random.normal(size=(40, 60))) + 0.1 * random.normal(size=(len(y), 60))
     return (x - x.mean(axis=0)) / x.std(axis=0), y

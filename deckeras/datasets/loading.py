@@ -1,7 +1,7 @@
-"""The data sets of the DEC papers, downloaded where a public loader exists or read from a local file; and small ones.
+"""Load the data sets of the DEC papers, by a public loader or from a local file, and small ones.
 
-Scaling: pixels and pen positions are divided by their largest possible value, so that they lie in [0, 1], as DEC-keras
-does; rows of text are scaled so that ||x_i||^2 / n_features = 1, as both the paper and DEC-keras do; the features of
+Scaling: pixels and pen positions are divided by their largest possible value, so that they are in [0, 1], as in
+DEC-keras. Rows of text are scaled so that ||x_i||^2 / n_features = 1, as in the paper and DEC-keras. The features of
 tables have mean 0 and variance 1.
 """
 
@@ -25,35 +25,35 @@ IMAGE_SHAPES = {
 
 
 def load(name, path=None):
-    """Load a data set: training and test part together, as clustering is scored on all rows.
+    """Load a data set: training and test part together, since clustering is scored on all rows.
 
     | name | rows x features | classes | without `path` | `path` |
     |---|---|---|---|---|
-    | `digits` | 1,797 x 64 | 10 | comes with scikit-learn | - |
+    | `digits` | 1,797 x 64 | 10 | part of scikit-learn | - |
     | `mnist`, `fashion_mnist` | 70,000 x 784 | 10 | `keras.datasets` | `.npz` with x_train, y_train, x_test, y_test |
     | `usps` | 9,298 x 256 | 10 | - | `.h5` with train/data, train/target, test/..., or the folder of both `.jf` |
     | `pendigits` | 10,992 x 16 | 10 | OpenML | the folder of `pendigits.tra` and `pendigits.tes` |
     | `reuters10k` | 10,000 x 2,000 | 4 | `fetch_rcv1` of scikit-learn | `.npz` with x and y |
     | `stl10` | 13,000 x 4,096 | 10 | - | `.npz` with x and y, or the folder of the `.bin` files |
-    | `iris`, `wine` | 150 x 4, 178 x 13 | 3 | comes with scikit-learn | - |
-    | `breast_cancer` | 569 x 30 | 2 | comes with scikit-learn | - |
-    | `glyphs`, `warped` | 6,000 x 784, 4,300 x 60 | 12, 6 | computed: see `deckeras.datasets.generated` | - |
+    | `iris`, `wine` | 150 x 4, 178 x 13 | 3 | part of scikit-learn | - |
+    | `breast_cancer` | 569 x 30 | 2 | part of scikit-learn | - |
+    | `glyphs`, `warped` | 6,000 x 784, 4,300 x 60 | 12, 6 | generated: see `deckeras.datasets.generated` | - |
 
-    `reuters10k` follows DEC-keras: documents with exactly one of the four root topics, the first 10,000 of them in the
-    order of the corpus' test part, the 2,000 most frequent terms (by document frequency, as scikit-learn's copy of RCV1
-    holds no counts), tf-idf rows. `stl10` from the `.bin` files gives the first dense layer of VGG16, whose weights
-    Keras downloads; each feature is then divided by its largest value.
+    `reuters10k` follows DEC-keras: the first 10,000 documents of the corpus' test part with exactly one of the four
+    root topics, and the tf-idf of the 2,000 most frequent terms (by document frequency, since scikit-learn's copy of
+    RCV1 has no counts). `stl10` from the `.bin` files holds the outputs of the first dense layer of VGG16, whose
+    weights Keras downloads; each feature is then divided by its largest value.
 
     Args:
         name: str, one of the above.
-        path: str or path, default None: download, where that is possible.
+        path: str or path, default None: download, if possible.
 
     Returns:
         (x, y): x (n, n_features) float32, y (n,) int64 from 0 to n_classes - 1.
 
     Raises:
-        ValueError: no such name, or a file of another layout.
-        OSError: the file is missing, or the download failed; the message says where to get it and what to pass.
+        ValueError: an unknown name, or a file of another layout.
+        OSError: the file is missing, or the download failed.
 
     Example:
         >>> from deckeras import datasets
@@ -65,10 +65,10 @@ def load(name, path=None):
         raise ValueError(f"name should be one of {', '.join(NAMES)}. Received: name={name!r}")
     if path is not None and not os.path.exists(path):
         raise FileNotFoundError(f"There is no file or folder {os.fspath(path)!r} to read {name} from.")
-    if name in _AT_HAND:
+    if name in _LOCAL:
         if path is not None:
             raise ValueError(f"{name} needs no file and takes no path. Received: path={path!r}")
-        x, y = _AT_HAND[name]()
+        x, y = _LOCAL[name]()
     else:
         x, y = _LOADERS[name](path)
     if len(x) != len(y) or len(x) == 0:
@@ -77,22 +77,22 @@ def load(name, path=None):
 
 
 def imbalanced(x, y, r_min, *, seed=0):
-    """Part of the rows, so that the classes become of unequal size: the first is kept at the rate `r_min`.
+    """Draw a part of the rows with classes of unequal size: the fraction `r_min` of the first, and all of the last.
 
-    The last class is kept whole; the rates of those between lie on the line from the one to the other. Rows are drawn
-    independently, as in the paper, so the sizes vary a little with the seed.
+    The fractions of the classes between them are linear. Rows are drawn independently, as in the paper, so the sizes
+    vary a little with the seed.
 
     Args:
         x: (n, ...) array.
         y: (n,) labels.
-        r_min: float, from above 0 to 1.
+        r_min: float in (0, 1].
         seed: int, default 0, of the draw.
 
     Returns:
-        (x, y) of the rows that are kept, in their order.
+        (x, y) of the drawn rows, in their order.
 
     Raises:
-        ValueError: `r_min` is out of range, or x and y are of different lengths.
+        ValueError: `r_min` is out of range, or x and y have different lengths.
 
     Example:
         >>> import numpy as np
@@ -165,12 +165,12 @@ def _usps(path):
 
 
 def _read_jf(path):
-    """Rows of a label and 256 values from 0 to 2; the first line and the last are not rows."""
+    """Read rows of a label and 256 values from 0 to 2. The first and the last line are not rows."""
     with open(path) as file:
         rows = [line.split() for line in file]
     rows = np.array([row for row in rows if len(row) == 257], dtype="float32")
     if not len(rows):
-        raise ValueError(f"{path!r} should have lines of a label and 256 values. Received: none such")
+        raise ValueError(f"{path!r} should have lines of a label and 256 values. Received: no such lines")
     return rows
 
 
@@ -200,7 +200,7 @@ def _reuters10k(path):
 
     with _downloading(
         "reuters10k",
-        "RCV1 by sklearn.datasets.fetch_rcv1 where there is a network, save x and y as .npz and pass its path",
+        "RCV1 by sklearn.datasets.fetch_rcv1 on a machine with a network, save x and y as .npz and pass its path",
     ):
         corpus = fetch_rcv1(subset="test")
     names = list(corpus.target_names)
@@ -219,8 +219,8 @@ def _unit_mean_square(x):
 def _stl10(path):
     if path is None:
         raise FileNotFoundError(
-            "stl10 is not downloaded by itself. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it "
-            "and pass the path of the folder of its .bin files; or save features x and labels y as .npz and pass that."
+            "stl10 has no public loader. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it and "
+            "pass the path of the folder of .bin files, or save features x and labels y as .npz and pass its path."
         )
     if not os.path.isdir(path):
         return _read_npz(path, "x", "y")
@@ -255,14 +255,14 @@ def _read_npz(path, *names):
 
 @contextlib.contextmanager
 def _downloading(name, remedy):
-    """Turn whatever a download fails with into an OSError that says how to do without it."""
+    """Turn any error of a download into an OSError with a way to do without it."""
     try:
         yield
     except Exception as error:
         raise OSError(f"Could not download {name}: {error}. Get {remedy}.") from error
 
 
-_AT_HAND = {
+_LOCAL = {
     "digits": _digits,
     "iris": _scikit_learn_table("iris"),
     "wine": _scikit_learn_table("wine"),
@@ -271,10 +271,10 @@ _AT_HAND = {
     "warped": generated.warped,
 }
 _LOADERS = {
-    "mnist": _keras_images("mnist", "mnist.npz where there is a network (keras.datasets.mnist says from where)"),
+    "mnist": _keras_images("mnist", "mnist.npz on a machine with a network (keras.datasets.mnist has its address)"),
     "fashion_mnist": _keras_images(
         "fashion_mnist",
-        "the arrays of keras.datasets.fashion_mnist where there is a network, save them as x_train, y_train, x_test "
+        "the arrays of keras.datasets.fashion_mnist on a machine with a network, save them as x_train, y_train, x_test "
         "and y_test",
     ),
     "usps": _usps,
@@ -282,4 +282,4 @@ _LOADERS = {
     "reuters10k": _reuters10k,
     "stl10": _stl10,
 }
-NAMES = (*_AT_HAND, *_LOADERS)
+NAMES = (*_LOCAL, *_LOADERS)

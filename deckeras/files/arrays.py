@@ -8,13 +8,10 @@ import zipfile
 import zlib
 
 import numpy as np
-from scipy import sparse
-
-from deckeras.files import hdf5
 
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".svm", ".libsvm")
 _CHANNELS = (1, 3, 4)
-_BLOCK = 2**22  # values that are looked at together
+_BLOCK = 2**22  # values that are checked together
 
 
 @dataclasses.dataclass
@@ -26,7 +23,7 @@ class Found:
         key: str or None, its name.
         labels: array or None.
         names, features: arrays of the names of rows and of features, or None.
-        notices: list of str, a sentence for each thing that was found out.
+        notices: list of str, a sentence for each thing that was detected.
     """
 
     x: object
@@ -49,11 +46,13 @@ def read(path, key=None, labels=None):
         `Found`, whose `x` has at least two dimensions.
 
     Raises:
-        ValueError: there is no such array, or several, or it is not one of finite numbers.
+        ValueError: the array is missing, cannot be chosen, or does not hold finite numbers.
     """
     kind = os.path.splitext(path)[1].lower()
     try:
         if kind == ".h5ad":
+            from deckeras.files import hdf5
+
             x, names, features, y = hdf5.anndata(path, key, labels)
             found = Found(x, key, y, names, features)
         elif kind in (".svmlight", ".svm", ".libsvm"):
@@ -71,10 +70,10 @@ def read(path, key=None, labels=None):
 
 
 def channels_first(shape):
-    """Return whether an array of this shape holds images as PyTorch has them: (n, channels, height, width).
+    """Return whether an array of this shape holds images in the layout of PyTorch, (n, channels, height, width).
 
     Example:
-        >>> from deckeras import arrays
+        >>> from deckeras.files import arrays
         >>> arrays.channels_first((60, 3, 32, 32)), arrays.channels_first((60, 32, 32, 3))
         (True, False)
     """
@@ -82,7 +81,7 @@ def channels_first(shape):
 
 
 def _arrays(path, kind, stack):
-    """Return a dict from name to a function that reads the array; "" names the only one of a file without names."""
+    """Return a dict from the name of each array to a function that reads it. A file without names has the name ""."""
     try:
         if kind == ".npy":
             array = np.load(path, mmap_mode="r")
@@ -90,17 +89,24 @@ def _arrays(path, kind, stack):
         if kind == ".npz":
             file = stack.enter_context(np.load(path))
             if {"format", "shape", "data"} <= set(file.files):
+                from scipy import sparse
+
                 return {"": lambda: sparse.load_npz(path)}
             return {name: lambda name=name: _of_zip(path, file, name) for name in file.files}
-    except ValueError as error:  # of NumPy, which advises to load what may run foreign code
+    except ValueError as error:
+        # NumPy advises to allow pickles, which may run foreign code.
         raise _unreadable(path, error) from error
     if kind == ".mat":
         return _matlab(path, stack)
+    from deckeras.files import hdf5
+
     found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
     return {name: _reader(item, path) for name, item in found.items()}
 
 
 def _reader(item, path):
+    from deckeras.files import hdf5
+
     def read_item():
         return hdf5.value(item, path)
 
@@ -130,13 +136,16 @@ def _unreadable(path, error):
 
 
 def _matlab(path, stack):
-    """Return the readers of the variables of a MATLAB file, of version 7.3 or before."""
+    """Return the readers of the variables of a MATLAB file."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     try:
         values = loadmat(path)
-    except NotImplementedError:  # version 7.3, which is HDF5 with the axes the other way round
+    except NotImplementedError:
+        # Version 7.3 is HDF5 with reversed axes.
+        from deckeras.files import hdf5
+
         found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
         found = {name: item for name, item in found.items() if not name.startswith("#")}
         return {name: lambda item=item: hdf5.value(item, path).T for name, item in found.items()}
@@ -156,9 +165,9 @@ def _svmlight(path):
         x, y = load_svmlight_file(os.fspath(path))
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{os.fspath(path)!r} should have lines such as '1 3:0.5 7:1.2', as svmlight writes them: {error}"
+            f"{os.fspath(path)!r} should have lines of svmlight format, such as '1 3:0.5 7:1.2': {error}"
         ) from error
-    return Found(x, None, y, None, None, ["the first number of each line is taken for its label, and is no feature"])
+    return Found(x, None, y, None, None, ["the first number of each line is its label, not a feature"])
 
 
 def _choose(path, readers, key, labels):
@@ -176,7 +185,7 @@ def _choose(path, readers, key, labels):
     if len(readers) > 1 and key is None:
         others = [name for name in readers if name not in (chosen, labels)]
         if others:
-            notices.append(f'the array "{chosen}" is taken; {", ".join(others[:5])} not (--key)')
+            notices.append(f'the array "{chosen}" is read, and not {", ".join(others[:5])} (--key)')
     return Found(x, chosen or None, y, names, None, notices)
 
 
@@ -185,7 +194,7 @@ def _only_one(path, readers, labels):
     chosen = names[0] if len(names) == 1 else next((name for name in ("x", "X") if name in names), None)
     if chosen is None:
         some = ", ".join(names) or "none"
-        raise ValueError(f"{os.fspath(path)!r} has the arrays {some}. Say which one by --key.")
+        raise ValueError(f"{os.fspath(path)!r} has the arrays {some}. Choose one by --key.")
     return chosen, readers[chosen]()
 
 
@@ -194,9 +203,9 @@ def _lacks(path, readers, key):
 
 
 def _shaped(path, found):
-    """Return the array with one row a sample, and channels last where it is images."""
+    """Return the array with a row for each sample, and with channels last if it holds images."""
     x = found.x
-    if not sparse.issparse(x):
+    if not hasattr(x, "tocsr"):
         if x.dtype.names:
             raise ValueError(
                 f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}"
@@ -213,17 +222,17 @@ def _shaped(path, found):
     if x.ndim == 1:
         return x.reshape(-1, 1)
     if channels_first(x.shape):
-        found.notices.append(f"shape {x.shape} is taken for (images, channels, height, width)")
+        found.notices.append(f"shape {x.shape} is read as (images, channels, height, width)")
         return np.moveaxis(x, 1, 3)
     return x
 
 
 def _check_numbers(path, found):
-    """Raise a ValueError that names row and column of the first value that is not finite."""
+    """Raise a ValueError with row and column of the first value that is not finite."""
     x = found.x
     if x.dtype.kind != "f":
         return
-    if sparse.issparse(x):
+    if hasattr(x, "tocsr"):
         x = x.tocsr()
         bad = np.flatnonzero(~np.isfinite(x.data))
         if bad.size:
@@ -242,5 +251,5 @@ def _not_finite(path, found, value, row, place):
     column = found.features[place[0]] if found.features is not None and len(place) == 1 else ", ".join(map(str, place))
     return (
         f"{os.fspath(path)!r} should hold finite numbers. Received: {value} in row {row}, column {column}, counted "
-        "from 0. Fill such values, as by numpy.nan_to_num or sklearn.impute.SimpleImputer, or leave out their rows."
+        "from 0. Fill such values, for example by sklearn.impute.SimpleImputer, or leave out their rows."
     )

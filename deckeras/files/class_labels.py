@@ -1,4 +1,4 @@
-"""Labels from files: one for each row, missing ones included, on which no score depends."""
+"""Labels from files: one for each row, or None if it is missing, in which case no score counts the row."""
 
 import numpy as np
 
@@ -9,28 +9,28 @@ def clean(y, n, name="labels"):
     Args:
         y: (n,), (n, 1) or (1, n) array or pandas Series of numbers, str or bytes; None, NaN and pandas.NA are missing.
         n: int, the number of rows.
-        name: str, default "labels", what errors call them.
+        name: str, default "labels", the name of the labels in errors.
 
     Returns:
-        (n,) array; bytes are decoded. Where labels are missing its dtype is object, and they are None.
+        (n,) array with bytes decoded. If labels are missing, its dtype is object, and they are None.
 
     Raises:
         ValueError: another shape, values that cannot be compared, or no label at all.
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import file_labels
-        >>> file_labels.clean(np.array([[b"cat"], [b"dog"]]), 2)
+        >>> from deckeras.files import class_labels
+        >>> class_labels.clean(np.array([[b"cat"], [b"dog"]]), 2)
         array(['cat', 'dog'], dtype=object)
-        >>> file_labels.present(file_labels.clean([1.0, np.nan], 2))
+        >>> class_labels.present(class_labels.clean([1.0, np.nan], 2))
         array([ True, False])
     """
     y = np.asarray(y)
     if y.ndim == 2 and 1 in y.shape:
         y = y.ravel()
     if y.shape != (n,):
-        way = " Write the number of the 1 in each row." if y.ndim == 2 and len(y) == n else ""
-        raise ValueError(f"{name} should hold one label for each of the {n} rows. Received: shape {y.shape}.{way}")
+        way_out = " Write the number of the 1 in each row." if y.ndim == 2 and len(y) == n else ""
+        raise ValueError(f"{name} should hold one label for each of the {n} rows. Received: shape {y.shape}.{way_out}")
     if y.dtype.kind in "biuU":
         return y
     if y.dtype.kind == "f" and not np.isnan(y).any():
@@ -50,14 +50,19 @@ def clean(y, n, name="labels"):
 
 
 def present(y):
-    """Return a (n,) mask of the rows that have a label, of what `clean` returned."""
+    """Return an (n,) bool mask of the rows that have a label.
+
+    Args:
+        y: (n,) array that `clean` has returned.
+    """
     if y.dtype != object:
         return np.ones(len(y), bool)
     return np.array([value is not None for value in y])
 
 
 def _plain(value):
-    if isinstance(value, np.ndarray) and value.size == 1:  # of a cell array of MATLAB
+    # A cell array of MATLAB holds an array in each cell.
+    if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Columns of a table: those that no numbers can be made of, and those that look as if they were no features."""
+"""Columns of a table: those that cannot be read as numbers, and those that are probably not features."""
 
 import math
 import re
@@ -7,18 +7,18 @@ import numpy as np
 
 from deckeras.files import numerals
 
-_FEW = 20  # values of a column of text up to which they are taken for categories in what is advised
-_NAMED = 5  # columns that a sentence names
-_LOOKED_AT = 10_000  # values that show what a column is
-_LEAST = 5  # rows, below which numbers count up by chance
-_EPOCHS = (6e8, 2.2e9)  # seconds, from 1989 to 2039
+_MAX_CATEGORIES = 20  # distinct texts of a column for which --one-hot is suggested
+_MAX_NAMED = 5  # columns that a sentence names
+_SAMPLE = 10_000  # values of a column that are examined
+_MIN_COUNTING = 5  # rows; fewer numbers may count up by chance
+_EPOCHS = (6e8, 2.2e9)  # seconds since 1970: the years 1989 to 2039
 _ID = re.compile(
     r"(?:^|[\W_])(?:id|ids|uuid|guid|index|idx|nr|rownum|row_?number|pk|key)$|[a-z](?:Id|ID|Nr|No)$", re.IGNORECASE
 )
 
 
 def check_names(frame, wanted):
-    """Raise a ValueError for the first of the wanted columns that the table lacks."""
+    """Raise a ValueError if the table lacks one of the wanted columns."""
     unknown = [column for column in wanted if column not in frame.columns]
     if unknown:
         near = [column for column in frame.columns if column.strip().lower() == unknown[0].strip().lower()]
@@ -28,18 +28,18 @@ def check_names(frame, wanted):
 
 
 def index_column(frame):
-    """Return the name of the nameless first column that pandas and R write for their row names, or None."""
+    """Return the first column if it has no name, as pandas and R write row names, else None."""
     first = frame.columns[0] if len(frame.columns) else ""
     return first if first == "Unnamed: 0" else None
 
 
 def text_problems(frame, columns, found):
-    """Return a line for each of the columns that is not of numbers, with the options of the command that settle it.
+    """Return a line for each column that does not hold numbers, with the options of the command that resolve it.
 
     Args:
         frame: pandas.DataFrame.
-        columns: list of those that are to be numbers.
-        found: `numerals.Found` of them.
+        columns: list of the columns that should hold numbers.
+        found: `numerals.Found` of these columns.
     """
     import pandas
 
@@ -53,20 +53,20 @@ def text_problems(frame, columns, found):
             digits = example.strip().lstrip("+-")
             mark = "," if "," in digits else "."
             thousands = f'--thousands "{mark}"' if mark == "," else '--thousands "." --decimal ","'
-            way = '--decimal ","' if mark == "," else '--decimal "."'
+            decimals = '--decimal ","' if mark == "," else '--decimal "."'
             problems.append(
-                f'- column "{column}" holds numbers such as "{example}", with decimals or with thousands: {way} or '
-                f"{thousands}"
+                f'- column "{column}" holds numbers such as "{example}", with decimals or with thousands: {decimals} '
+                f"or {thousands}"
             )
         elif pandas.api.types.is_datetime64_any_dtype(values) or _are_dates(present):
             problems.append(
                 f'- column "{column}" holds dates, such as "{present.iloc[0]}": --drop "{column}", --names "{column}" '
-                "if each row has its own, or write numbers, such as years or days, in its place"
+                "if each row has its own, or replace them by numbers, such as years or days"
             )
         elif present.map(lambda value: isinstance(value, list | tuple | dict | set | np.ndarray)).any():
             problems.append(
                 f'- column "{column}" holds a {_kind(present)} in a row: --drop "{column}", or write each of its '
-                "values into a column"
+                "values to a column"
             )
         else:
             problems.append(_text_problem(column, values, present))
@@ -80,22 +80,22 @@ def _text_problem(column, values, present):
     count = f"text in {number} of {len(present)} rows" if number < len(present) else "text"
     start = f'- column "{column}" holds {count}, such as "{_short(example)}"'
     if not len(texts):
-        return f'{start}: its numbers differ in their form or their signs. Write all alike, or --drop "{column}"'
+        return f'{start}: its numbers are written in different forms. Write all in one form, or --drop "{column}"'
     distinct = texts.drop_duplicates()
     if 2 * number < len(present) or all(map(numerals.is_missing, distinct)):
         row = values.index.get_loc(odd.index[0]) + 1
         where = f" (row {row})"
         if row == len(values) and not numerals.is_missing(example):
-            return f"{start}{where}: delete the last line from the file if it is no row, else correct it"
+            return f"{start}{where}: delete the last line of the file if it is not a row, else correct it"
         if len(distinct) <= 3:
             na = " ".join(f'"{value}"' for value in distinct)
             return f"{start}{where}: --na {na} if that means a missing value, else correct it"
-        return f'{start}{where}: correct these, or --drop "{column}"'
+        return f'{start}{where}: correct them, or --drop "{column}"'
     if (unit := _unit(distinct)) is not None:
         return f'{start}: write the numbers without "{unit}", or --drop "{column}"'
     if present.nunique() == len(values):
         return f'{start}: --names "{column}" if these are the names of the rows, or --drop "{column}"'
-    if present.nunique() <= _FEW:
+    if present.nunique() <= _MAX_CATEGORIES:
         return (
             f'{start}: --one-hot "{column}" to make its {present.nunique()} values features, --labels "{column}" if '
             f'these are classes to compare the clusters with, or --drop "{column}"'
@@ -104,13 +104,13 @@ def _text_problem(column, values, present):
 
 
 def value_problems(frame, columns, texts=(), *, missing):
-    """Return lines for missing and for infinite values.
+    """Return a line for missing values, and one for each column with infinite values.
 
     Args:
         frame: pandas.DataFrame.
-        columns: list of those that are looked at, of which those that hold no numbers are passed over.
-        texts: those of them that may hold text.
-        missing: bool, whether missing values are settled.
+        columns: list of the columns to check; those that hold text are skipped.
+        texts: the columns that may hold text.
+        missing: bool, whether missing values are allowed.
     """
     import pandas
 
@@ -136,7 +136,7 @@ def value_problems(frame, columns, texts=(), *, missing):
 
 
 def remarks(frame, columns, found):
-    """Return a sentence for each kind of column that may be no feature, or not what it seems.
+    """Return a sentence for each kind of suspicious column, such as one of row numbers.
 
     Args:
         frame: pandas.DataFrame.
@@ -171,22 +171,22 @@ def remarks(frame, columns, found):
 
 def _sentences(constant, counting, named, epochs, copies, standing):
     kinds = [
-        (constant, "the same value in all rows, which tells nothing: {}"),
-        (counting, "numbers that count up, as row numbers and times do: {}. --drop them if they are no features"),
-        (named, "another whole number in each row, by their names those of the rows: {}. --drop them, or --names one"),
+        (constant, "the same value in all rows, without information: {}"),
+        (counting, "numbers that count up, such as row numbers or times: {}. --drop them if they are not features"),
+        (named, "identifiers, by their names and their distinct whole numbers: {}. --drop them, or --names one"),
         (
             epochs,
-            "times in seconds since 1970 or parts of them, or dates such as 20240131: {}. --drop them if they are no "
+            "times in (fractions of) seconds since 1970, or dates such as 20240131: {}. --drop them if they are not "
             "features",
         ),
-        (copies, "copies of another column, which counts twice: {}. --drop them"),
-        (standing, "a value that stands apart and occurs often: {}. --na with it if it means a missing value"),
+        (copies, "copies of another column, which then counts twice: {}. --drop them"),
+        (standing, "a frequent value far from all others: {}. Name it by --na if it means a missing value"),
     ]
     return [sentence.format(listed(columns)) for columns, sentence in kinds if columns]
 
 
 def _forms(found, columns):
-    """Return sentences on how the numbers in these columns are written."""
+    """Return sentences on the way in which the numbers of these columns are written."""
     sentences = []
     used = set(columns)
     forms = {name: form for name, form in found.forms.items() if name in used}
@@ -198,7 +198,7 @@ def _forms(found, columns):
         sentences.append(f'"{mark}" between thousands in {listed(quoted)}')
     if set(found.bracketed) & set(forms):
         quoted = listed(f'"{name}"' for name in found.bracketed if name in forms)
-        sentences.append(f"numbers in parentheses are taken for negative ones in {quoted}")
+        sentences.append(f"numbers in parentheses are read as negative in {quoted}")
     signs = {name: sign for name, sign in found.affixes.items() if name in forms}
     for sign in sorted(set(signs.values())):
         quoted = [f'"{name}"' for name, affix in signs.items() if affix == sign]
@@ -206,17 +206,17 @@ def _forms(found, columns):
     return sentences
 
 
-def listed(names, most=_NAMED):
-    """Return a few names in a sentence, and how many more there are."""
+def listed(names, max_named=_MAX_NAMED):
+    """Join the first names in a sentence, with the number of the others."""
     names = list(names)
-    if len(names) <= most + 1:
+    if len(names) <= max_named + 1:
         return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return f"{', '.join(names[:max_named])} and {len(names) - max_named} more"
 
 
 def _counts_up(values):
-    steps = np.diff(values[:_LOOKED_AT])
-    return len(values) >= _LEAST and steps[0] != 0 and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0))
+    steps = np.diff(values[:_SAMPLE])
+    return len(values) >= _MIN_COUNTING and steps[0] != 0 and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0))
 
 
 def _is_epoch(values):
@@ -230,13 +230,13 @@ def _is_epoch(values):
 
 
 def _sentinel(values):
-    """Return a value that occurs often and stands apart, or is one that people write for "missing"; else None."""
-    distinct, counts = np.unique(values[:_LOOKED_AT], return_counts=True)
+    """Return a frequent value that is far from the others or commonly means "missing", else None."""
+    distinct, counts = np.unique(values[:_SAMPLE], return_counts=True)
     if len(distinct) < 4:
         return None
     for at, near, rest in (0, 1, distinct[1:]), (-1, -2, distinct[:-1]):
         value, gap, width = distinct[at], abs(distinct[near] - distinct[at]), rest[-1] - rest[0]
-        often = counts[at] > max(1, 0.002 * min(len(values), _LOOKED_AT))
+        often = counts[at] > max(1, 0.002 * min(len(values), _SAMPLE))
         if not often or value == 0 or value != math.floor(value):
             continue
         nines = set(str(int(abs(value)))) == {"9"}
@@ -262,7 +262,7 @@ def _kind(present):
 
 
 def _unit(distinct):
-    """Return the text that stands behind all numbers, such as "kg", or None."""
+    """Return the unit that follows all numbers, such as "kg", or None."""
     units = {
         match[1] if (match := re.fullmatch(r"-?[\d.,]*\d\s*([^\d\s.,]\S*)", text.strip())) else None
         for text in distinct
@@ -270,6 +270,6 @@ def _unit(distinct):
     return units.pop() if len(units) == 1 else None
 
 
-def _short(value, most=60):
+def _short(value, max_length=60):
     text = " ".join(str(value).split())
-    return text if len(text) <= most else f"{text[:most]}..."
+    return text if len(text) <= max_length else f"{text[:max_length]}..."

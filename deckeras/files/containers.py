@@ -1,7 +1,7 @@
 """Rows in the objects of other libraries: AnnData, datasets of Hugging Face, xarray, and images with channels first.
 
-The classes are known by the modules that they come from, so that none of these libraries is imported here. What
-`numpy.asarray` makes numbers of, such as a DataFrame of polars or an `xarray.DataArray`, needs nothing of this.
+The classes are recognized by their modules, so that none of these libraries is imported here. Objects that
+`numpy.asarray` converts, such as a DataFrame of polars or an `xarray.DataArray`, need no conversion here.
 """
 
 import warnings
@@ -12,32 +12,32 @@ from deckeras.files import arrays
 
 
 def as_rows(x):
-    """Return what holds the rows of an object.
+    """Convert an object of another library to rows.
 
     Args:
         x: anything.
 
     Returns:
-        Of an `anndata.AnnData` its X, with the names of the variables where it is dense; of a `datasets.Dataset` and an
-        `xarray.Dataset` a pandas.DataFrame of the columns; of an array (n, channels, height, width) the same images
-        with the channels last; x itself of all else.
+        For an `anndata.AnnData` its X, as a DataFrame with the names of the variables if it is dense; for a
+        `datasets.Dataset` or an `xarray.Dataset` a pandas.DataFrame of the columns; for an array (n, channels, height,
+        width) the images with the channels last; else x itself.
 
     Raises:
-        ValueError: some of the columns hold no numbers, or there are several tables in the object.
+        ValueError: a column does not hold numbers, or the object holds several tables.
 
     Warns:
-        UserWarning: channels were moved.
+        UserWarning: the channels were moved to the end.
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import containers
+        >>> from deckeras.files import containers
         >>> containers.as_rows(np.zeros((3, 2))).shape
         (3, 2)
     """
     if isinstance(x, np.ndarray) and arrays.channels_first(x.shape):
         warnings.warn(
-            f"X of shape {x.shape} is taken for images of (channels, height, width), and turned to (height, width, "
-            "channels). Pass numpy.moveaxis(X, 1, 3) to say so.",
+            f"X of shape {x.shape} is read as images of (channels, height, width). The channels are moved to the end. "
+            "Pass numpy.moveaxis(X, 1, 3) to avoid this warning.",
             UserWarning,
             stacklevel=4,
         )
@@ -47,7 +47,7 @@ def as_rows(x):
         return _anndata(x)
     if library == "datasets" and name.endswith("DatasetDict"):
         raise ValueError(
-            f"X should be one data set. Received: the splits {', '.join(x)}. Choose one, as by X['train']."
+            f"X should be one data set. Received: the splits {', '.join(x)}. Choose one, for example X['train']."
         )
     if library == "datasets" and hasattr(x, "to_pandas"):
         return _numbers(x.to_pandas(), "X.select_columns([...])")
@@ -56,7 +56,7 @@ def as_rows(x):
         if len(dimensions) != 1 or len(dimensions.pop()) != 1:
             raise ValueError(
                 f"X should be one array. Received: an xarray.Dataset of {', '.join(map(str, x.data_vars))}, which are "
-                "no columns of one table. Choose one, as by X['name']."
+                "not columns of one table. Choose one, for example X['name']."
             )
         return _numbers(x.to_dataframe(), "X[[...]]")
     return x
@@ -76,13 +76,13 @@ def _anndata(x):
     return pandas.DataFrame(x.X, index=x.obs_names, columns=[str(name) for name in x.var_names])
 
 
-def _numbers(frame, way):
+def _numbers(frame, selection):
     from pandas.api.types import is_numeric_dtype
 
     others = [str(column) for column in frame.columns if not is_numeric_dtype(frame[column])]
     if others:
         raise ValueError(
-            f"X should have columns of numbers. Received: {', '.join(others[:5])}, which hold none. Choose columns, as "
-            f"by {way}."
+            f"X should have columns of numbers. Received: {', '.join(others[:5])}, which do not. Choose columns, "
+            f"for example {selection}."
         )
     return frame.rename(columns=str)

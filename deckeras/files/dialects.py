@@ -1,7 +1,7 @@
-"""Find out how a table is written as text: its separator, its names, and what stands above them.
+"""Detect how a table is written as text: its separator, its names, and the lines above them.
 
-All is judged by the beginning of the file, not by its first line alone: the separator is the one that cuts the lines
-into equally many cells, most of them numbers.
+The beginning of the file decides, not the first line alone: the separator is the one that splits the lines into equal
+numbers of cells, most of which are numbers.
 """
 
 import collections
@@ -15,7 +15,7 @@ from deckeras.files import headers, numerals
 
 _SEPARATORS = "\t;|, "
 _CELLS = 20_000  # cells that decide whether the first line has names
-_SCORED = 40  # records that decide the separator, the last of some lines, since the first may stand above the table
+_SCORED = 40  # records that decide the separator: the last of the sample, since the first may stand above the table
 _LINES, _CHARACTERS = 500, 2**22
 _SVMLIGHT = re.compile(r"\S+(?:\s+\d+:[-+.\deE]+)+(?:\s*#.*)?")
 WORDS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank", "": "nothing"}
@@ -26,14 +26,14 @@ class Dialect:
     """Description of a table in a text file.
 
     Attributes:
-        sep: str, a character; " " stands for any number of blanks, "" for a single column.
+        sep: str, a character; " " means any number of blanks, "" a single column.
         names: list of str, a name for each cell of a line.
         header: bool, whether the names come from the file.
-        start: int, the line of the file with which the rows begin, counted from 0.
-        comment: str or None: lines that begin with it are left out.
+        start: int, the number of the first row's line in the file, counted from 0.
+        comment: str or None, the beginning of lines that are left out.
         quote: str, the character around cells.
         blanks: bool, whether blanks after a separator are left out.
-        notices: tuple of str, a sentence for all that was found out or left out.
+        notices: tuple of str, a sentence for each thing that was detected or left out.
     """
 
     sep: str
@@ -50,29 +50,29 @@ class Dialect:
 class _Record:
     cells: list
     start: int  # the number of its first line
-    end: int  # that of the line after it
+    end: int  # the number of the line after it
 
 
 def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=None):
-    """Find the dialect of a table.
+    """Detect the dialect of a table.
 
     Args:
-        text: str, the whole lines at the beginning of the file.
-        sep: str, the separator; default None: found.
-        skip: int, lines that stand above the table; default None: those with fewer cells, blank lines and comments.
-        comment: str; default None: "#" where the file begins with it.
-        header: bool, default None: as `headers.has_names` finds.
-        na: texts that stand for a missing value.
-        prefer: str, the separator to take where several fit; default None.
+        text: str, the first lines of the file, complete.
+        sep: str, the separator; default None: detected.
+        skip: int, the number of lines above the table; default None: lines with fewer cells, blank lines and comments.
+        comment: str; default None: "#" if the file begins with it.
+        header: bool, default None: as `headers.has_names` decides.
+        na: texts that mean a missing value.
+        prefer: str, the separator to prefer if several fit; default None.
 
     Returns:
         `Dialect`.
 
     Raises:
-        ValueError: the table can be read in several ways; the message names the option that decides.
+        ValueError: the table can be read in several ways.
 
     Example:
-        >>> from deckeras import dialects
+        >>> from deckeras.files import dialects
         >>> found = dialects.find("flowers\\n\\nlength;width\\n1,5;2\\n3,5;1\\n")
         >>> found.sep, found.names, found.start
         (';', ['length', 'width'], 3)
@@ -81,9 +81,9 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
     start, sep, notices = _above(lines, sep, skip)
     body, comment, remark = _uncommented(lines, start, comment)
     if not body:
-        raise ValueError("There are no rows below the comments and the lines that are skipped.")
+        raise ValueError("There are no rows below the comments and the skipped lines.")
     if all(_SVMLIGHT.fullmatch(line.strip()) for _, line in body[:5]):
-        raise ValueError("The lines are those of svmlight, such as 1 3:0.5 7:1.2. Name the file .svmlight.")
+        raise ValueError("The lines are of svmlight format, such as 1 3:0.5 7:1.2. Rename the file to .svmlight.")
     quote = _quote(body)
     found = sep or _separator(body, quote, prefer)
     records = _records(body, found, quote)
@@ -112,7 +112,7 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
 
 
 def described(dialect):
-    """Return a few words on the dialect, such as "comma-separated, 13 columns, first line taken as names"."""
+    """Describe the dialect in a few words, such as "comma-separated, 13 columns, first line taken as names"."""
     n = len(dialect.names)
     columns = f"{n:,} column{'s' if n > 1 else ''}"
     names = "first line taken as names" if dialect.header else "no line of names (--header if the first one is)"
@@ -124,7 +124,7 @@ def described(dialect):
 
 
 def told_titles(titles):
-    """Return a sentence, or none, about lines that stand above a table."""
+    """Return sentences about the lines above a table."""
     if len(titles) > 3:
         return [
             f'the {len(titles)} lines from "{_short(titles[0])}" to "{_short(titles[-1])}" above the table are left out'
@@ -136,7 +136,7 @@ def short_lines(lines, dialect):
     """Return the numbers of the lines, counted from 1, that have fewer cells than there are names.
 
     Args:
-        lines: iterable of str, the lines from the first row on.
+        lines: iterable of str, the lines, beginning with the first row.
         dialect: `Dialect`.
     """
     if dialect.sep == " ":
@@ -146,11 +146,11 @@ def short_lines(lines, dialect):
 
 
 def _above(lines, sep, skip):
-    """Return (the number of the first line of interest, the separator, notices)."""
+    """Return (the number of the first line that is not blank, the separator, notices)."""
     notices = []
     if skip is not None:
         if skip >= len(lines):
-            raise ValueError(f"skip should be less than the lines of the file. Received: skip={skip}")
+            raise ValueError(f"skip should be less than the number of lines, {len(lines)}. Received: skip={skip}")
         return skip, sep, notices
     start = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     if start < len(lines) and (match := re.fullmatch(r'"?sep=(.)"?', lines[start].strip("\r\n"))):
@@ -159,7 +159,7 @@ def _above(lines, sep, skip):
 
 
 def _uncommented(lines, start, comment):
-    """Return (pairs of number and line without comments, the sign of comments, the last comment above the table)."""
+    """Return (numbered lines without comments, the sign of comments, the last comment above the table)."""
     while start < len(lines) and not lines[start].strip():
         start += 1
     sign = comment or ("#" if start < len(lines) and lines[start].startswith("#") else None)
@@ -174,7 +174,7 @@ def _uncommented(lines, start, comment):
 
 
 def _quote(body):
-    """Return the apostrophe if cells stand between apostrophes and none between quotation marks."""
+    """Return the character around cells: the apostrophe if some have it and none has quotation marks."""
     text = "".join(line for _, line in body[:_SCORED])
     if '"' in text:
         return '"'
@@ -182,7 +182,7 @@ def _quote(body):
 
 
 def _separator(body, quote, prefer):
-    """Return the separator that fits best; raise a ValueError where another fits as well and cuts otherwise."""
+    """Return the separator that fits best; raise a ValueError if another fits equally well and splits differently."""
     scores, cuts = {}, {}
     lengths = itertools.accumulate(len(line) for _, line in body[:_LINES])
     part = body[: max(_SCORED, sum(length < _CHARACTERS for length in lengths))]
@@ -195,19 +195,19 @@ def _separator(body, quote, prefer):
     others = [sep for sep in scores if abs(scores[sep] - scores[best]) < 1e-9 and cuts[sep] != cuts[best]]
     if others and best != prefer:
         words = " or ".join(f"{WORDS[sep]}s" for sep in (best, *others))
-        raise ValueError(f"The cells of the lines may be separated by {words}. Say which by --sep.")
+        raise ValueError(f"The cells may be separated by {words}. Choose by --sep.")
     return best
 
 
 def _is_one_column(lines):
-    """Return whether lines are numbers of which only some have decimal commas."""
+    """Return whether the lines are numbers, only some of which have decimal commas."""
     lines = [line.strip() for line in lines if line.strip()][1:]
     numbers = [line for line in lines if line not in ('""', "''")]
     return all(map(numerals.is_number, numbers)) and any("," not in line for line in lines)
 
 
 def _score(records):
-    """Return how well a separator fits: how many lines have equally many cells, and how many of these are numbers."""
+    """Score a separator: by the fraction of lines with equal numbers of cells, and of cells that are numbers."""
     records = [record.cells for record in records]
     counts = collections.Counter(len(cells) for cells in records)
     if not counts:
@@ -232,15 +232,17 @@ def _records(body, sep, quote):
             if cells and not (len(cells) == 1 and cells[0].isspace()):
                 records.append(_Record(cells, numbers[before], numbers[reader.line_num]))
             before = reader.line_num
-    except csv.Error:  # a cell without an end; it does not count
+    except csv.Error:
+        # A cell without an end does not count.
         pass
     return records
 
 
 def _with_blanks(line):
-    """Return a line of blank-separated cells without blanks at its end, and with blanks for tabs between cells."""
+    """Replace the tabs between cells by blanks, and remove blanks at the end of the line."""
     bare = line.rstrip(" \t\r\n")
-    parts = bare.split('"')  # of which every other one is quoted
+    # Every other part is quoted.
+    parts = bare.split('"')
     parts[::2] = [part.replace("\t", " ") for part in parts[::2]]
     return '"'.join(parts) + line[len(line.rstrip("\r\n")) :]
 
@@ -265,18 +267,18 @@ def _width(records, prefer=None):
 
 
 def _without_titles(records, skip, sep, given):
-    """Return (records from the line of names on, lines above them that have fewer cells)."""
+    """Return (records, beginning with the line of names; the lines with fewer cells above it)."""
     if not records:
         raise ValueError("There are no rows.")
     width = _width(records)
     if skip is not None or width < 2:
         return records, []
-    least = width if width == 2 else width - 1
-    first = next(number for number, record in enumerate(records) if len(record.cells) >= least)
+    min_width = width if width == 2 else width - 1
+    first = next(number for number, record in enumerate(records) if len(record.cells) >= min_width)
     if any(all(map(numerals.is_number, record.cells)) for record in records[:first]):
         raise ValueError(
-            f"The lines have different numbers of cells, {len(records[0].cells)} in the first and {width} in most. Say "
-            "what separates them by --sep, or how many lines stand above the table by --skip."
+            f"The lines have different numbers of cells, {len(records[0].cells)} in the first and {width} in most. "
+            "Give the separator by --sep, or the number of lines above the table by --skip."
         )
     if (
         width == 2
@@ -289,8 +291,8 @@ def _without_titles(records, skip, sep, given):
         )
     ):
         raise ValueError(
-            f'The line "{_short(records[0].cells[0])}" may be the name of one column with decimal commas, or stand '
-            'above two columns. Say --sep ";" for one column, or --skip 1 for two.'
+            f'The line "{_short(records[0].cells[0])}" may be the name of one column with decimal commas, or a line '
+            'above two columns. Use --sep ";" for one column, or --skip 1 for two.'
         )
     if width == 2 and first == 1 and _row_names(records[0].cells, [record.cells for record in records[1:]], sep):
         return records, []
@@ -298,13 +300,13 @@ def _without_titles(records, skip, sep, given):
 
 
 def _row_names(first, rest, sep):
-    """Return whether the lines begin with names of rows, which the line of names leaves out, as R writes it."""
+    """Return whether each line begins with the name of its row, and the line of names does not, as R writes tables."""
     cells = [cells[0] for cells in rest if len(cells) == len(first) + 1]
     return len(cells) > 1 and sep in (" ", "\t") and not numerals.is_number(first[0]) and _are_row_names(cells)
 
 
 def _named(first, rest, header, na, sep):
-    """Return the dialect with the names of the columns, and the line at which the rows begin."""
+    """Return the dialect with the names of the columns and the first line of the rows."""
     sample = [record.cells for record in _sample(rest)]
     width = _width(rest, len(first.cells)) if rest else len(first.cells)
     if header is None:
@@ -313,8 +315,8 @@ def _named(first, rest, header, na, sep):
         header = headers.has_names(cells, shown, na)
         if header is None:
             raise ValueError(
-                f"The first line, {_listed(cells)}, stands apart from the rows and may hold their names. Say --header "
-                "if it does, or --no-header if it is a row."
+                f"The first line, {_listed(cells)}, differs from the rows and may name the columns. Use --header if "
+                "it does, or --no-header if it is a row."
             )
     if not header:
         width = max(width, len(first.cells))
@@ -322,11 +324,11 @@ def _named(first, rest, header, na, sep):
     names, notices = _fitted(first.cells, sample, width)
     start = first.end
     if rest and headers.is_units(rest[0].cells, sample[1:], na):
-        notices.append(f"the second line, {_listed(rest[0].cells)}, is left out, as units are no row")
+        notices.append(f"the second line, {_listed(rest[0].cells)}, is left out, since it holds units")
         start = rest[0].end
     names, doubled = unique(names)
     if doubled:
-        notices.append(f"of the columns of the same name {_listed(doubled)} the later ones got a number")
+        notices.append(f"repeated names of columns are numbered: {_listed(doubled)}")
     return Dialect(sep, names, True, start, notices=tuple(notices))
 
 
@@ -335,7 +337,7 @@ def _sample(records):
 
 
 def _fitted(names, sample, width):
-    """Return (as many names as lines have cells, notices)."""
+    """Return (a name for each cell of a line, notices)."""
     if len(names) == width or not sample:
         return list(names), []
     if len(names) > width and not any(name.strip() for name in names[width:]):
@@ -345,15 +347,15 @@ def _fitted(names, sample, width):
         if all(row[-1].strip() == "" for row in wide):
             return [*names, ""], []
         if _are_row_names([row[0] for row in wide]):
-            return ["", *names], ["the first column has no name, and is taken for the names of the rows"]
+            return ["", *names], ["the first column has no name, and is read as the names of the rows"]
     raise ValueError(
-        f"The line of names has {len(names)} cells, {_listed(names)}, but most lines have {width}. Say what it is by "
-        "--sep, --skip or --no-header, or correct it."
+        f"The line of names has {len(names)} cells, {_listed(names)}, but most lines have {width}. Use --sep, "
+        "--skip or --no-header, or correct it."
     )
 
 
 def _are_row_names(cells):
-    """Return whether cells are texts that differ, or whole numbers that count up."""
+    """Return whether the cells are distinct texts, or whole numbers that count up."""
     if len(set(cells)) < len(cells):
         return False
     if not all(cell.strip().isdigit() for cell in cells):
@@ -362,7 +364,7 @@ def _are_row_names(cells):
 
 
 def unique(names):
-    """Return (names of which none occurs twice, those that did); one that is empty is called as pandas does."""
+    """Return (distinct names, the names that were repeated). An empty name becomes "Unnamed: 0" and the like."""
     names = [name if name.strip() else f"Unnamed: {number}" for number, name in enumerate(names)]
     seen, unique, doubled = set(names), [], []
     counts = collections.Counter()
@@ -380,11 +382,11 @@ def unique(names):
     return unique, list(dict.fromkeys(doubled))
 
 
-def _listed(cells, most=5):
-    more = f" and {len(cells) - most} more" if len(cells) > most else ""
-    return ", ".join(f'"{_short(cell)}"' for cell in cells[:most]) + more
+def _listed(cells, max_cells=5):
+    more = f" and {len(cells) - max_cells} more" if len(cells) > max_cells else ""
+    return ", ".join(f'"{_short(cell)}"' for cell in cells[:max_cells]) + more
 
 
-def _short(text, most=60):
+def _short(text, max_length=60):
     text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[:most]}..."
+    return text if len(text) <= max_length else f"{text[:max_length]}..."

@@ -1,18 +1,17 @@
-"""Arrays and sparse matrices in HDF5 files, those of AnnData (.h5ad), of 10x and of MATLAB 7.3 among them."""
+"""Arrays and sparse matrices in HDF5 files, among them those of AnnData (.h5ad), 10x and MATLAB 7.3."""
 
 import contextlib
 import os
 
 import h5py
 import numpy as np
-from scipy import sparse
 
 _SPARSE = {"data", "indices", "indptr"}
 
 
 @contextlib.contextmanager
 def opened(path):
-    """Open a file, and raise a ValueError with its name where it, or what is read of it, is damaged."""
+    """Open a file, and raise a ValueError with its name if it is damaged."""
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -20,12 +19,12 @@ def opened(path):
         if isinstance(error, PermissionError | FileNotFoundError):
             raise
         raise ValueError(
-            f"{os.fspath(path)!r} is truncated or no HDF5 file. Copy or download it again, or write it anew. ({error})"
+            f"{os.fspath(path)!r} is truncated or not an HDF5 file. Copy, download or write it again. ({error})"
         ) from error
 
 
 def matrices(file):
-    """Return a dict from name to data set or to group that holds a sparse matrix.
+    """Return a dict from name to data set, or to the group of a sparse matrix.
 
     Args:
         file: open `h5py.File`.
@@ -51,8 +50,11 @@ def value(item, path):
                 f"{item.dtype.names[:5]}"
             )
         return item[()]
+    from scipy import sparse
+
     parts = item["data"][()], item["indices"][()], item["indptr"][()]
-    if "barcodes" in item:  # of 10x, which writes genes by cells, compressed by columns
+    if "barcodes" in item:
+        # Files of 10x hold genes by cells, compressed by columns.
         n = len(item["barcodes"])
         return sparse.csr_matrix(parts, shape=(n, int(item["shape"][0])))
     shape = item["shape"][()] if "shape" in item else item.attrs.get("shape", item.attrs.get("h5sparse_shape"))
@@ -65,8 +67,8 @@ def value(item, path):
         fitting = [size + 1 == len(parts[2]) for size in shape]
         if all(fitting):
             raise ValueError(
-                f"{os.fspath(path)!r} has a square sparse matrix in {item.name!r} that does not say whether it is "
-                'compressed by rows or columns. Set the attribute "encoding-type" of its group to "csr_matrix".'
+                f"{os.fspath(path)!r} has a square sparse matrix in {item.name!r} that may be compressed by rows or by "
+                'columns. Set the attribute "encoding-type" of its group to "csr_matrix".'
             )
         columns = fitting[1]
     made = (sparse.csc_matrix if columns else sparse.csr_matrix)(parts, shape=shape)
@@ -74,7 +76,7 @@ def value(item, path):
 
 
 def row_names(item):
-    """Return the names of the rows of a matrix of 10x, None of others."""
+    """Return the names of the rows of a matrix of 10x, or None for other matrices."""
     if isinstance(item, h5py.Group) and "barcodes" in item:
         return texts(item["barcodes"][()])
     return None
@@ -88,7 +90,7 @@ def texts(values):
 
 
 def anndata(path, key=None, labels=None):
-    """Read observations of AnnData.
+    """Read the observations of an AnnData file.
 
     Args:
         path: .h5ad file.
@@ -99,7 +101,7 @@ def anndata(path, key=None, labels=None):
         (x, names, features, y): matrix, names of the observations, those of the variables or None, labels or None.
 
     Raises:
-        ValueError: there is no such matrix or column.
+        ValueError: the matrix or the column is missing.
     """
     with opened(path) as file:
         found = matrices(file)
@@ -107,7 +109,7 @@ def anndata(path, key=None, labels=None):
             raise ValueError(f"{os.fspath(path)!r} has no matrix {key or 'X'!r}. It has {_matrices(found)}.")
         x = value(found[key or "X"], path)
         if "obs" not in file:
-            raise ValueError(f"{os.fspath(path)!r} should be a file of AnnData. It has no obs.")
+            raise ValueError(f"{os.fspath(path)!r} should be an AnnData file. It has no obs.")
         names = column(file["obs"], None)
         features = column(file["var"], None).tolist() if "var" in file else None
         features = features if features is not None and len(features) == x.shape[-1] else None
@@ -125,16 +127,16 @@ def check_observations(path):
     with opened(path) as file:
         if not isinstance(file.get("obs"), h5py.Group):
             raise ValueError(
-                f"{os.fspath(path)!r} is of an AnnData before 0.7. Read and write it by a newer one first."
+                f"{os.fspath(path)!r} was written by AnnData before 0.7. Read and write it by a newer version first."
             )
 
 
 def write_observations(path, columns, embedding=None):
-    """Add columns to obs of a file of AnnData, in the place of those of the same names.
+    """Add columns to obs of an AnnData file, and replace those of the same names.
 
     Args:
-        path: .h5ad file, which is changed: give a copy.
-        columns: dict from name to (n,) array; one of int64 is written as categories, another as float64 numbers.
+        path: .h5ad file, which is changed in place.
+        columns: dict from name to (n,) array. Integers are written as categories, other numbers as float64.
         embedding: (n, d) array, default None; written to obsm as "X_deckeras".
     """
     with h5py.File(path, "r+") as file:
@@ -159,8 +161,9 @@ def write_observations(path, columns, embedding=None):
 
 
 def column(frame, name):
-    """Return a column of obs or var as an array, or its index for None; missing categories are None."""
-    if isinstance(frame, h5py.Dataset):  # before AnnData 0.7
+    """Return a column of obs or var, or the index if `name` is None. Missing categories become None."""
+    # AnnData before 0.7 wrote a frame as one data set.
+    if isinstance(frame, h5py.Dataset):
         return texts(frame[name or frame.dtype.names[0]])
     if name is None:
         name = _text(frame.attrs.get("_index", "_index"))
@@ -168,10 +171,12 @@ def column(frame, name):
     if isinstance(item, h5py.Group) and "codes" in item:
         codes, categories = item["codes"][()], texts(item["categories"][()])
         return np.array([None if code < 0 else categories[code] for code in codes.tolist()], object)
-    if isinstance(item, h5py.Group):  # nullable: values and mask
+    # A nullable column is a group of values and mask.
+    if isinstance(item, h5py.Group):
         values, mask = texts(item["values"][()]), item["mask"][()]
         return np.array([None if out else each for each, out in zip(values.tolist(), mask, strict=True)], object)
-    if "categories" in item.attrs:  # of AnnData 0.7, a reference
+    # AnnData 0.7 refers to the categories of a column.
+    if "categories" in item.attrs:
         categories = texts(frame.file[item.attrs["categories"]][()])
         return np.array([None if code < 0 else categories[code] for code in item[()].tolist()], object)
     return texts(item[()])

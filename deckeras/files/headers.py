@@ -5,26 +5,26 @@ import math
 
 from deckeras.files import numerals
 
-_MOSTLY = 0.8  # fraction of numbers from which a column counts as one of numbers, whatever the rest is
-_FEW = 5  # rows, below which the range of a column is not known well
+_MIN_NUMBERS = 0.8  # fraction of numbers in a column that counts as numeric
+_MIN_ROWS = 5  # rows that show the range of a column
 
 
 def has_names(first, rest, na=()):
-    """Return whether a first line names the columns rather than being a row.
+    """Return whether the first line names the columns rather than being a row.
 
-    Text above numbers is a name. Numbers above numbers are names if they count up from 0 or 1, or stand apart from all
-    rows and in order, as years and wavelengths do.
+    Text above numbers is a name. Numbers above numbers are names if they count up from 0 or 1, or if they are ordered
+    and far from the values of all rows, as years and wavelengths are.
 
     Args:
         first: list of str, the cells of the first line.
-        rest: list of lists of str, those of some of the lines below it.
-        na: texts that stand for a missing value, beside the common ones.
+        rest: list of lists of str, the cells of some lines below it.
+        na: texts that mean a missing value, besides the common ones.
 
     Returns:
-        bool, or None where the line can be either.
+        bool, or None if the line can be either.
 
     Example:
-        >>> from deckeras import headers
+        >>> from deckeras.files import headers
         >>> headers.has_names(["0", "1", "label"], [["0.5", "0.1", "3"], ["0.2", "0.7", "3"]])
         True
         >>> headers.has_names(["5.1", "3.5", "rose"], [["4.9", "3.0", "lily"]])
@@ -49,16 +49,17 @@ def has_names(first, rest, na=()):
     if not above:
         return False
     if first.count("") > (first[0] == ""):
-        return False  # a gap, which a row has and a list of names has not
+        # Rows have gaps, and lists of names have none.
+        return False
     return _numbers_name(above, first, rest)
 
 
 def is_units(row, rest, na=()):
-    """Return whether a line below the names is no row: it has text wherever the rows have numbers.
+    """Return whether the line below the names holds units: text wherever the rows have numbers.
 
     Args:
         row: list of str, the cells of the line.
-        rest: list of lists of str, the lines below it.
+        rest: list of lists of str, the cells of the lines below it.
         na: as for `has_names`.
     """
     rest = [cells for cells in rest if len(cells) == len(row)]
@@ -71,10 +72,10 @@ def is_units(row, rest, na=()):
 
 
 def _numbers(column, na):
-    """Return the numbers of a column as they are written, None if it is one of text."""
+    """Return the numbers of a column as they are written, or None for a column of text."""
     present = [cell for cell in column if not numerals.is_missing(cell, na)]
     numbers = [cell for cell in present if numerals.is_number(cell)]
-    if not numbers or len(numbers) < _MOSTLY * len(present):
+    if not numbers or len(numbers) < _MIN_NUMBERS * len(present):
         return None
     return numbers
 
@@ -99,13 +100,14 @@ def _numbers_name(above, first, rest):
     steps = [after - before for before, after in itertools.pairwise(values)]
     in_order = all(step > 0 for step in steps) or all(step < 0 for step in steps)
     even = len({round(step, 9) for step in steps}) == 1 and (len(cells) > 2 or abs(steps[0]) == 1)
-    if in_order and (even if len(rest) < _FEW or len(cells) == 2 else True) and (len(cells) > 2 or len(rest) >= _FEW):
+    many_rows = len(rest) >= _MIN_ROWS
+    if in_order and (even if not many_rows or len(cells) == 2 else True) and (len(cells) > 2 or many_rows):
         return True
-    return None if whole and len(rest) >= _FEW else False
+    return None if whole and many_rows else False
 
 
 def _counts_up(first, rest):
-    """Return whether the numbers of the first line count up from 0 or 1, as pandas and R name nameless columns."""
+    """Return whether the first line counts up from 0 or 1, as pandas and R name columns without names."""
     named = first[1:] if first[0] == "" else first
     numbers = [cell.strip() for cell in named if numerals.is_number(cell)]
     others = [cell for cell in named if not numerals.is_number(cell)]
@@ -114,12 +116,12 @@ def _counts_up(first, rest):
     start = next((start for start in (0, 1) if numbers == [str(start + i) for i in range(len(numbers))]), None)
     if start is None or len(numbers) < 2 + start:
         return False
-    # Rows that count on, such as 0, 1, 2 above 3, 4, 5, show that the numbers are values.
+    # If the rows continue the count, as 3, 4, 5 below 0, 1, 2, the numbers are values.
     return rest[0][-len(named)].strip() != str(start + len(numbers))
 
 
 def _value(text):
-    """Return the value of a number, NaN if it is not plain, such as one with a sign of money beside it."""
+    """Return the value of a number, or NaN if it is not plain, such as one with a currency sign."""
     try:
         return float(text.strip().replace(",", ".")) if text.count(",") + text.count(".") < 2 else math.nan
     except ValueError:

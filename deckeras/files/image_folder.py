@@ -1,4 +1,4 @@
-"""The images of a folder as one array."""
+"""Read the images of a folder as one array."""
 
 import collections
 import dataclasses
@@ -9,8 +9,8 @@ import numpy as np
 
 from deckeras.files import pixels
 
-_SIDE = 32  # pixels: of that side, a dense encoder has a thousand features a channel
-_NAMED = 5  # files that a sentence names
+_SIDE = 32  # pixels; a dense encoder then has about a thousand features per channel
+_MAX_NAMED = 5  # files that a sentence names
 _HIDDEN = ("thumbs.db", "desktop.ini")
 
 
@@ -20,9 +20,9 @@ class Images:
 
     Attributes:
         x: uint8 array (n, height, width) or (n, height, width, 3).
-        names: (n,) array of str, the paths within the folder, in their order.
-        white: int, the value that was taken for white.
-        notices: list of str, a sentence for all that was left out or changed.
+        names: (n,) array of str, the paths within the folder, sorted.
+        white: int, the value of white.
+        notices: list of str, a sentence for each thing that was left out or changed.
     """
 
     x: np.ndarray
@@ -32,23 +32,23 @@ class Images:
 
 
 def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=False, white=None):
-    """Read the images of a folder and of those in it.
+    """Read the images of a folder and its subfolders.
 
     Args:
         path: the folder.
-        image_size: int, the side in pixels to which images are resized after being cut to a square; default None: the
-            images' own size where all have the same and no side is over 32, else 32.
-        image_shape: (height, width) or (height, width, 3), which comes before `image_size` and `colour`; default None.
-        colour: bool, default False: grey.
-        skip_broken: bool, default False: a file that cannot be read is an error. True leaves it out.
-        white: int, the value of white in images of more than 8 bits; default None: that of the fewest bits that hold
-            the largest value in any of them.
+        image_size: int, the side in pixels to which images are resized after they are cropped to a square; default
+            None: the images' own size if all have the same and no side is over 32, else 32.
+        image_shape: (height, width) or (height, width, 3), which overrides `image_size` and `colour`; default None.
+        colour: bool, default False. Whether to keep colors rather than convert them to gray.
+        skip_broken: bool, default False. Whether to leave out files that cannot be read, rather than raise an error.
+        white: int, the value of white in images of more than 8 bits; default None: `pixels.white_level` of the largest
+            value in any of them.
 
     Returns:
         `Images`.
 
     Raises:
-        ValueError: there is no image, or one that cannot be read.
+        ValueError: there are no images, or one cannot be read.
     """
     path = pathlib.Path(path)
     if image_size is not None and (isinstance(image_size, bool) or image_size < 1):
@@ -69,16 +69,17 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
     if deep:
         if white == 255 < max(deep):
             raise ValueError(
-                f"The images in {os.fspath(path)!r} have values up to {max(deep):g}, but those that the model was "
-                "fitted to were of 8 bits. Write these in 8 bits, too."
+                f"The images in {os.fspath(path)!r} have values up to {max(deep):g}, but the model was fitted "
+                "to images of 8 bits. Convert these to 8 bits, too."
             )
         white = pixels.white_level(max(deep)) if white is None else white
     images, names = _load(path, list(facts), image_shape, white, skip_broken, broken)
     if white is None and len(images) and images.max() < 16:
-        white = pixels.white_level(images.max())  # masks of 0 and 1, and the like
+        # Such images are masks of 0 and 1, and the like.
+        white = pixels.white_level(images.max())
         images, names = _load(path, names, image_shape, white, skip_broken, broken)
     if not names:
-        raise ValueError(f"There is no image that can be read in {os.fspath(path)!r}. {_listed_broken(broken)}")
+        raise ValueError(f"No image in {os.fspath(path)!r} can be read; {_listed_broken(broken)}")
     if broken:
         notices.append(_listed_broken(broken))
     notices += _changes([facts[name] for name in names], white)
@@ -86,7 +87,7 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
 
 
 def _files(path):
-    """Return (the names of the images in their order, sentences about the other files)."""
+    """Return (the sorted names of the images, sentences about the other files)."""
     names, left = [], collections.defaultdict(list)
     for file in sorted(path.rglob("*")):
         name = file.relative_to(path)
@@ -104,13 +105,13 @@ def _files(path):
     if not names:
         more = f" {'; '.join(notices)}" if notices else ""
         raise ValueError(
-            f"There are no images in {os.fspath(path)!r}, which end in {', '.join(pixels.EXTENSIONS)}.{more}"
+            f"There are no images in {os.fspath(path)!r}. Images end in {', '.join(pixels.EXTENSIONS)}.{more}"
         )
     return names, notices
 
 
 def _common_size(facts, side):
-    """Return (height, width): of the side, or of all the images where that is one and small, else of 32 pixels."""
+    """Return (height, width) by the side, or by the images if all have the same small size, else 32 x 32."""
     if side is not None:
         return side, side
     sizes = {fact.size for fact in facts}
@@ -120,7 +121,7 @@ def _common_size(facts, side):
 
 
 def _load(path, names, image_shape, white, skip_broken, broken):
-    """Return (images, their names), and add those that cannot be read to `broken`."""
+    """Return (images, their names), and add the images that cannot be read to `broken`."""
     images, read_names = np.empty((len(names), *image_shape), "uint8"), []
     for name in names:
         try:
@@ -135,19 +136,19 @@ def _load(path, names, image_shape, white, skip_broken, broken):
 
 
 def _listed_broken(broken):
-    shown = "; ".join(f"{pixels.shown(name)} ({reason})" for name, reason in broken[:_NAMED])
-    more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-    return f"left out, since they cannot be read: {shown}{more}" if broken else ""
+    shown = "; ".join(f"{pixels.shown(name)} ({reason})" for name, reason in broken[:_MAX_NAMED])
+    more = f" and {len(broken) - _MAX_NAMED} more" if len(broken) > _MAX_NAMED else ""
+    return f"left out, because they cannot be read: {shown}{more}" if broken else ""
 
 
 def _changes(facts, white):
-    """Return sentences on how images were changed in reading."""
+    """Return sentences on the changes that were made to the images."""
     counts = [
-        (sum(fact.turned for fact in facts), "turned upright, as their files say"),
-        (sum(fact.transparent for fact in facts), "with transparency laid on white"),
-        (sum(fact.n_frames > 1 for fact in facts), "of several frames or pages, of which the first is taken"),
+        (sum(fact.turned for fact in facts), "turned upright, by the orientation in their files"),
+        (sum(fact.transparent for fact in facts), "with transparent pixels, which are laid on white"),
+        (sum(fact.n_frames > 1 for fact in facts), "of several frames or pages, the first of which is read"),
     ]
     found = [f"{count:,} of {len(facts):,} images {what}" for count, what in counts if count]
     if white not in (None, 255):
-        found.append(f"pixels divided by {white:,}, the white of the fewest bits that hold them")
+        found.append(f"pixels divided by {white:,}, the value of white")
     return found

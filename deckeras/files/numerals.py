@@ -1,8 +1,8 @@
 """Numbers as people write them: decimal commas, grouped thousands, percent signs, currencies.
 
-A column of text is one of numbers where all its values can be read in one `Form`. Several forms can fit: "1,234" is
-1.234 or 1234. What the other values of the column and the other columns of the table show decides; where nothing does,
-the column stays text, and `Found.ambiguous` names it.
+A column of text holds numbers if all its values can be read in one `Form`. Several forms can fit: "1,234" is 1.234 or
+1234. The other values of the column and the other columns of the table then decide. If they do not, the column remains
+text, and `Found.ambiguous` names it.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class Form:
     thousands: str | None = None
 
     def pattern(self):
-        """Return the regular expression of the digits of a number."""
+        """Return the regular expression that the digits of a number match."""
         decimals = r"(?:\.\d*)?" if self.decimal == "." else rf"(?:{re.escape(self.decimal)}\d+)?"
         if self.thousands is None:
             return rf"(?:\d+{decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
@@ -58,13 +58,13 @@ _FORMS = [
 
 @dataclasses.dataclass
 class Found:
-    """Report of `recognize`.
+    """The result of `recognize`.
 
     Attributes:
-        forms: dict from column to its `Form`, of the columns that all of whose values are numbers.
-        affixes: dict from column to the sign that stands beside all its numbers, such as "%".
+        forms: dict from each column whose values are all numbers to its `Form`.
+        affixes: dict from column to the sign beside all its numbers, such as "%".
         ambiguous: dict from column to a value that can be read in two ways.
-        bracketed: list of the columns in which numbers stand in parentheses.
+        bracketed: list of the columns with numbers in parentheses.
         dotted: bool, whether a column shows that the table has decimal points.
     """
 
@@ -81,7 +81,8 @@ def is_number(text):
     if _PLAIN.fullmatch(text):
         return True
     if "\t" in text:
-        return False  # a sign and a number in two cells
+        # The text is a sign and a number in two cells.
+        return False
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
     match = _WRAPPED.fullmatch(text)
@@ -91,7 +92,7 @@ def is_number(text):
 
 
 def is_missing(text, na=()):
-    """Return whether the text is commonly written where a value is missing, or is one of `na`."""
+    """Return whether the text commonly means a missing value, or is one of `na`."""
     return text.strip().lower() in _MISSING or text in na
 
 
@@ -104,8 +105,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
     """Find the form of the numbers in columns of text.
 
     Args:
-        columns: dict from name to a pandas Series of the texts that are present.
-        decimal, thousands: str, the characters that are known; default None.
+        columns: dict from name to a pandas Series of texts without missing values.
+        decimal, thousands: str, the characters if they are known; default None.
         dotted: bool, default False. Whether other columns of the table have decimal points.
 
     Returns:
@@ -113,7 +114,7 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
 
     Example:
         >>> import pandas
-        >>> from deckeras import numerals
+        >>> from deckeras.files import numerals
         >>> found = numerals.recognize({"price": pandas.Series(["1.200,50 €", "7,00 €"])})
         >>> found.forms["price"], found.affixes["price"]
         (Form(decimal=',', thousands='.'), '€')
@@ -151,10 +152,10 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
 
 
 def convert(texts, form):
-    """Return a column of texts as float64 numbers; texts that are no numbers of this form become NaN.
+    """Convert a column of texts to float64 numbers. Texts that are not numbers of this form become NaN.
 
     Args:
-        texts: pandas Series of str, missing values included.
+        texts: pandas Series of str and missing values.
         form: `Form`.
     """
     import pandas
@@ -174,7 +175,7 @@ def convert(texts, form):
 
 
 def _parts(texts):
-    """Return (digits of all the texts, the sign beside them or ""), None where one is no number or signs differ."""
+    """Return (digits of the texts, the sign beside them or ""), or None if one is not a number or the signs differ."""
     texts = texts.drop_duplicates().str.strip()
     texts = texts[~texts.str.lower().str.lstrip("+-").isin(["inf", "infinity"])]
     head = texts.head(1)
@@ -199,7 +200,7 @@ def _allowed(decimal, thousands):
 
 
 def _without_needless(forms, digits):
-    """Leave out forms with thousands where no value shows any, and all but one where none has decimals either."""
+    """Remove forms with thousands if no value shows any, and all forms but one if no value has decimals either."""
     shown = digits.str.cat()
     forms = [
         form
@@ -210,14 +211,14 @@ def _without_needless(forms, digits):
 
 
 def _shows(form, texts):
-    """Return whether the texts have decimals or groups, so that other columns can be read by the form of this one."""
+    """Return whether the texts have decimals or groups, which show the form of other columns, too."""
     return form.thousands in (",", ".") or bool(texts.str.contains(form.decimal, regex=False).any())
 
 
 def _grouped(forms, digits):
-    """Return the form with thousands where the values show it, else None.
+    """Return the form with thousands if the values show it, else None.
 
-    Written with three decimals, no number is without any; written without zeros at the end, none ends in 0.
+    If numbers have three decimals, none is a whole number. If zeros at the end are omitted, none ends in 0.
     """
     grouped = [form for form in forms if form.thousands is not None]
     if len(grouped) != 1:

@@ -1,7 +1,7 @@
-"""Decode one image file into grey values or colours as people see them.
+"""Decode one image file into gray values or colors as people see them.
 
-An orientation that a camera wrote is followed, transparent pixels lie on white, and images of more than 8 bits keep the
-range that they use.
+The orientation that a camera wrote is applied, transparent pixels are laid on white, and images of more than 8 bits are
+scaled by the range that they use.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ _BITS = (1, 2, 4, 8, 10, 12, 14, 16)
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a look at an image file shows.
+    """The properties of an image file.
 
     Attributes:
-        size: (height, width) as it is seen.
+        size: (height, width) after the orientation is applied.
         deep: bool, whether it has more than 8 bits.
-        largest: int or float, its largest value where it has; else 255.
-        transparent, turned: bools, whether it has transparent pixels, or an orientation other than its own.
-        n_frames: int, its pages or pictures of a film, of which the first is taken.
+        largest: int or float, its largest value if it has; else 255.
+        transparent, turned: bools, whether it has transparent pixels, and whether it is stored in another orientation.
+        n_frames: int, its pages or frames; the first one is read.
     """
 
     size: tuple
@@ -43,16 +43,16 @@ class Facts:
 
 
 class BrokenImage(ValueError):  # noqa: N818 - reads well in `except`
-    """An image that cannot be read; the message says which and why.
+    """An error for an image that cannot be read.
 
     Attributes:
-        reason: str, why.
+        reason: str
     """
 
     def __init__(self, path, reason):
         self.reason = str(reason)
         super().__init__(
-            f"{shown(path)!r} is no image that can be read: {reason}. Move it elsewhere, or leave out such files by "
+            f"{shown(path)!r} cannot be read as an image: {reason}. Move it elsewhere, or leave out such files by "
             "--skip-broken."
         )
 
@@ -65,7 +65,7 @@ def look(path):
         orientation = image.getexif().get(0x0112, 1)
         turned = orientation in range(2, 9)
         width, height = image.size
-        # The size of a TIFF is that after the turn, which Pillow makes itself.
+        # Pillow turns a TIFF by itself, and gives the size after the turn.
         on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
         size = (width, height) if on_its_side else (height, width)
         transparent = "A" in image.mode or "a" in image.mode or "transparency" in image.info
@@ -73,13 +73,13 @@ def look(path):
 
 
 def white_level(largest):
-    """Return the value of white: that of the fewest bits which hold the largest value of some images.
+    """Return the value of white: the largest value of the fewest bits that hold the values of some images.
 
     Args:
-        largest: int or float, from 0. Floating-point pixels are of the range from 0 to 1.
+        largest: int or float of at least 0, the largest value of the images. Floating-point pixels are from 0 to 1.
 
     Example:
-        >>> from deckeras import pixels
+        >>> from deckeras.files import pixels
         >>> pixels.white_level(1000), pixels.white_level(200), pixels.white_level(0.7)
         (1023, 255, 1)
     """
@@ -89,19 +89,19 @@ def white_level(largest):
 
 
 def load(path, image_shape, white=None):
-    """Decode an image, cut it to a shape around its middle, and resize it.
+    """Decode an image, crop it around its middle, and resize it.
 
     Args:
         path: the file.
-        image_shape: (height, width) for grey, (height, width, 3) for colours.
+        image_shape: (height, width) for gray, (height, width, 3) for colors.
         white: number, the value that becomes 255 in images of more than 8 bits; default None: `white_level` of the
-            image itself. Below 255 it applies to images of 8 bits, too.
+            image itself. A value below 255 applies to images of 8 bits, too.
 
     Returns:
         uint8 array of that shape.
 
     Raises:
-        BrokenImage: the file is no image, damaged or too large.
+        BrokenImage: the file is damaged, too large or not an image.
     """
     from PIL import Image, ImageOps
 
@@ -123,12 +123,12 @@ def load(path, image_shape, white=None):
 
 
 def can_read(extension):
-    """Return whether files of this extension can be read here, as (bool, reason or "")."""
+    """Return (whether files of this extension can be read, the reason if not)."""
     if extension in EXTENSIONS:
         return True, ""
     if extension in HEIF:
         return (True, "") if _heif() else (False, str(_extras.needed(f"Reading {extension}", "pillow-heif", "heic")))
-    return False, "no image by its extension"
+    return False, "not an extension of images"
 
 
 def _heif():
@@ -141,7 +141,7 @@ def _heif():
 
 
 def _values(image):
-    """Return the values of an image of more than 8 bits as floating-point numbers, those below 0 as 0."""
+    """Return the values of an image of more than 8 bits as float64, with 0 for negative ones."""
     values = np.asarray(image).astype("float64")
     if image.mode == "F" and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise OSError("its pixels are floating-point numbers beyond 0 to 1, whose range is not known")
@@ -149,7 +149,7 @@ def _values(image):
 
 
 def _on_white(image):
-    """Return the image with what lies behind its transparent pixels: white."""
+    """Return the image with its transparent pixels laid on white."""
     from PIL import Image
 
     if "A" not in image.mode and "a" not in image.mode and "transparency" not in image.info:
@@ -164,18 +164,20 @@ def _opened(path):
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large images and odd metadata are no matter of the user's
-            # By its name, Pillow maps a TIFF into memory, and then misreads one that lies on its side.
+            # Pillow warns of large images and odd metadata, which the user need not know.
+            warnings.simplefilter("ignore")
+            # If Pillow opens a TIFF by its name, it maps it into memory, and misreads one that is turned.
             with open(path, "rb") as file, Image.open(file) as image:
                 yield image
     except (PermissionError, FileNotFoundError):
         raise
-    except Exception as error:  # Pillow's decoders raise errors of any class for bytes that are damaged
+    except Exception as error:
+        # Pillow's decoders raise errors of any class for damaged bytes.
         unknown = type(error).__name__ == "UnidentifiedImageError"
-        reason = "its content is no image that is known" if unknown else str(error).rstrip(".") or type(error).__name__
+        reason = "its content is not a known image" if unknown else str(error).rstrip(".") or type(error).__name__
         raise BrokenImage(path, reason) from error
 
 
 def shown(name):
-    """Return a name as text that can be written: bytes that are no UTF-8 appear as \\xfc."""
+    """Return a name as text that can be written, in which bytes that are not UTF-8 appear as \\xfc."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,13 +1,13 @@
-"""Rows from the files that people have: tables, arrays, folders of images.
+"""Read rows from tables, arrays and folders of images.
 
-    .csv .tsv .tab .txt .data .dat      a row a line, also compressed by gzip, bzip2, xz or zip
-    .xlsx .xls .parquet .feather .arff .jsonl      tables that know their types
-    .npy .npz .h5 .h5ad .mat .svmlight      an array or a sparse matrix, or the one of a name (`key`)
-    a folder      its images, and those of the folders in it
+    .csv .tsv .tab .txt .data .dat      one row per line, also compressed by gzip, bzip2, xz or zip
+    .xlsx .xls .parquet .feather .arff .jsonl      tables with types
+    .npy .npz .h5 .h5ad .mat .svmlight      an array or a sparse matrix, chosen by `key` if there are several
+    a folder      its images, and those of its subfolders
 
-`read` makes rows of a file and a `Layout` that says how, by which `read_like` makes rows of another file: the same
-columns in the same order, the same categories and medians, images of the same size. What was found out, changed or
-left out stands in the `notices` of the rows, a sentence each.
+`read` returns rows with a `Layout`, by which `read_like` reads other files: the same columns in the same order, the
+same categories and medians, images of the same size. The `notices` of the rows report what was detected, changed or
+left out, a sentence each.
 """
 
 import dataclasses
@@ -26,19 +26,19 @@ _COLUMNS = ("names", "drop", "one_hot", "missing", "na", "header")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Description of how rows of numbers are made of a file.
+    """Description of how a file is converted to rows of numbers.
 
     Attributes:
         kind: "table", "array" or "images".
         key: str or None, the name of the array or the sheet in its file.
         columns: list of str, the columns of numbers of a table, in the order of the features.
-        categories: dict from a column of text to its values, a feature each after those of the columns.
-        medians: dict from column to what missing values are filled with; None if none were filled.
+        categories: dict from a column of text to its values. Each value is a feature, after those of `columns`.
+        medians: dict from column to the median that fills missing values; None if they are not filled.
         drop_missing: bool, whether rows with missing values are left out.
         names: str or None, the column with the names of the rows.
         na, sep, skip, comment, decimal, thousands, encoding: description of a text file, as for `read`; `sep` and
-            `decimal` are what was found.
-        header: bool, whether the columns have names in the file.
+            `decimal` may be detected.
+        header: bool, whether the file names the columns.
         affixes: dict from column to the sign beside its numbers, such as "%".
         image_shape: list (height, width) or (height, width, channels), or None.
         white: int or None, the value of white in images.
@@ -72,9 +72,9 @@ class Rows:
         x: (n, n_features) array or SciPy sparse matrix; (n, height, width) or (n, height, width, channels) images.
         names: (n,) array: the names of the rows, file names or row numbers.
         features: list of the features' names, or None.
-        labels: (n,) array, or None. Where labels are missing its dtype is object, and they are None.
+        labels: (n,) array, or None. If labels are missing, its dtype is object, and they are None.
         layout: `Layout`.
-        notices: list of str, a sentence for each thing that was found out, changed or left out.
+        notices: list of str, a sentence for each thing that was detected, changed or left out.
     """
 
     x: object
@@ -108,40 +108,41 @@ def read(
     folder_labels=False,
     skip_broken=False,
 ):
-    """Read rows.
+    """Read rows from a file or a folder of images.
 
     Args:
         path: file or folder.
         key: str, the array of an .npz, .h5, .h5ad or .mat file, or the sheet of a workbook; default None: the only one,
             or the array named "x" or "X".
         names: str, the column with the rows' names, default None: their numbers.
-        labels: str, the column or the array with the classes, which are no feature; default None. Rows may lack one.
-        drop: columns that are no features.
+        labels: str, the column or the array with the classes, which is not a feature; default None. Labels may be
+            missing.
+        drop: columns that are not features.
         one_hot: columns of text whose values become features, 1 where a row has the value and else 0.
-        missing: `"median"`, to fill missing values with the median of their column, or `"drop"`, to leave out rows that
-            have any; default None: they are an error.
-        na: further texts that stand for a missing value, such as "?".
-        sep: str, the separator of a text file, " " for any number of blanks; default None: found from the beginning of
-            the file.
-        skip: int, lines above the line of names; default None: blank lines, and lines with fewer cells than the rows.
-        comment: str, the beginning of lines that are left out; default None: "#" where the file begins with it.
-        decimal, thousands: str, the characters before decimals and between thousands; default None: found from the
-            numbers, and refused where these can be read in two ways.
-        encoding: str, of a text file; default None: UTF-8, or UTF-16 or UTF-32 where the first bytes say so.
+        missing: `"median"` to fill missing values with the median of their column, or `"drop"` to leave out their rows;
+            default None: they are an error.
+        na: further texts that mean a missing value, such as "?".
+        sep: str, the separator of a text file, " " for any number of blanks; default None: detected.
+        skip: int, the number of lines above the line of names; default None: blank lines, and lines with fewer cells
+            than the rows.
+        comment: str, the beginning of lines that are left out; default None: "#" if the file begins with it.
+        decimal, thousands: str, the characters before decimals and between thousands; default None: detected. It is an
+            error if the numbers can be read in two ways.
+        encoding: str, of a text file; default None: UTF-8, or UTF-16 or UTF-32 if the first bytes show it.
         header: bool, whether the first line names the columns; default None: as
-            `deckeras.files.headers.has_names` finds. Without one, columns are named by their numbers.
+            `deckeras.files.headers.has_names` decides. Without names, columns are numbered.
         image_size, colour, skip_broken: of the images of a folder, as for `deckeras.files.image_folder.read`.
         image_shape: (height, width) or (height, width, channels) of the images in flat rows of an array or a table.
-        folder_labels: bool, default False. Whether images' classes are the names of the folders they lie in.
+        folder_labels: bool, default False. Whether the names of the subfolders are the classes of their images.
 
     Returns:
         `Rows`.
 
     Raises:
-        ValueError: the file is of no known kind, an option does not apply to it, it can be read in several ways, or
-            there is in it what numbers cannot be made of; the message says what, and what to do.
-        OSError: there is no such file, or it cannot be read.
-        ImportError: the library for such a file is not installed; the message names the extra.
+        ValueError: the kind of the file is unknown, an option does not apply to it, it can be read in several ways, or
+            it holds values that are not numbers.
+        OSError: the file is missing or cannot be read.
+        ImportError: the library for such a file is not installed.
 
     Example:
         >>> import pathlib
@@ -174,19 +175,18 @@ def read(
 
 
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
-    """Read new rows in the way of others.
+    """Read new rows in the way of earlier ones.
 
     Args:
         path: file or folder of the same kind.
-        layout: `Layout` of the others.
+        layout: `Layout` of the earlier rows.
         labels, folder_labels, skip_broken: as for `read`.
 
     Returns:
         `Rows`.
 
     Raises:
-        ValueError, OSError, ImportError: as `read`; or a column is missing, or a text occurs that was none of the
-            categories.
+        ValueError, OSError, ImportError: as `read`, or a column is missing, or a text is not one of the categories.
     """
     kind = _kind(path)
     if kind != layout.kind:
@@ -231,15 +231,15 @@ def _kind(path):
         return "array"
     if extension in _PICKLES:
         raise ValueError(
-            f"{path!r} should be a file of data. Received: a file of Python or R objects, which runs the code in it "
-            "when it is loaded. If you trust it, load it and write the rows as .csv, .parquet or .npy."
+            f"{path!r} should be a file of data. Received: a pickle or another file of Python or R objects, which runs "
+            "code when it is loaded. If you trust it, load it and write the rows as .csv, .parquet or .npy."
         )
     known = ", ".join(_TABLE + arrays.EXTENSIONS)
     raise ValueError(f"The file should be one of {known}, or a folder of images. Received: {path!r}")
 
 
 def _check_options(path, kind, given):
-    """Raise a ValueError if an option says something that such a file does not have."""
+    """Raise a ValueError if an option does not apply to such a file."""
     foreign = {
         "table": _IMAGES if tables.extension(path) in tables.TEXT + tables.COMPRESSED else _IMAGES + _TEXT,
         "array": (*_IMAGES, *_TEXT, *_COLUMNS),
@@ -253,12 +253,14 @@ def _check_options(path, kind, given):
         foreign = tuple(name for name in (*foreign, "header") if name not in ("decimal", "thousands"))
     wrong = [f"--{name.replace('_', '-')}" for name in given if name in foreign]
     if wrong:
-        way = " Take --folder-labels for the classes of its folders." if "--labels" in wrong else ""
-        raise ValueError(f"{', '.join(wrong)} does not apply to {_WORDS[kind]}. Received: {os.fspath(path)!r}.{way}")
+        way_out = " Use --folder-labels if its subfolders are the classes." if "--labels" in wrong else ""
+        raise ValueError(
+            f"{', '.join(wrong)} does not apply to {_WORDS[kind]}. Received: {os.fspath(path)!r}.{way_out}"
+        )
 
 
 def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
-    """Return (the `Layout` of a table, notices), or raise a ValueError with all that is wrong with its columns."""
+    """Return (the `Layout` of a table, notices), or raise a ValueError with all problems of its columns."""
     frame = table.frame
     names = names or columns.index_column(frame)
     columns.check_names(frame, [*filter(None, (names, labels)), *drop, *one_hot])
@@ -269,11 +271,11 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
     problems = columns.text_problems(frame, used, table.found)
     problems += columns.value_problems(frame, [*used, *one_hot], one_hot, missing=bool(missing))
     if problems:
-        raise ValueError(f"{os.fspath(path)!r} cannot be clustered as it is:\n" + "\n".join(problems))
+        raise ValueError(f"{os.fspath(path)!r} cannot be clustered yet:\n" + "\n".join(problems))
     notices = list(table.notices)
     if empty:
         quoted = columns.listed(f'"{column}"' for column in empty)
-        notices.append(f"left out, since no row has a value: {quoted}")
+        notices.append(f"left out, because no row has a value: {quoted}")
     found = table.found
     decimals = {form.decimal for form in found.forms.values()} - {"."}
     layout = Layout(
@@ -316,7 +318,7 @@ def _with_images(path, layout, image_shape):
 
 
 def _unknown(frame, layout, found):
-    """Return a line for each category that the model does not know, and for signs other than those of its rows."""
+    """Return a line for each category that the model does not know, and for each column with another sign."""
     problems = []
     for column, values in layout.categories.items():
         unknown = sorted(set(map(str, frame[column].dropna().unique())) - set(values))
@@ -336,14 +338,14 @@ def _table(path, frame, layout, y, notices):
     if layout.drop_missing:
         whole = frame[used].notna().all(axis=1)
         if not whole.all():
-            notices.append(f"left out, since they lack values: {int((~whole).sum()):,} of {len(frame):,} rows")
+            notices.append(f"left out, because values are missing: {int((~whole).sum()):,} of {len(frame):,} rows")
         frame = frame[whole]
     if not len(frame) or not used:
         raise ValueError(f"{os.fspath(path)!r} should have rows and columns of numbers. Received: {frame.shape}")
     numbers = frame[layout.columns].astype("float64")
     if layout.medians is not None:
         count = int(numbers.isna().sum().sum())
-        notices += [f"filled by medians: {count:,} missing values"] if count else []
+        notices += [f"filled with medians: {count:,} missing values"] if count else []
         numbers = numbers.fillna(layout.medians)
     parts = [numbers.to_numpy()]
     features = list(layout.columns)
@@ -356,11 +358,11 @@ def _table(path, frame, layout, y, notices):
 
 
 def _labels(y, n, name, notices):
-    """Return clean labels, and say how many rows have none."""
+    """Return clean labels, and add a notice of the rows without one."""
     y = class_labels.clean(y, n, name)
     lacking = int(n - class_labels.present(y).sum())
     if lacking:
-        notices.append(f"{lacking:,} of {n:,} rows have no label; scores are of the others")
+        notices.append(f"{lacking:,} of {n:,} rows have no label; the scores are those of the others")
     return y
 
 
@@ -375,7 +377,7 @@ def _read_array(path, key, y, image_shape):
         image_shape = x.shape[1:]
     if image_shape is not None:
         if not isinstance(x, np.ndarray):
-            raise ValueError("Sparse rows cannot be images. Leave out the image shape, or write the array dense.")
+            raise ValueError("Sparse rows cannot be images. Leave out the image shape, or write a dense array.")
         if int(np.prod(image_shape)) != int(np.prod(x.shape[1:])):
             raise ValueError(
                 f"--image-shape should have as many pixels as the rows of {os.fspath(path)!r} have values, "

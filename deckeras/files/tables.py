@@ -1,4 +1,4 @@
-"""Read a table of any format into a DataFrame, whose columns are numbers where numbers can be made of them."""
+"""Read a table of any format into a DataFrame. Columns become numbers if all their values can be read as numbers."""
 
 import contextlib
 import dataclasses
@@ -17,15 +17,15 @@ OTHER = (".parquet", ".feather", ".xlsx", ".xls", ".arff", ".jsonl", ".ndjson")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Description of a table in a text file, of which None is found out.
+    """Description of a table in a text file. What is None is detected.
 
     Attributes:
         sep, skip, comment, header: as for `dialects.find`.
         decimal, thousands: str, as `numerals.Form` has them.
         encoding: str, as for `text_files.look`.
-        na: tuple of further texts that stand for a missing value.
+        na: tuple of further texts that mean a missing value.
         sheet: str, the sheet of a workbook.
-        prefer: str, the separator to take where several fit.
+        prefer: str, the separator to prefer if several fit.
     """
 
     sep: str | None = None
@@ -43,19 +43,22 @@ class Options:
         if self.sep is not None:
             object.__setattr__(self, "sep", {"tab": "\t", "\\t": "\t", "blank": " "}.get(self.sep, self.sep))
         if self.comment is not None and (not isinstance(self.comment, str) or not self.comment.strip()):
-            raise ValueError(f"comment should be the beginning of lines. Received: comment={self.comment!r}")
+            raise ValueError(f"comment should be text that begins lines. Received: comment={self.comment!r}")
         for name in "sep", "decimal", "thousands":
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or len(value) != 1 or value in '\r\n"0123456789+-'):
-                raise ValueError(f"{name} should be one character, no digit, sign or quote. Received: {name}={value!r}")
-        if "inf" in self.na:  # on the command line, -inf would be taken for an option
+                raise ValueError(
+                    f"{name} should be a character, not a digit, sign or quote. Received: {name}={value!r}"
+                )
+        # On the command line, -inf would be read as an option.
+        if "inf" in self.na:
             object.__setattr__(self, "na", tuple(dict.fromkeys([*self.na, "-inf"])))
         if self.skip is not None and (isinstance(self.skip, bool) or self.skip < 0):
             raise ValueError(f"skip should be a number of lines, at least 0. Received: skip={self.skip!r}")
         if (self.decimal or ".") == self.thousands:
             raise ValueError(
-                f"decimal and thousands should differ. Received: {self.thousands!r} for both. Say both, as by "
-                '--decimal "," --thousands ".".'
+                f"decimal and thousands should differ. Received: {self.thousands!r} for both. Give both, for "
+                'example --decimal "," --thousands ".".'
             )
 
 
@@ -65,9 +68,9 @@ class Table:
 
     Attributes:
         frame: pandas.DataFrame; columns of text hold str.
-        options: `Options`, with all that was found out.
+        options: `Options`, with what was detected.
         found: `numerals.Found` of the columns that were text.
-        notices: list of str, a sentence for each thing that was found out or left out.
+        notices: list of str, a sentence for each thing that was detected or left out.
     """
 
     frame: object
@@ -82,15 +85,15 @@ def read(path, options, texts=(), names=None):
     Args:
         path: the file.
         options: `Options`.
-        texts: columns that are kept as they are written.
-        names: str, the one of them with the names of the rows, which may be any text; default None.
+        texts: columns that remain text.
+        names: str, the column of them with the names of the rows, which may be any text; default None.
 
     Returns:
         `Table`.
 
     Raises:
-        ValueError: it is no table, or can be read in several ways.
-        ImportError: a library is not installed; the message names the extra.
+        ValueError: the file is not a table, or can be read in several ways.
+        ImportError: a library is not installed.
     """
     kind = extension(path)
     if kind in TEXT or kind in COMPRESSED:
@@ -114,7 +117,7 @@ def read(path, options, texts=(), names=None):
     frame, found = _numbers(frame, texts, options)
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
     if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
-        # What was taken for a decimal point may be one between thousands.
+        # The points of other columns may be between thousands rather than before decimals.
         again = read(path, dataclasses.replace(options, decimal=","), texts, names)
         for name, form in found.forms.items():
             again.found.forms.setdefault(name, form)
@@ -123,7 +126,7 @@ def read(path, options, texts=(), names=None):
 
 
 def _plain_numbers(texts):
-    """Return the texts that are numbers, as numbers."""
+    """Return the numbers among the texts."""
     numbers = []
     for text in texts:
         with contextlib.suppress(ValueError):
@@ -132,7 +135,7 @@ def _plain_numbers(texts):
 
 
 def _other(path, kind):
-    """Read a table that knows its types."""
+    """Read a table whose format has types."""
     import pandas
 
     try:
@@ -149,12 +152,12 @@ def _other(path, kind):
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(
-            f"{os.fspath(path)!r} is damaged or no {kind} file: {error}. Copy or export it again."
+            f"{os.fspath(path)!r} is damaged or not a {kind} file: {error}. Copy or export it again."
         ) from error
 
 
 def _json(path):
-    """Read an object a line, or a list of objects."""
+    """Read one object per line, or a list of objects."""
     import pandas
 
     encoding, compression, head = text_files.look(path)
@@ -176,9 +179,9 @@ def _arff(path):
         with open(path, encoding="utf-8") as file:
             values, _ = arff.loadarff(file)
     except StopIteration as error:
-        raise ValueError("it has no line of @data") from error
+        raise ValueError("it has no @data line") from error
     except NotImplementedError as error:
-        raise ValueError("attributes of type string or relational are not read, write the table as CSV") from error
+        raise ValueError("attributes of type string or relational cannot be read; write the table as CSV") from error
     frame = pandas.DataFrame(values)
     for column in frame.columns:
         if frame[column].dtype == object:
@@ -188,7 +191,7 @@ def _arff(path):
 
 
 def _numbers(frame, texts, options):
-    """Return (the table with numbers in the columns of which they can be made, `numerals.Found`)."""
+    """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`)."""
     import pandas
 
     open_columns, replaced, dotted = {}, {}, False
@@ -219,7 +222,8 @@ def _numbers(frame, texts, options):
         elif others is not None:
             replaced[column] = pandas.to_numeric(values).astype("float64")
         else:
-            replaced[column] = values.astype("float64")  # nothing but missing values
+            # All values are missing.
+            replaced[column] = values.astype("float64")
     found = numerals.recognize(open_columns, decimal=options.decimal, thousands=options.thousands, dotted=dotted)
     for column, form in found.forms.items():
         values = replaced.get(column, frame[column])
@@ -230,7 +234,7 @@ def _numbers(frame, texts, options):
 
 
 def _plain(values):
-    """Return a nullable or an Arrow column of numbers as float64, or dates as they are."""
+    """Return a nullable or Arrow column of numbers as float64, and a column of dates unchanged."""
     import pandas
 
     if pandas.api.types.is_datetime64_any_dtype(values):
@@ -239,7 +243,7 @@ def _plain(values):
 
 
 def _simple(value):
-    """Return a value as text or number: bytes are decoded, other numbers such as decimals become floats."""
+    """Return a value as text or number: bytes decoded, and numbers such as decimals as floats."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, bool | np.bool_):

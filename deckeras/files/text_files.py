@@ -1,4 +1,4 @@
-"""Text of files: found to be compressed, or in another encoding, by their first bytes rather than by their names."""
+"""Text of files. The first bytes, rather than the name, show compression and encoding."""
 
 import bz2
 import contextlib
@@ -8,9 +8,9 @@ import lzma
 import os
 import zipfile
 
-_HEAD = 2**18  # characters that are looked at
-_LONGEST = 2**25  # of them where lines are long
-_LINES = 50  # lines that are wanted
+_HEAD = 2**18  # characters that are examined
+_MAX_HEAD = 2**25  # characters that are examined if lines are long
+_LINES = 50  # lines that are examined
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
 _FOREIGN = {
     b"PK\x05\x06": "an empty zip file",
@@ -31,17 +31,17 @@ _BOMS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xf
 
 
 def look(path, encoding=None):
-    """Find out how the text of a file is stored.
+    """Detect how the text of a file is stored.
 
     Args:
         path: the file.
-        encoding: str, default None: UTF-8, or UTF-16 or UTF-32 where the first bytes say so.
+        encoding: str, default None: UTF-8, or UTF-16 or UTF-32 if the first bytes show it.
 
     Returns:
-        (encoding, compression, head): str, str or None, and the first lines as str, all of them whole.
+        (encoding, compression, head): str, str or None, and the first lines as str, complete.
 
     Raises:
-        ValueError: it is no text, or not in this encoding; the message says what it is.
+        ValueError: the file is not text, or not in this encoding.
     """
     compression = _compression(path)
     with _bytes(path, compression) as file:
@@ -53,17 +53,15 @@ def look(path, encoding=None):
             raise ValueError(f"{os.fspath(path)!r} should be a table in a text file. Received: {kind}")
     if start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ValueError(
-            f"{os.fspath(path)!r} should be a table in a text file. Received: a web page or XML, as a download that "
-            "failed leaves it"
+            f"{os.fspath(path)!r} should be a table in a text file. Received: a web page or XML, perhaps from a "
+            "failed download"
         )
     encoding = encoding or _encoding(start)
     if b"\x00" in start and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
-        raise ValueError(
-            f"{os.fspath(path)!r} should be a table in a text file. Received: a file of bytes that are no text"
-        )
+        raise ValueError(f"{os.fspath(path)!r} should be a table in a text file. Received: bytes that are not text")
     head = ""
     with explained(path, encoding), opened(path, encoding, compression) as file:
-        while len(head) < _LONGEST and (more := file.read(_HEAD)):
+        while len(head) < _MAX_HEAD and (more := file.read(_HEAD)):
             head += more
             if len(head) >= _HEAD and head.count("\n") + head.count("\r") >= _LINES:
                 break
@@ -74,24 +72,25 @@ def look(path, encoding=None):
 
 @contextlib.contextmanager
 def opened(path, encoding, compression):
-    """Open the text, with its line ends as they are."""
-    codec = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding  # a byte order mark may be there
+    """Open the text with its line ends unchanged."""
+    # UTF-8 may begin with a byte order mark.
+    codec = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding
     with _bytes(path, compression) as file, io.TextIOWrapper(file, encoding=codec, newline="") as text:
         yield text
 
 
 @contextlib.contextmanager
 def explained(path, encoding):
-    """Raise a ValueError with the way out where the text cannot be read in its encoding, or decompressed."""
+    """Raise a ValueError with a way out if the text cannot be decoded or decompressed."""
     try:
         yield
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{os.fspath(path)!r} is not written in {encoding}: {error.reason} at byte {error.start}. Say its encoding "
-            f"by --encoding{_guess(error)}."
+            f"{os.fspath(path)!r} is not written in {encoding}: {error.reason} at byte {error.start}. Give the "
+            f"encoding by --encoding{_guess(error)}."
         ) from error
     except UnicodeError as error:
-        raise ValueError(f"{os.fspath(path)!r} is not written in {encoding}: {error}. Say its --encoding.") from error
+        raise ValueError(f"{os.fspath(path)!r} is not written in {encoding}: {error}. Give its --encoding.") from error
     except LookupError as error:
         raise ValueError(f"encoding should be one that Python knows, such as cp1252. Received: {encoding!r}") from error
     except (EOFError, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, OSError) as error:
@@ -149,7 +148,7 @@ def _encoding(start):
 
 
 def _guess(error):
-    """Return an example of what Windows' encoding makes of the place that was not understood."""
+    """Return an example of how the place that was not decoded reads in the encoding of Windows."""
     start = max(error.start - 12, 0)
     piece = error.object[start : error.end + 12]
     text = piece.decode("cp1252", "replace").replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""Read a table from a text file, in the dialect that it is found to have."""
+"""Read a table from a text file, whose dialect is detected."""
 
 import contextlib
 import dataclasses
@@ -12,14 +12,15 @@ import numpy as np
 from deckeras.files import dialects, text_files
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-_MISSING = (  # those of pandas
+# The texts that pandas reads as missing values.
+_MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
     "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
 
 
 def extension(path):
-    """Return the extension of a file, without that of a compressed one: ".csv" of "data.csv.gz"."""
+    """Return the extension of a file, without that of its compression: ".csv" for "data.csv.gz"."""
     root, last = os.path.splitext(os.fspath(path).lower())
     if last in COMPRESSED:
         return os.path.splitext(root)[1] or last
@@ -34,10 +35,10 @@ def read(path, options, texts, names):
         options: `deckeras.files.tables.Options`.
 
     Returns:
-        (pandas.DataFrame, options with what was found out, list of sentences about it).
+        (pandas.DataFrame, options with what was detected, list of sentences about it).
 
     Raises:
-        ValueError: it is no table, or can be read in several ways.
+        ValueError: the file is not a table, or can be read in several ways.
     """
     with _named(path):
         encoding, compression, head = text_files.look(path, options.encoding)
@@ -50,8 +51,8 @@ def read(path, options, texts, names):
             frame, like_rows = _parse(file, dialect, options, texts, names)
         if like_rows and options.comment is None:
             raise ValueError(
-                f'has a line that is a comment by its "{dialect.comment}" and a row by its cells, '
-                f'"{like_rows[0][:60]}". Say --comment "{dialect.comment}" to leave out such lines, or put quotation '
+                f'has a line that begins with "{dialect.comment}", as comments do, and has the cells of a row: '
+                f'"{like_rows[0][:60]}". Use --comment "{dialect.comment}" to leave out such lines, or put quotation '
                 "marks around the first cell."
             )
         german = _thousands_or_decimals(frame, dialect, options, texts)
@@ -64,12 +65,12 @@ def read(path, options, texts, names):
                 short = dialects.short_lines(_rows(file, dialect), dialect)
         if short and dialect.sep == " ":
             raise ValueError(
-                f"is no regular table: line {short[0]} has fewer cells than the others. Between blanks no value can be "
-                "left out: write NA in its place, or say another separator by --sep."
+                f"is not a regular table: line {short[0]} has fewer cells than the others. With blanks as separators, "
+                "write NA for missing values, or use another separator by --sep."
             )
     notices = [f"{dialects.described(dialect)}{'' if encoding == 'utf-8' else f', in {encoding}'}"]
     if compression and not os.fspath(path).lower().endswith(COMPRESSED):
-        notices.append(f"the file is compressed by {compression}, which its name does not say")
+        notices.append(f"the file is compressed by {compression}, although its name does not end so")
     if short:
         notices.append(f"cells are missing at the end of {len(short):,} lines (first in line {short[0]:,})")
     found = dataclasses.replace(options, header=dialect.header, encoding=encoding, prefer=dialect.sep or None)
@@ -77,7 +78,7 @@ def read(path, options, texts, names):
 
 
 def _thousands_or_decimals(frame, dialect, options, texts):
-    """Return the columns of a semicolon-separated table whose points may stand between thousands, as in 1.234."""
+    """Return the columns of a semicolon-separated table whose points may be thousands separators, as in 1.234."""
     if dialect.sep != ";" or options.decimal is not None:
         return []
     found = []
@@ -94,7 +95,8 @@ def _parse(file, dialect, options, texts, names):
     import pandas
 
     file = _rows(file, dialect)
-    own = options.decimal == "," == dialect.sep  # pandas does not cut and convert at one character
+    # pandas does not take one character as both separator and decimal point.
+    own = options.decimal == "," == dialect.sep
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)
@@ -117,28 +119,28 @@ def _parse(file, dialect, options, texts, names):
         if match:
             number = int(match[2]) + dialect.start
             raise ValueError(
-                f"is no regular table: line {number} has {match[3]} cells, the others have {match[1]}. Correct it, or "
-                "say the separator by --sep."
+                f"is not a regular table: line {number} has {match[3]} cells, the others have {match[1]}. Correct it, "
+                "or give the separator by --sep."
             ) from error
         more = (
             "a quotation mark has no end" if "EOF inside string" in str(error) else "lines have more cells than names"
         )
         raise ValueError(
-            f"is no regular table: {more} ({error}). Correct it, or say how it is read by --sep."
+            f"is not a regular table: {more} ({error}). Correct it, or give the separator by --sep."
         ) from error
     except pandas.errors.EmptyDataError as error:
         raise ValueError("has no rows below the line of names.") from error
 
 
 def _rows(file, dialect):
-    """Return the file from its first row on, without comments."""
+    """Return the file without comments, beginning with its first row."""
     for _ in range(dialect.start):
         file.readline()
     return _Uncommented(file, dialect) if dialect.comment else file
 
 
 def _missing(columns, names, na):
-    """Return the arguments of pandas for missing values; a row may be named "null"."""
+    """Return the arguments of pandas for missing values. The name of a row may be "null"."""
     if names not in columns:
         return {"na_values": list(na)}
     texts = {name: ["", *na] if name == names else [*_MISSING, *na] for name in columns}
@@ -146,12 +148,13 @@ def _missing(columns, names, na):
 
 
 class _Uncommented(io.TextIOBase):
-    """The text of a file without the lines that begin with the sign of a comment, unless within a quoted cell."""
+    """The text of a file without comments: lines that begin with their sign outside a quoted cell."""
 
     def __init__(self, file, dialect):
         self._file, self._dialect = file, dialect
         self._quoted, self._left = False, ""
-        self.like_rows = []  # lines that are left out although they have as many cells as there are columns
+        # Lines that are left out although they have as many cells as there are columns.
+        self.like_rows = []
 
     def readable(self):
         return True
@@ -171,7 +174,7 @@ class _Uncommented(io.TextIOBase):
         return text
 
     def _next(self):
-        """Return the next line that is no comment, "" at the end."""
+        """Return the next line that is not a comment, or "" at the end."""
         while line := self._file.readline():
             if self._quoted or not line.startswith(self._dialect.comment):
                 self._quoted ^= line.count(self._dialect.quote) % 2 == 1
@@ -183,7 +186,7 @@ class _Uncommented(io.TextIOBase):
 
 @contextlib.contextmanager
 def _named(path):
-    """Begin errors with the name of the file, where they do not have it."""
+    """Begin errors with the name of the file, unless they have it."""
     try:
         yield
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Tables in the sheets of an Excel workbook."""
+"""Read tables from the sheets of Excel workbooks."""
 
 import os
 
@@ -9,20 +9,20 @@ from deckeras.files import dialects, headers
 
 
 def read(path, sheet=None, skip=None, header=None, na=()):
-    """Read the table in a sheet.
+    """Read the table of a sheet.
 
     Args:
         path: .xlsx or .xls file.
         sheet: str, default None: the only one that is not empty.
-        skip: int, lines above the table; default None: those with fewer cells than the others.
-        header: bool, default None: as `headers.has_names` finds.
-        na: texts that stand for a missing value.
+        skip: int, the number of lines above the table; default None: lines with fewer cells than the others.
+        header: bool, default None: as `headers.has_names` decides.
+        na: texts that mean a missing value.
 
     Returns:
-        (pandas.DataFrame, bool, list of str): the table, whether it has names, and what was found or left out.
+        (pandas.DataFrame, bool, list of str): the table, whether it has names, and sentences about what was detected.
 
     Raises:
-        ValueError: there are several sheets, none, or no such one; or it is no workbook.
+        ValueError: the file is not a workbook, or the sheet cannot be chosen.
         ImportError: openpyxl, or xlrd for .xls, is not installed.
     """
     import pandas
@@ -30,8 +30,8 @@ def read(path, sheet=None, skip=None, header=None, na=()):
     with open(path, "rb") as file:
         if file.read(4) not in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
             raise ValueError(
-                f"{os.fspath(path)!r} is damaged or no workbook, whatever its name says. If it is text, name it .csv, "
-                "else save it as .xlsx again."
+                f"{os.fspath(path)!r} is damaged or not a workbook. If it is text, rename it to .csv, else save it as "
+                ".xlsx again."
             )
     library = "openpyxl" if os.fspath(path).lower().endswith("x") else "xlrd"
     try:
@@ -40,9 +40,10 @@ def read(path, sheet=None, skip=None, header=None, na=()):
         raise _extras.needed(f"Reading {os.path.splitext(path)[1]}", library, "excel") from error
     except FileNotFoundError:
         raise
-    except Exception as error:  # whatever a parser makes of bytes that are no workbook
+    except Exception as error:
+        # The parsers raise errors of any class for damaged bytes.
         raise ValueError(
-            f"{os.fspath(path)!r} is damaged, protected by a password or no workbook: {error}. Save it as .xlsx again."
+            f"{os.fspath(path)!r} is damaged, protected or not a workbook: {error}. Save it as .xlsx again."
         ) from error
     cells, chosen, notices = *_choose(path, sheets, sheet), []
     if len(sheets) > 1:
@@ -52,20 +53,20 @@ def read(path, sheet=None, skip=None, header=None, na=()):
     notices += dialects.told_titles(titles)
     cells = cells[filled.any(axis=1) & (np.arange(len(cells)) >= start)].reset_index(drop=True)
     if not len(cells):
-        raise ValueError(f"{os.fspath(path)!r} has no rows below the lines that are skipped.")
+        raise ValueError(f"{os.fspath(path)!r} has no rows below the skipped lines.")
     sample = [[_text(cell) for cell in row] for row in cells.head(200).to_numpy()]
     if header is None:
         header = headers.has_names(sample[0], sample[1:], na)
         if header is None:
             raise ValueError(
-                f"{os.fspath(path)!r}: the first line stands apart from the rows and may hold their names. Say "
-                "--header if it does, or --no-header if it is a row."
+                f"{os.fspath(path)!r}: the first line differs from the rows and may name the columns. Use --header if "
+                "it does, or --no-header if it is a row."
             )
     if header:
         names, doubled = dialects.unique(sample[0])
         units = headers.is_units(sample[1], sample[2:], na) if len(sample) > 3 else False
-        notices += ["the second line is left out, as units are no row"] if units else []
-        notices += ["columns of the same name got a number"] if doubled else []
+        notices += ["the second line is left out, since it holds units"] if units else []
+        notices += ["repeated names of columns are numbered"] if doubled else []
         cells = cells.iloc[2 if units else 1 :].reset_index(drop=True)
     else:
         names = [str(number) for number in range(cells.shape[1])]
@@ -82,27 +83,27 @@ def _choose(path, sheets, wanted):
         return sheets[wanted], wanted
     full = {name: cells for name, cells in sheets.items() if cells.notna().to_numpy().any()}
     if len(full) != 1:
-        what = f"{', '.join(map(repr, full))}. Say which one by --key" if full else "none that has cells"
+        what = f"{', '.join(map(repr, full))}. Choose one by --key" if full else "none with cells"
         raise ValueError(f"{os.fspath(path)!r} should have one sheet with a table. Received: {what}.")
     ((name, cells),) = full.items()
     return cells, name
 
 
 def _start(cells, filled, skip):
-    """Return (the number of the first line of the table, what stands above it)."""
+    """Return (the number of the first line of the table, the texts of the lines above it)."""
     if skip is not None:
         return skip, []
     counts = filled.sum(axis=1)
     wide = int(np.median(counts[counts > 0]))
-    least = max(1, wide - 1 if wide > 2 else wide)
-    start = int(np.argmax(counts >= least))
+    min_cells = max(1, wide - 1 if wide > 2 else wide)
+    start = int(np.argmax(counts >= min_cells))
     return start, [
         " ".join(_text(cell) for cell in cells.iloc[row] if _text(cell)) for row in range(start) if counts[row]
     ]
 
 
 def _text(cell):
-    """Return what a cell shows, as text."""
+    """Return the text that a cell shows."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         return ""
     return str(cell)

@@ -12,9 +12,10 @@ from keras import ops
 from deckeras import distribution, recipes
 from deckeras._data import batching, checks, row_views
 from deckeras._train import alternation, device, loop, refusals, specs
-from deckeras._train.checkpoint import Checkpoint, prepare_directory, scheduled_iterations, serialize, settings
+from deckeras._train.checkpoint import Checkpoint, scheduled_iterations, serialize, settings
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_encoder
+from deckeras.files.writing import prepare_directory
 from deckeras.initialization import start
 from deckeras.layers import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
 from deckeras.models import compiling, h5_names

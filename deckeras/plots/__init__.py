@@ -1,4 +1,4 @@
-"""Figures for papers and notebooks, and the projections that they show."""
+"""Figures for papers and notebooks, and the projections that they draw."""
 
 from deckeras.plots.figures import (
     COLOURS,

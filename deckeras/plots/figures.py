@@ -1,8 +1,8 @@
 """Figures for papers and notebooks: functions of arrays that return a `matplotlib.figure.Figure`.
 
-`animation` returns a film instead.
+`animation` returns a `matplotlib.animation.FuncAnimation` instead.
 
-Save one with `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf; a notebook shows the figure a cell ends with.
+Save a figure by `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf. A notebook shows it as the result of a cell.
 """
 
 import io
@@ -15,7 +15,7 @@ from matplotlib import colormaps
 from deckeras.metrics import match_clusters, surest_rows
 from deckeras.plots import projection
 
-# Ten colours that people with any kind of colour vision can tell apart (Petroff, "Accessible Color Sequences for Data
+# These ten colors are distinct with any kind of color vision (Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021).
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
@@ -23,7 +23,7 @@ COLOURS = (
 
 
 class _Figure(matplotlib.figure.Figure):
-    """A figure that a notebook shows, also where pyplot is not at work."""
+    """A figure that a notebook shows without pyplot."""
 
     def _repr_png_(self):
         file = io.BytesIO()
@@ -32,17 +32,17 @@ class _Figure(matplotlib.figure.Figure):
 
 
 def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
-    """Scatter plots of embeddings side by side, such as before and after clustering, coloured by label.
+    """Draw scatter plots of embeddings side by side, such as before and after clustering, colored by label.
 
     Args:
-        embeddings: dict from title to (n, n_embedding) array, a panel each.
-        labels: (n,) integer or string labels, one colour each, named at the median of its points.
-        method: as for `deckeras.plots.projection.plane`; each panel is laid out by itself.
-        max_points: int, default 2,000. Of more rows than that a random sample is drawn, the same in each panel.
+        embeddings: dict from title to (n, n_embedding) array, with a panel for each.
+        labels: (n,) integer or string labels. Each has a color, and its name at the median of its points.
+        method: as for `deckeras.plots.projection.plane`. Each panel has its own layout.
+        max_points: int, default 2,000. If there are more rows, each panel shows the same random sample.
         seed: int, default 0, of the sample and of t-SNE.
 
     Returns:
-        Figure with one Axes a panel.
+        Figure with one Axes per panel.
 
     Raises:
         ValueError: an unknown method, or embeddings and labels of different lengths.
@@ -71,18 +71,18 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
 
 
 def moments(layouts, labels, titles):
-    """Scatter plots of the same rows at several moments, on common axes.
+    """Draw scatter plots of the same rows at several moments, on common axes.
 
     Args:
         layouts: (n_moments, n, 2) array, such as `deckeras.plots.projection.common_layout` returns.
-        labels: (n,) integer or string labels, one colour each.
-        titles: n_moments strings.
+        labels: (n,) integer or string labels, each with its own color.
+        titles: list of n_moments strings.
 
     Returns:
-        Figure with an Axes a moment, three in a row.
+        Figure with one Axes per moment, three in a row.
 
     Raises:
-        ValueError: there are not as many titles as moments.
+        ValueError: the numbers of titles and moments differ.
     """
     layouts, labels = _check_moments(layouts, labels, titles)
     columns = min(3, len(layouts))
@@ -98,14 +98,14 @@ def moments(layouts, labels, titles):
 
 
 def animation(layouts, labels, titles, *, steps=10):
-    """The same as a film, in which the rows glide from one moment to the next.
+    """Animate the scatter plots of `moments`, with rows that move from one moment to the next.
 
     Args:
         layouts, labels, titles: as for `moments`.
-        steps: int, default 10. Frames from one moment to the next.
+        steps: int, default 10. The number of frames from one moment to the next.
 
     Returns:
-        `matplotlib.animation.FuncAnimation`; `animation.save("name.gif", writer="pillow")` writes it.
+        `matplotlib.animation.FuncAnimation`, which `animation.save("name.gif", writer="pillow")` writes.
     """
     from matplotlib.animation import FuncAnimation
 
@@ -116,28 +116,29 @@ def animation(layouts, labels, titles, *, steps=10):
     def draw(frame):
         moment, step = divmod(frame, steps)
         after = min(moment + 1, len(layouts) - 1)
-        share = step / steps
+        fraction = step / steps
         axes.clear()
-        _scatter(axes, (1 - share) * layouts[moment] + share * layouts[after], labels, np.unique(labels))
+        _scatter(axes, (1 - fraction) * layouts[moment] + fraction * layouts[after], labels, np.unique(labels))
         _frame(axes, layouts, titles[moment])
 
     frames = (len(layouts) - 1) * steps + 1
-    # Where it pauses, so that the titles can be read.
+    # It pauses at each moment, so that the titles can be read.
     order = [frame for frame in range(frames) for _ in range(steps if frame % steps == 0 else 1)]
     return FuncAnimation(figure, draw, order, init_func=lambda: None, interval=80)
 
 
 def training_curves(history):
-    """Loss, share of rows that changed cluster and, where there are any, ACC, NMI and ARI, by update of the target.
+    """Draw loss, fraction of rows that changed cluster and any scores, by update of the target.
 
     Args:
-        history: dict from name to list of numbers, as `History.history` of `DEC.fit`.
+        history: dict from name to list of numbers, as `History.history` of `DEC.fit`. The scores are "acc",
+            "nmi" and "ari".
 
     Returns:
         Figure with two or three Axes.
 
     Raises:
-        ValueError: there is no loss in the history.
+        ValueError: the history has no loss.
     """
     if not history.get("loss"):
         raise ValueError(f"history should hold the loss of at least one update. Received: {sorted(history)}")
@@ -146,10 +147,10 @@ def training_curves(history):
     panels = [(title, names) for title, names in panels if names]
     figure = _Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for name, colour, style in zip(names, ("#3f90da", "#e76300", "#832db6"), ("-", "--", ":"), strict=False):
+        for name, color, style in zip(names, ("#3f90da", "#e76300", "#832db6"), ("-", "--", ":"), strict=False):
             values = np.asarray(history[name]) * (100 if name == "changed" else 1)
             marker = "o" if len(values) < 2 else None
-            axes.plot(range(1, len(values) + 1), values, style, color=colour, marker=marker, label=name.upper())
+            axes.plot(range(1, len(values) + 1), values, style, color=color, marker=marker, label=name.upper())
         axes.set(xlabel="update", title=title)
         axes.xaxis.get_major_locator().set_params(integer=True)
         _bare(axes)
@@ -161,14 +162,14 @@ def training_curves(history):
 
 
 def confusion_matrix(y_true, y_pred):
-    """How many rows of each class lie in each cluster, the clusters in the order of the classes they match.
+    """Draw the number of rows of each class in each cluster, with the clusters in the order of their classes.
 
     Args:
         y_true: (n,) class labels.
-        y_pred: (n,) cluster labels. Clusters that match no class stand at the right.
+        y_pred: (n,) cluster labels. Clusters that match no class are at the right.
 
     Returns:
-        Figure: a row of cells a class, coloured by the share of the class, with the counts written in.
+        Figure: a row of cells for each class, colored by the fraction of the class and labeled with the counts.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     matching = match_clusters(y_true, y_pred)
@@ -177,35 +178,35 @@ def confusion_matrix(y_true, y_pred):
     columns = [by_class[name] for name in classes if name in by_class]
     columns += [cluster for cluster in clusters if cluster not in columns]
     counts = np.array([[np.sum((y_true == name) & (y_pred == cluster)) for cluster in columns] for name in classes])
-    shares = counts / counts.sum(axis=1, keepdims=True)
+    fractions = counts / counts.sum(axis=1, keepdims=True)
     side = 1.6 + 0.45 * max(counts.shape)
     figure = _Figure(figsize=(side + 0.6, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7, color=colour)
+        color = "white" if fractions[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7, color=color)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(classes)), classes, parse_math=False)
     axes.set(xlabel="cluster", ylabel="class")
-    figure.colorbar(image, ax=axes, label="share of the class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="fraction of the class", shrink=0.8)
     return figure
 
 
 def top_images(x, q, image_shape, *, n_images=10):
-    """The images that each cluster is surest of: a row a cluster, the largest q first (the paper's figure).
+    """Draw the most confident images of each cluster: a row for each cluster, the largest q first.
 
     Args:
         x: (n, ...) array of images or of flat rows.
         q: (n, n_clusters) soft assignments.
         image_shape: (height, width) or (height, width, channels) of one image.
-        n_images: int, default 10. A cluster of fewer rows shows them all.
+        n_images: int, default 10. A smaller cluster shows all its images.
 
     Returns:
-        Figure with an Axes an image. The gaps of small clusters are left blank.
+        Figure with one Axes per image, blank in the gaps of small clusters.
 
     Raises:
-        ValueError: a row of x does not hold one image of that shape, or x and q are of different lengths.
+        ValueError: a row of x is not an image of this shape, or x and q have different lengths.
 
     Source: Xie, Girshick and Farhadi, ICML 2016, figure 3.
     """
@@ -217,28 +218,27 @@ def top_images(x, q, image_shape, *, n_images=10):
         )
     figure = _Figure(figsize=(0.6 * n_images + 0.6, 0.6 * q.shape[1] + 0.1), layout="constrained")
     panels = figure.subplots(q.shape[1], n_images, squeeze=False)
-    for cluster, (row, surest) in enumerate(zip(panels, surest_rows(q, n_images), strict=True)):
+    for cluster, (row, confident) in enumerate(zip(panels, surest_rows(q, n_images), strict=True)):
         for axes in row:
             axes.set_axis_off()
-        for axes, index in zip(row, surest, strict=False):
+        for axes, index in zip(row, confident, strict=False):
             axes.imshow(x[index].reshape(image_shape), cmap="gray_r")
         row[0].text(-0.25, 0.5, str(cluster), transform=row[0].transAxes, ha="right", va="center", fontsize=9)
     return figure
 
 
 def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
-    """How strongly the loss pulls at the rows of one cluster, by how sure their assignment is.
+    """Draw the gradient of the loss at the rows of one cluster over the confidence of their assignment.
 
     Args:
-        q: (n,) array, the assignments of the rows to their cluster.
-        gradient: (n,) array, norms of the gradient with respect to the embedded rows.
-        x: (n, ...) array of the rows' images, default None: none are drawn.
+        q: (n,) array, the soft assignments of the rows to their cluster.
+        gradient: (n,) array, the norms of the gradient with respect to the embedded rows.
+        x: (n, ...) array of the rows' images, default None: no images.
         image_shape: as for `top_images`.
-        n_images: int, default 8. Images drawn along q, at even steps of the rows in its order; their points are
-            marked.
+        n_images: int, default 8. The number of images, at even steps of the rows sorted by q. Their points are marked.
 
     Returns:
-        Figure: the scatter plot's Axes first, then one an image.
+        Figure: first the Axes of the scatter plot, then one per image.
 
     Source: Xie, Girshick and Farhadi, ICML 2016, figure 4.
     """
@@ -263,12 +263,11 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
 
 
 def sensitivity(rows):
-    """Accuracy over settings: a panel a parameter, a line a method, the spread of the seeds shaded.
+    """Draw accuracy over settings: a panel for each parameter, a line for each method, the range of the seeds shaded.
 
     Args:
-        rows: list of dicts with "method", "parameter", "value", "seed" and "acc", such as `experiments.sensitivity`
-            leads to. Parameters of methods other than DEC share the first panel with DEC's first, by the number of the
-            setting, as in the paper.
+        rows: list of dicts with "method", "parameter", "value", "seed" and "acc". As in the paper, the first panel
+            compares DEC's first parameter with those of other methods, by the number of the setting.
 
     Returns:
         Figure with an Axes a panel.
@@ -289,13 +288,13 @@ def sensitivity(rows):
         axes.set_axis_off()
     styles = tuple(zip(("#3f90da", "#e76300", "#832db6"), ("o-", "s--", "^:"), strict=True))
     for axes, (title, names) in zip(found, panels, strict=False):
-        for name, (colour, style) in zip(names, itertools.cycle(styles), strict=False):
+        for name, (color, style) in zip(names, itertools.cycle(styles), strict=False):
             values = sorted(settings[name])
             scores = [100 * np.asarray(settings[name][value]) for value in values]
             ticks = range(1, len(values) + 1)
-            axes.plot(ticks, [np.mean(score) for score in scores], style, color=colour, label=" by ".join(name))
+            axes.plot(ticks, [np.mean(score) for score in scores], style, color=color, label=" by ".join(name))
             spread = [score.min() for score in scores], [score.max() for score in scores]
-            axes.fill_between(ticks, *spread, color=colour, alpha=0.2, linewidth=0)
+            axes.fill_between(ticks, *spread, color=color, alpha=0.2, linewidth=0)
         if title == "all":
             axes.legend(frameon=False, fontsize=8)
             axes.set(xlabel="number of the setting", xticks=ticks)
@@ -309,16 +308,16 @@ def sensitivity(rows):
 
 
 def number_of_clusters(rows, chosen=None):
-    """What speaks for a number of clusters: generalizability, silhouette and, where there are labels, NMI.
+    """Draw the criteria for a number of clusters: generalizability, silhouette and, with labels, NMI.
 
     Args:
         rows: list of dicts with "n_clusters", "generalizability", "generalizability_error", "silhouette",
-            "silhouette_error" and perhaps "nmi", such as `selection.evaluate` returns; of one number several, one a
-            seed, are averaged.
-        chosen: int, default None. The suggestion, marked by a vertical line.
+            "silhouette_error" and perhaps "nmi", as `selection.evaluate` returns. Several rows of one number, such as
+            those of several seeds, are averaged.
+        chosen: int, default None. The suggested number, which a vertical line marks.
 
     Returns:
-        Figure with an Axes a quantity.
+        Figure with one Axes per criterion.
 
     Source: Xie, Girshick and Farhadi, ICML 2016, figure 6.
     """
@@ -357,19 +356,19 @@ def _check_moments(layouts, labels, titles):
 
 
 def _scatter(axes, points, labels, names):
-    """Points in the colours of their labels, with each name at the median of its points."""
-    for name, colour in zip(names, _palette(len(names)), strict=True):
+    """Draw points in the colors of their labels, with each name at the median of its points."""
+    for name, color in zip(names, _palette(len(names)), strict=True):
         group = points[labels == name]
-        axes.scatter(*group.T, s=5, color=colour, linewidths=0, rasterized=True)
+        axes.scatter(*group.T, s=5, color=color, linewidths=0, rasterized=True)
         if len(group):
-            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "alpha": 0.85}
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": color, "alpha": 0.85}
             axes.text(
                 *np.median(group, axis=0), str(name), ha="center", va="center", fontsize=9, bbox=box, parse_math=False
             )
 
 
 def _frame(axes, layouts, title):
-    """Limits that hold every layout, so that panels and frames can be compared."""
+    """Set limits that hold every layout, so that panels and frames can be compared."""
     low, high = layouts.min(axis=(0, 1)), layouts.max(axis=(0, 1))
     margin = 0.05 * (high - low)
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])

@@ -1,8 +1,8 @@
-"""Rows of an embedding laid out in the plane, to be looked at."""
+"""Layouts of embedded rows in the plane."""
 
 import numpy as np
 
-_FEW = 5000  # rows, whose layout gains little from several threads
+_MAX_SINGLE_THREAD = 5000  # rows, whose layout gains little from several threads
 
 
 def plane(z, method="tsne", *, seed=0, max_iter=1000):
@@ -10,20 +10,20 @@ def plane(z, method="tsne", *, seed=0, max_iter=1000):
 
     Args:
         z: (n, n_embedding) array.
-        method: `"tsne"` (default) keeps neighbours together; `"pca"` is linear, and quick. An embedding of at most two
-            features is in the plane already.
+        method: `"tsne"` (default), which keeps neighbors together, or `"pca"`, which is linear and fast. An embedding
+            of at most two features is returned unchanged.
         seed: int, default 0.
-        max_iter: int, default 1,000 as in `sklearn.manifold.TSNE`, of t-SNE; few rows need fewer.
+        max_iter: int, default 1,000 as in `sklearn.manifold.TSNE`. The iterations of t-SNE; few rows need fewer.
 
     Returns:
         (n, 2) float array.
 
     Raises:
-        ValueError: no such method.
+        ValueError: an unknown method.
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import projection
+        >>> from deckeras.plots import projection
         >>> projection.plane(np.random.default_rng(0).normal(size=(50, 10)), "pca").shape
         (50, 2)
     """
@@ -40,21 +40,21 @@ def plane(z, method="tsne", *, seed=0, max_iter=1000):
 
 
 def common_layout(embeddings, *, seed=0):
-    """Lay out one set of rows at several moments of a training in the plane, so that rows keep their places.
+    """Lay out the same rows at several moments of a training in the plane, with similar places at all moments.
 
-    The last moment is laid out by t-SNE; each one before starts from the layout of the one after it, so that a row
-    moves only as far as its neighbours have changed.
+    The last moment is laid out by t-SNE. Each earlier one starts from the layout of the next, so that a row moves only
+    as far as its neighbors have changed.
 
     Args:
         embeddings: (n_moments, n, n_embedding) array.
         seed: int, default 0, of t-SNE.
 
     Returns:
-        (n_moments, n, 2) float array; each layout is centred and scaled to a standard deviation of 1.
+        (n_moments, n, 2) float array. Each layout has mean 0 and standard deviation 1.
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import projection
+        >>> from deckeras.plots import projection
         >>> projection.common_layout(np.random.default_rng(0).normal(size=(3, 50, 10))).shape
         (3, 50, 2)
 
@@ -66,7 +66,8 @@ def common_layout(embeddings, *, seed=0):
         points -= points.mean(axis=0)
         points /= points.std()
         layouts.append(points)
-        init = (1e-2 * points).astype("float32")  # small, as t-SNE unfolds best; the places are kept nevertheless
+        # t-SNE unfolds best from a small layout, and keeps the places nevertheless.
+        init = (1e-2 * points).astype("float32")
     return np.stack(layouts[::-1])
 
 
@@ -75,6 +76,6 @@ def _tsne(z, seed, init="pca", max_iter=1000):
     from threadpoolctl import threadpool_limits
 
     perplexity = min(30, (len(z) - 1) / 3)
-    # The threads of one iteration wait for each other, which on a machine that has other work takes ten times as long.
-    with threadpool_limits(1 if len(z) <= _FEW else None):
+    # The threads of an iteration wait for each other. On a busy machine this takes ten times as long.
+    with threadpool_limits(1 if len(z) <= _MAX_SINGLE_THREAD else None):
         return TSNE(perplexity=perplexity, random_state=seed, init=init, max_iter=max_iter).fit_transform(z)

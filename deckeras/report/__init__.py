@@ -1,5 +1,5 @@
-"""The report of a run: one HTML file that needs nothing else, neither a server nor the network."""
+"""The report of a run: one self-contained HTML file."""
 
-from deckeras.report.sections import make
+from deckeras.report.sections import SECTIONS, Shown, make
 
-__all__ = ["make"]
+__all__ = ["SECTIONS", "Shown", "make"]

@@ -1,11 +1,12 @@
-"""Clusters in words: the features that set each of them apart from the other rows."""
+"""Clusters in words: the features that distinguish each cluster from the other rows."""
 
 import numpy as np
 from scipy import sparse
 
-_LEAST = 0.5  # standard deviations between the mean of a cluster and that of all rows from which a feature is named
-_MUCH = 1.5  # from which it is called very high or very low
-_MOST = 3  # features that are named
+# Differences between the mean of a cluster and that of all rows, in standard deviations.
+_MIN_DIFFERENCE = 0.5
+_VERY = 1.5  # called very high or very low
+_MAX_WORDS = 3  # features that are named
 
 
 def cluster_means(x, labels, n_clusters):
@@ -28,22 +29,22 @@ def cluster_means(x, labels, n_clusters):
     return np.divide(sums, sizes[:, None], out=np.full(sums.shape, np.nan), where=sizes[:, None] > 0)
 
 
-def words(x, labels, n_clusters, features, n_words=_MOST):
+def words(x, labels, n_clusters, features, n_words=_MAX_WORDS):
     """Describe each cluster by the features whose mean differs most from that of all rows.
 
     Args:
         x: (n, n_features) array or SciPy sparse matrix.
         labels: (n,) int array.
         n_clusters: int.
-        features: list of n_features names; one such as "fuel=petrol" of a feature of 0 and 1 is a property.
-        n_words: int, default 3. The number of features that are named at most.
+        features: list of n_features names. The name of a feature of 0 and 1 may be that of a value, "fuel=petrol".
+        n_words: int, default 3. The maximum number of features that are named.
 
     Returns:
-        list of str, one a cluster; empty where none differs by half a standard deviation.
+        list of str, one for each cluster, empty if no feature differs by half a standard deviation.
 
     Example:
         >>> import numpy as np
-        >>> from deckeras import descriptions
+        >>> from deckeras.report import descriptions
         >>> x = np.array([[900.0, 1], [950, 1], [1500, 0], [1550, 0]])
         >>> descriptions.words(x, np.array([0, 0, 1, 1]), 2, ["weight", "fuel=petrol"])
         ['petrol, weight low', 'not petrol, weight high']
@@ -60,11 +61,11 @@ def words(x, labels, n_clusters, features, n_words=_MOST):
 def _described(differences, features, n_words):
     if np.isnan(differences).any():
         return ""
-    # Of the two values of a column the one that the cluster has comes first.
+    # Of two equal differences, the value that the cluster has comes first.
     order = np.lexsort((-differences, -np.abs(differences).round(6)))
     found = {}
     for place in order.tolist():
-        if abs(differences[place]) < _LEAST or len(found) == n_words:
+        if abs(differences[place]) < _MIN_DIFFERENCE or len(found) == n_words:
             break
         column, word = _word(features[place], differences[place])
         found.setdefault(column, word)
@@ -72,9 +73,9 @@ def _described(differences, features, n_words):
 
 
 def _word(feature, difference):
-    """Return (the column that a feature is of, what to say of it)."""
+    """Return (the column of a feature, its description)."""
     column, sign, value = feature.partition("=")
     if sign and column and value:
         return column, value if difference > 0 else f"not {value}"
-    much = "very " if abs(difference) >= _MUCH else ""
-    return feature, f"{feature} {much}{'high' if difference > 0 else 'low'}"
+    very = "very " if abs(difference) >= _VERY else ""
+    return feature, f"{feature} {very}{'high' if difference > 0 else 'low'}"

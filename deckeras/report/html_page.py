@@ -1,4 +1,4 @@
-"""The parts of a report's page: its frame with style and script, tables, numbers and pictures as HTML."""
+"""The parts of a report's page: its frame with style and script, and tables, numbers and pictures as HTML."""
 
 import base64
 import html
@@ -11,15 +11,15 @@ import numpy as np
 
 from deckeras.plots import figures
 
-_SIDE = 56  # pixels at most of the picture of a row
+_MAX_SIDE = 56  # pixels of the picture of a row
 
 
 def page(title, sections):
-    """Return an HTML page that needs nothing else, neither a server nor the network.
+    """Return a self-contained HTML page.
 
     Args:
         title: str.
-        sections: pairs of a heading and HTML; those without HTML are left out.
+        sections: pairs of a heading and HTML. Sections without HTML are left out.
     """
     files = importlib.resources.files("deckeras.report")
     style, script = (files.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -39,18 +39,18 @@ def page(title, sections):
 
 
 def anchor(heading):
-    """Return the name of a section for links, such as "rows" of "Rows of each cluster"."""
+    """Return the name of a section in links, such as "rows" for "Rows of each cluster"."""
     return (
         re.sub(r"[^a-z]+.*", "", heading.lower()) if heading.startswith("Rows") else heading.lower().replace(" ", "-")
     )
 
 
 def table(header, lines, *, sortable=False, kind=""):
-    """Return a table.
+    """Return a table as HTML.
 
     Args:
-        header: list of cells; empty for none. A cell is HTML, a number, or a pair (class, HTML).
-        lines: list of lists of cells, or of pairs (attributes of the line, list of cells).
+        header: list of cells, empty for no header. A cell is HTML, a number, or a pair (class, HTML).
+        lines: list of lists of cells, or of pairs (attributes, list of cells).
         sortable: bool, default False. Whether a click on a name sorts the lines.
         kind: str, further classes of the table, default none.
     """
@@ -63,7 +63,7 @@ def table(header, lines, *, sortable=False, kind=""):
 
 
 def _cell(cell, tag="td"):
-    """Return a cell of a table; a number keeps all its digits for sorting and downloads."""
+    """Return a cell of a table as HTML, with all digits of a number for sorting and downloads."""
     if isinstance(cell, tuple):
         return f'<{tag} class="{cell[0]}">{cell[1]}</{tag}>'
     if isinstance(cell, int | float):
@@ -72,14 +72,14 @@ def _cell(cell, tag="td"):
 
 
 def number(value):
-    """Return a number as people write it: four digits, with commas between thousands, never as 1.07e+04.
+    """Return a number as text with four digits, with commas between thousands rather than as 1.07e+04.
 
     Args:
         value: int or float.
 
     Example:
-        >>> from deckeras import report_page
-        >>> [report_page.number(value) for value in (10744.2, 0.123456, 7, 1500000.0, -0.00002, 2.5e12)]
+        >>> from deckeras.report import html_page
+        >>> [html_page.number(value) for value in (10744.2, 0.123456, 7, 1500000.0, -0.00002, 2.5e12)]
         ['10,744', '0.1235', '7', '1,500,000', '-0.00002', '2.5 × 10¹²']
     """
     value = value.item() if hasattr(value, "item") else value
@@ -98,7 +98,7 @@ def number(value):
 
 
 def text(value):
-    """Return a value as HTML that shows it."""
+    """Return a value as escaped HTML."""
     return html.escape(str(value))
 
 
@@ -108,13 +108,13 @@ def colour(cluster):
 
 
 def name(cluster, *, pick=False):
-    """Return the number of a cluster beside a dot of its color, as a button that shows its rows where `pick`."""
+    """Return the number of a cluster beside a dot of its color, or with `pick` as a button that shows its rows."""
     dot = f'<span class="dot" style="background:{colour(cluster)}"></span>{cluster}'
     return f'<button type="button" class="pick" data-pick="{cluster}">{dot}</button>' if pick else dot
 
 
 def pictures(rows):
-    """Return a function of a row that gives its picture as the source of an <img>; None where rows are no images."""
+    """Return a function from a row to its picture, as the source of an <img>, or None if rows are not images."""
     shape = rows.layout.image_shape
     if shape is None:
         return None
@@ -126,42 +126,43 @@ def pictures(rows):
 
 
 def _encoded(image):
-    """Return a picture of a row; one of colors is compressed with loss, or 2,000 of them would fill 30 MB."""
+    """Return the picture of a row as the source of an <img>."""
     from PIL import Image
 
     image = np.asarray(np.clip(image, 0, 255), "uint8")
     colors = image.ndim == 3 and image.shape[-1] in (3, 4)
     picture = Image.fromarray(image[..., :3] if colors else image.reshape((*image.shape[:2], -1))[..., 0])
-    picture.thumbnail((_SIDE, _SIDE))
+    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    # Without loss, 2,000 pictures of colors would fill 30 MB.
     file, kind = io.BytesIO(), "jpeg" if colors else "png"
     picture.save(file, kind)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def svg(figure):
-    """Return a figure of Matplotlib as HTML, without a ground of its own."""
+    """Return a figure of Matplotlib as HTML, with a transparent background."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True)
     drawn = file.getvalue()
     return f'<div class="plot">{drawn[drawn.index("<svg") :]}</div>'
 
 
-def heat(header, names, values, shares, write):
-    """Return a table whose cells are shaded.
+def heat(header, names, values, shades, write):
+    """Return a table with shaded cells.
 
     Args:
         header: list of HTML.
         names: list of HTML, the first cell of each line.
-        values: (n_lines, n_columns) array, what is written.
-        shares: array of that shape, from 0 (no shade) to 1.
-        write: function of a value that gives text.
+        values: (n_lines, n_columns) array of the written values.
+        shades: array of the same shape, from 0 (none) to 1.
+        write: function from a value to text.
     """
     lines = [
         [line]
         + [
-            f'<span style="background:rgba(63,144,218,{share:.2f})">{write(value)}</span>'
-            for value, share in zip(row, shade, strict=True)
+            f'<span style="background:rgba(63,144,218,{opacity:.2f})">{write(value)}</span>'
+            for value, opacity in zip(row, shade, strict=True)
         ]
-        for line, row, shade in zip(names, values, shares, strict=True)
+        for line, row, shade in zip(names, values, shades, strict=True)
     ]
     return f'<div class="wide">{table(header, lines, kind="heat")}</div>'

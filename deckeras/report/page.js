@@ -1,10 +1,10 @@
 "use strict";
-// Without this script the page shows the same; with it, lists are sorted and filtered and the map is zoomed.
+// The page shows the same without this script, which sorts and filters lists and zooms the map.
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const one = (selector, within = document) => within.querySelector(selector);
 
-  // The cluster that is shown, "" for all.
+  // Show the rows of one cluster, or of all for "".
   function show(cluster, scroll) {
     all("[data-cluster]").forEach((element) => {
       const other = cluster !== "" && element.dataset.cluster !== cluster;
@@ -26,7 +26,7 @@
   );
   if (one("#choice")) one("#choice").addEventListener("change", (event) => show(event.target.value, false));
 
-  // Sorting by a column, numbers as numbers.
+  // Sort by a column, with numbers by their values.
   const value = (row, column) => {
     const text = row.cells[column].dataset.value ?? row.cells[column].textContent;
     const number = Number(text.replaceAll(",", ""));
@@ -56,7 +56,7 @@
       one("#list").append(...figures);
     });
 
-  // A download of what the list shows, as CSV.
+  // Download the shown rows as CSV.
   if (one("#download"))
     one("#download").addEventListener("click", () => {
       const table = one("#list table");
@@ -79,7 +79,7 @@
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });
 
-  // The map: zoom by buttons and by the wheel with Ctrl, move by dragging.
+  // Zoom the map by buttons, or by the wheel with Ctrl, and move it by dragging.
   const map = one(".map");
   if (map) {
     const plane = one(".plane", map);

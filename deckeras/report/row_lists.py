@@ -1,4 +1,4 @@
-"""The rows in a report: where they lie in the map of the embedding, and the list of those that show their clusters."""
+"""The rows in a report: a map of the embedding, and a list of the rows that represent their clusters."""
 
 import itertools
 
@@ -7,22 +7,22 @@ import numpy as np
 from deckeras.plots import projection
 from deckeras.report.html_page import colour, name, table, text
 
-_POINTS = 2000  # of the map; more would hide each other, and make the file slow
-_ITERATIONS = 500  # of t-SNE, by which so few points have found their places
-_ALL = 1000  # rows up to which all are listed
-_EXTREMES = 12  # most confident and least certain rows of each cluster that are listed of more
-_LISTED = 3000  # rows at most; of many clusters fewer each are listed
-_COLUMNS = 12  # of a table
+_MAX_POINTS = 2000  # of the map; more would hide each other, and make the page slow
+_ITERATIONS = 500  # of t-SNE, enough for so few points
+_MAX_ALL = 1000  # rows that are all listed
+_EXTREMES = 12  # most confident and least confident rows of each cluster in a list of more rows
+_MAX_LISTED = 3000  # rows in such a list; with many clusters, each has fewer
+_MAX_COLUMNS = 12  # of the list
 
 
 def draw_map(shown):
-    """Return the map of the embedding, whose points come to the front when the mouse is over them.
+    """Return the map of the embedding. A point comes to the front when the mouse is over it.
 
     Args:
         shown: `deckeras.report.Shown`.
     """
     rows, z, labels = shown.rows, shown.z, shown.labels
-    chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:_POINTS])
+    chosen = np.sort(np.random.default_rng(0).permutation(len(z))[:_MAX_POINTS])
     if len(chosen) < 4:
         return ""
     points = projection.plane(z[chosen], max_iter=_ITERATIONS)
@@ -42,7 +42,7 @@ def draw_map(shown):
         x, y = np.median(points[labels[chosen] == cluster], axis=0)
         marks.append(f'<b style="left:{x:.1f}%;top:{100 - y:.1f}%">{cluster}</b>')
     count = f"{len(chosen):,} of {len(z):,} rows, drawn at random" if len(chosen) < len(z) else f"All {len(z):,} rows"
-    note = f'<p class="note">{count}, laid out by t-SNE. Point at one to see which it is; drag the map when zoomed.</p>'
+    note = f'<p class="note">{count}, laid out by t-SNE. Point at a row to see its name. Drag the map after a zoom.</p>'
     zoom = "".join(
         f'<button type="button" data-zoom="{factor}">{label}</button>'
         for factor, label in (("1.6", "Zoom in"), ("0.625", "Zoom out"), ("0", "Whole map"))
@@ -52,7 +52,7 @@ def draw_map(shown):
 
 
 def _picks(shown):
-    """Return a button for each cluster, which are the legend, too."""
+    """Return a button for each cluster. The buttons are the legend, too."""
     buttons = "".join(
         f'<button type="button" data-pick="{cluster}">{name(cluster)}</button>' for cluster in range(shown.q.shape[1])
     )
@@ -60,7 +60,7 @@ def _picks(shown):
 
 
 def list_rows(shown):
-    """Return the list of rows, which can be sorted, filtered by cluster and downloaded.
+    """Return a list of rows that can be sorted, filtered by cluster and downloaded.
 
     Args:
         shown: `deckeras.report.Shown`.
@@ -71,27 +71,27 @@ def list_rows(shown):
     if shown.picture:
         controls += (
             '<select id="order" aria-label="Order"><option value="down">most confident first</option>'
-            '<option value="up">least certain first</option></select>'
+            '<option value="up">least confident first</option></select>'
         )
-    controls += '<button type="button" id="download">Download what is shown (CSV)</button>'
+    controls += '<button type="button" id="download">Download the shown rows (CSV)</button>'
     controls += f'<span class="note" id="count">{len(chosen):,} shown</span>'
     items = _figures(shown, chosen) if shown.picture else _lines(shown, chosen)
     return f'<p class="note">{note}</p><div class="bar">{controls}</div><div id="list">{items}</div>'
 
 
 def _choose(shown):
-    """Return (the rows that are listed, the most confident of each cluster first; a sentence about them)."""
+    """Return (the rows of the list, the most confident of each cluster first; a sentence about them)."""
     order = np.lexsort((-shown.confidence, shown.labels))
     n, n_clusters = shown.q.shape
-    if n <= _ALL and not shown.picture:
+    if n <= _MAX_ALL and not shown.picture:
         return order, f"All {n:,} rows, the most confident of each cluster first."
-    each = max(2, min(_EXTREMES, _LISTED // (2 * n_clusters)))
+    each = max(2, min(_EXTREMES, _MAX_LISTED // (2 * n_clusters)))
     bounds = np.searchsorted(shown.labels[order], np.arange(n_clusters + 1))
     parts = []
     for start, end in itertools.pairwise(bounds):
         members = order[start:end]
         parts.append(members if len(members) <= 2 * each else np.concatenate([members[:each], members[-each:]]))
-    note = f"Of each cluster the {each} rows of which it is most confident, and the {each} that are least certain."
+    note = f"The {each} most confident and the {each} least confident rows of each cluster."
     return np.concatenate(parts), note
 
 
@@ -107,7 +107,7 @@ def _figures(shown, chosen):
 
 
 def _lines(shown, chosen):
-    rows, features = shown.rows, shown.features[:_COLUMNS]
+    rows, features = shown.rows, shown.features[:_MAX_COLUMNS]
     part = rows.x[chosen]
     values = part.toarray() if hasattr(part, "toarray") else np.asarray(part).reshape(len(chosen), -1)
     second = shown.second

@@ -1,6 +1,6 @@
-"""The report of a run: one HTML file that needs nothing else, neither a server nor the network.
+"""The sections of a report.
 
-A section is a function of `Shown` that returns HTML, or "" where it has nothing to say; `SECTIONS` has them in order.
+A section is a function of `Shown` that returns HTML, or "" if it is empty. `SECTIONS` lists them in order.
 """
 
 import dataclasses
@@ -15,15 +15,15 @@ from deckeras.plots import figures
 from deckeras.report import descriptions, html_page, row_lists
 from deckeras.report.html_page import name, number, table, text
 
-_COLUMNS = 24  # features in the table of centroids
-_CLASSES = 40  # classes and clusters up to which tables of them can be read
-_UNSURE = 0.5  # below this q, more of a row lies outside its cluster than inside
-_OVERLAP = 0.25  # from this mean q of another cluster, two clusters are hardly apart
+_MAX_FEATURES = 24  # in the table of centroids
+_MAX_CLASSES = 40  # classes or clusters in a table that can be read
+_UNSURE = 0.5  # the largest q of a row below which most of it is outside its cluster
+_OVERLAP = 0.25  # the mean q of another cluster at which two clusters overlap
 
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What sections are made of; the arguments of `make`, and what follows from them."""
+    """The data of the sections: the arguments of `make`, and values computed from them."""
 
     run: dict
     rows: object
@@ -44,14 +44,14 @@ class Shown:
 
     @functools.cached_property
     def second(self):
-        """(n,) array, the cluster of the second largest q; None where there is one cluster."""
+        """(n,) array, the cluster of the second largest q; None if there is one cluster."""
         if self.q.shape[1] < 2:
             return None
         return np.argpartition(self.q, -2, axis=1)[:, -2]
 
     @functools.cached_property
     def sizes(self):
-        """(n_clusters,) array of numbers of rows."""
+        """(n_clusters,) array, the number of rows of each cluster."""
         return metrics.cluster_sizes(self.labels, self.q.shape[1])
 
     @functools.cached_property
@@ -61,17 +61,17 @@ class Shown:
 
     @functools.cached_property
     def features(self):
-        """List of the features' names."""
+        """List of str, the names of the features."""
         return self.rows.features or [f"feature {number}" for number in range(math.prod(self.rows.x.shape[1:]))]
 
     @functools.cached_property
     def picture(self):
-        """Function of a row that gives its picture, None where rows are no images."""
+        """Function from a row to its picture, or None if rows are not images."""
         return html_page.pictures(self.rows)
 
     @functools.cached_property
     def words(self):
-        """List of str, each cluster in words; None where rows are images."""
+        """List of str, each cluster in words; None if rows are images."""
         if self.picture:
             return None
         return descriptions.words(self.rows.x, self.labels, self.q.shape[1], self.features)
@@ -81,19 +81,20 @@ def make(run, rows, q, z, centroids=None, history=None):
     """Write the report of a run.
 
     Args:
-        run: dict about the run, of which these keys are used where there are any: "title", "facts" (dict from what to
-            how), "notices" and "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns), "verdict"
-            (as `deckeras.verdict.Verdict.as_dict` returns), "command", "versions" (dict).
-        rows: `deckeras.files.Rows`, what was clustered.
+        run: dict about the run, with some of these keys: "title", "facts" (dict from name to text), "notices" and
+            "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns), "verdict" (as
+            `deckeras.verdict.Verdict.as_dict` returns), "command", "versions" (dict).
+        rows: `deckeras.files.Rows` that were clustered.
         q: (n, n_clusters) soft assignments.
         z: (n, n_embedding) embedding.
         centroids: (n_clusters, ...) array, the centroids decoded to the space of the rows, default None.
         history: dict from name to list, as `History.history` of `DEC.fit`, default None.
 
     Returns:
-        str, an HTML page with all its pictures in it.
+        str, a self-contained HTML page.
     """
-    if rows.layout.image_shape is None and rows.x.ndim > 2:  # series
+    # Series are shown as flat rows.
+    if rows.layout.image_shape is None and rows.x.ndim > 2:
         rows = dataclasses.replace(rows, x=rows.x.reshape(len(rows.x), -1))
     shown = Shown(run, rows, np.asarray(q), np.asarray(z), centroids, history)
     return html_page.page(run.get("title", "Clusters"), [(heading, write(shown)) for heading, write in SECTIONS])
@@ -101,7 +102,7 @@ def make(run, rows, q, z, centroids=None, history=None):
 
 def _facts(shown):
     lines = [[text(what), text(how)] for what, how in shown.run.get("facts", {}).items()]
-    lines += [["" if number else "reading", text(said)] for number, said in enumerate(shown.run.get("notices", []))]
+    lines += [["" if number else "reading", text(notice)] for number, notice in enumerate(shown.run.get("notices", []))]
     return table([], lines, kind="facts") if lines else ""
 
 
@@ -130,18 +131,18 @@ def _clusters(shown):
     for cluster, size in enumerate(shown.sizes.tolist()):
         own = shown.confidence[shown.labels == cluster]
         numbers = [f"{own.mean():.3f}", f"{np.mean(own < _UNSURE):.1%}"] if size else ["", ""]
-        said = [("words", text(shown.words[cluster]))] if shown.words else []
-        lines.append([name(cluster, pick=True), size, *said, f"{size / len(shown.q):.1%}", *numbers])
+        description = [("words", text(shown.words[cluster]))] if shown.words else []
+        lines.append([name(cluster, pick=True), size, *description, f"{size / len(shown.q):.1%}", *numbers])
     header = ["cluster", "rows", "fraction", "mean q", f"rows with q below {_UNSURE}"]
-    note = "A click on a cluster shows its rows."
+    note = "Click a cluster to see its rows."
     if shown.words:
-        header.insert(2, ("words", "what sets it apart"))
-        note += " It is set apart by the features whose mean differs most from that of all rows."
+        header.insert(2, ("words", "distinguishing features"))
+        note += " Its distinguishing features are those whose mean differs most from that of all rows."
     return f'<p class="note">{note}</p><div class="wide">{table(header, lines, sortable=True)}</div>'
 
 
 def _scores(shown):
-    """Return scores against labels, and k-means on the same rows beside them."""
+    """Return the scores against labels, and those of k-means on the same rows."""
     method = shown.run.get("settings", {}).get("method", "dec").upper()
     others = shown.run.get("kmeans")
     y, labels = shown.rows.labels, shown.labels
@@ -151,19 +152,19 @@ def _scores(shown):
     header, lines, notes = [""], [[method]], []
     if others:
         lines.append(["k-means on the same rows"])
-        differ = f"{others['differ']:,} of {others['rows']:,} rows lie in other clusters than by {method}."
-        notes.append(f"K-means is computed on the rows themselves, scaled in the same way. {differ}")
+        differ = f"{others['differ']:,} of {others['rows']:,} rows are in another cluster than by {method}."
+        notes.append(f"K-means runs on the same scaled rows. {differ}")
     if known.any():
         header += ["ACC (%)", "NMI (%)", "ARI (%)"]
         scores = metrics.scores(y[known].tolist(), labels[known])
         for line, values in zip(lines, [scores, others and others["scores"]], strict=False):
             line += [f"{100 * values[key]:.2f}" if values else "" for key in ("acc", "nmi", "ari")]
-        notes.append("The labels had no part in the training.")
+        notes.append("The training did not use the labels.")
         if not known.all():
-            notes.append(f"{int((~known).sum()):,} rows have no label; scores are of the others.")
+            notes.append(f"{int((~known).sum()):,} rows have no label; the scores are those of the others.")
     sizes = [sorted(shown.sizes.tolist(), reverse=True), sorted(others["sizes"], reverse=True) if others else []]
-    if shown.q.shape[1] <= _CLASSES:
-        header.append("rows in its clusters, largest first")
+    if shown.q.shape[1] <= _MAX_CLASSES:
+        header.append("sizes of the clusters, largest first")
         for line, counts in zip(lines, sizes, strict=False):
             line.append(", ".join(map(number, counts)))
     note = f'<p class="note">{" ".join(notes)}</p>'
@@ -171,11 +172,11 @@ def _scores(shown):
 
 
 def _confusion(y, labels, known):
-    """Return the table of how many rows of each class lie in each cluster."""
+    """Return a table of the number of rows of each class in each cluster."""
     if not known.any():
         return ""
     classes, rows = np.unique(np.array(y[known].tolist()), return_inverse=True)
-    if max(len(classes), len(np.unique(labels))) > _CLASSES:
+    if max(len(classes), len(np.unique(labels))) > _MAX_CLASSES:
         return ""
     matched = {name: cluster for cluster, name in metrics.match_clusters(rows, labels[known]).items()}
     columns = [matched[place] for place in range(len(classes)) if place in matched]
@@ -183,10 +184,10 @@ def _confusion(y, labels, known):
     counts = np.zeros((len(classes), int(labels.max()) + 1), int)
     np.add.at(counts, (rows, labels[known]), 1)
     counts = counts[:, columns]
-    shares = counts / counts.sum(axis=1, keepdims=True)
+    fractions = counts / counts.sum(axis=1, keepdims=True)
     header = ["class \\ cluster", *map(name, map(int, columns))]
-    note = '<p class="note">Rows of each class (line) in each cluster (column).</p>'
-    return note + html_page.heat(header, [text(each) for each in classes], counts, shares, number)
+    note = '<p class="note">Number of rows of each class (line) in each cluster (column).</p>'
+    return note + html_page.heat(header, [text(each) for each in classes], counts, fractions, number)
 
 
 def _training(shown):
@@ -194,7 +195,7 @@ def _training(shown):
     if not history or not history.get("loss"):
         return ""
     if len(history["loss"]) == 1:
-        return f"<p>One update of the target, after which {history['changed'][0]:.2%} of the rows changed cluster.</p>"
+        return f"<p>One update of the target. {history['changed'][0]:.2%} of the rows changed cluster.</p>"
     return html_page.svg(figures.training_curves(history))
 
 
@@ -202,7 +203,7 @@ def _centroids(shown):
     if shown.centroids is None:
         return ""
     centroids = np.asarray(shown.centroids)
-    note = '<p class="note">Decoded from the embedding back to the space of the rows.</p>'
+    note = '<p class="note">Decoded from the embedding to the space of the rows.</p>'
     if shown.picture:
         return note + "".join(
             f'<figure><img class="row" alt="cluster {cluster}" src="{shown.picture(centroid)}"><br>{name(cluster)}'
@@ -211,20 +212,24 @@ def _centroids(shown):
         )
     spread = np.maximum(_spread(shown.rows.x), 1e-12)
     mean = np.asarray(shown.rows.x.mean(axis=0)).ravel()
-    telling = np.argsort(-np.ptp(centroids, axis=0) / spread, kind="stable")[:_COLUMNS]
+    chosen = np.argsort(-np.ptp(centroids, axis=0) / spread, kind="stable")[:_MAX_FEATURES]
     header = ["feature", "mean of all rows", *map(name, range(len(centroids)))]
     lines = [
         [text(shown.features[feature]), float(mean[feature]), *(float(centroid[feature]) for centroid in centroids)]
-        for feature in telling.tolist()
+        for feature in chosen.tolist()
     ]
-    hidden = len(shown.features) - len(telling)
-    more = f'<p class="note">The features that differ most between them; {hidden:,} more.</p>' if hidden else ""
+    hidden = len(shown.features) - len(chosen)
+    more = (
+        f'<p class="note">The features that differ most between centroids; {hidden:,} more are not shown.</p>'
+        if hidden
+        else ""
+    )
     return f'{note}<div class="wide">{table(header, lines)}</div>{more}'
 
 
 def _overlap(shown):
     full = [cluster for cluster, size in enumerate(shown.sizes) if size]
-    if shown.q.shape[1] > _CLASSES or not full:
+    if shown.q.shape[1] > _MAX_CLASSES or not full:
         return ""
     note = '<p class="note">Mean q of the rows of one cluster (line) for each cluster (column).</p>'
     values = shown.mean_q[full]
@@ -232,14 +237,14 @@ def _overlap(shown):
     return note + html_page.heat(header, list(map(name, full)), values, values, "{:.3f}".format)
 
 
-def _again(shown):
+def _reproduction(shown):
     versions = ", ".join(f"{name} {version}" for name, version in shown.run.get("versions", {}).items())
     command = f"<pre>{text(shown.run['command'])}</pre>" if shown.run.get("command") else ""
     return f"{command}<p>{text(versions)}</p>" if command or versions else ""
 
 
 def _spread(x):
-    """Standard deviation of each feature, of dense or sparse rows."""
+    """Return the standard deviation of each feature of dense or sparse rows."""
     from sklearn.preprocessing import StandardScaler
 
     return np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
@@ -256,5 +261,5 @@ SECTIONS = (
     ("Rows of each cluster", row_lists.list_rows),
     ("Centroids", _centroids),
     ("Overlap between clusters", _overlap),
-    ("How to make it again", _again),
+    ("Reproduction", _reproduction),
 )

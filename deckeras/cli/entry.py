@@ -1,0 +1,62 @@
+"""The process of the command: its arguments, its exit code, and what it prints of errors."""
+
+import os
+import shlex
+import sys
+
+from deckeras.cli import terminal
+from deckeras.cli.parser import build_parser
+
+_INTERRUPTED = 130  # as shells count it: 128 and the number of the signal
+
+
+def main(arguments=None):
+    """Run the command with these arguments, by default those of the process, and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = build_parser().parse_args(arguments)
+    options.command_line = shlex.join(["deckeras", *arguments])
+    with terminal.native_log_held(show=options.debug) as log:
+        return _answer(options, log)
+
+
+def entry_point():
+    """Run the command as a process, and end it at once after an interruption: TensorFlow's threads may never end."""
+    code = main()
+    if code == _INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _answer(options, log):
+    # NumPy and the readers of files are slow to import, too. Errors of the command line come without them.
+    from deckeras.cli import commands
+
+    try:
+        with terminal.interruptible(), terminal.plain_warnings():
+            found = commands.COMMANDS[options.command](options)
+    except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
+        if "keras" not in sys.modules:
+            # The log may say why the backend could not be imported.
+            log.show()
+        if options.debug:
+            import traceback
+
+            traceback.print_exc()
+        text = f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}"
+        print(terminal.writable(text), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. {getattr(options, 'way_out', 'Nothing was written.')}", file=sys.stderr)
+        return _INTERRUPTED
+    except BaseException:
+        log.show()
+        raise
+    if options.json:
+        import json
+
+        from deckeras import runs
+
+        print(json.dumps(found, indent=2, default=runs.plain))
+    return 0
