@@ -84,7 +84,7 @@ class _Parser(argparse.ArgumentParser):
         """Return the options of several values among the words, each as a list with its values."""
         names = {name for action in self._actions if action.nargs == "+" for name in action.option_strings}
         starts = [place for place, word in enumerate(words) if word.startswith("--")]
-        ends = [place for place, word in enumerate(words) if word.startswith("-")][1:] + [len(words)]
+        ends = [*(place for place, word in enumerate(words) if word.startswith("-")), len(words)]
         spans = [(start, min(end for end in ends if end > start)) for start in starts]
         return [words[start:end] for start, end in spans if words[start] in names and end > start + 1]
 
