@@ -165,10 +165,22 @@ def test_the_parser_knows_the_recipes():
 @pytest.mark.parametrize("option", ["--drop", "--one-hot", "--na", "--image-shape"])
 @pytest.mark.parametrize("command", [["fit", "-k", "3"], ["choose-k"]])
 def test_an_option_that_took_the_data_is_named(capsys, command, option):
+    for arguments in ([*command, option, "1", "2"], [command[0], option, "1", "2", *command[1:], "--seed", "1"]):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        error = capsys.readouterr().err
+        assert f"{option} takes all values" in error
+        assert f"{option} 1 2." in error
+    for arguments in ([command[0], "rows.csv", *command[1:], option, "1"], [*command, option, "1", "--", "rows.csv"]):
+        assert cli.build_parser().parse_args(arguments).data == "rows.csv"
+
+
+def test_of_several_such_options_the_one_with_the_file_is_named(capsys, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    data = str(tmp_path / "rows.csv")
     with pytest.raises(SystemExit):
-        cli.main([*command, option, "1", "2"])
-    error = capsys.readouterr().err
-    assert f"{option} takes all values" in error
-    assert f"{option} 1 2" in error
-    parsed = cli.build_parser().parse_args([*command, option, "1", "2", "--", "rows.csv"])
-    assert parsed.data == "rows.csv"
+        cli.main(["fit", "--drop", "a", data, "-k", "3", "--na", "?"])
+    assert f"Received: --drop a {data}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "-k", "3", "--resume"])
+    assert "takes all values" not in capsys.readouterr().err

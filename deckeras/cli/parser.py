@@ -1,6 +1,7 @@
 """The commands of `deckeras` and their options. They are known without Keras, which takes seconds to import."""
 
 import argparse
+import os
 
 from deckeras.cli import reading_options
 
@@ -69,20 +70,23 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         if "required: DATA" in message:
-            option = self._last_list(self._given or [])
-            if option:
+            # The last value of one of them may be the file.
+            options = sorted(self._lists(self._given or []), key=lambda option: os.path.exists(option[-1]))
+            if options:
+                name, *values = options[-1]
                 message += (
-                    f". {option[0]} takes all values that follow it. Received: {' '.join(option)}. Put DATA before it, "
-                    "or -- between its values and DATA"
+                    f". {name} takes all values that follow it. Received: {' '.join([name, *values])}. Put DATA first, "
+                    "before the options"
                 )
         super().error(message)
 
-    def _last_list(self, words):
-        """Return the option of several values that ends the words, with its values, or None."""
-        positions = [position for position, word in enumerate(words) if word.startswith("-")]
-        option = words[positions[-1] :] if positions else []
-        lists = [name for action in self._actions if action.nargs == "+" for name in action.option_strings]
-        return option if option and option[0] in lists else None
+    def _lists(self, words):
+        """Return the options of several values among the words, each as a list with its values."""
+        names = {name for action in self._actions if action.nargs == "+" for name in action.option_strings}
+        starts = [place for place, word in enumerate(words) if word.startswith("--")]
+        ends = [*(place for place, word in enumerate(words) if word.startswith("-")), len(words)]
+        spans = [(start, min(end for end in ends if end > start)) for start in starts]
+        return [words[start:end] for start, end in spans if words[start] in names and end > start + 1]
 
 
 class _Version(argparse.Action):
