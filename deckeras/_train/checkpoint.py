@@ -1,13 +1,13 @@
 """One .h5 file that holds a training in progress: weights, optimizer and the state of the loop around them.
 
 A file is whole or absent: it is written beside its target and renamed over it. Each file carries an identity (the
-data, the shapes, what else must not change), and is refused by a training with another. It also carries a digest of
-its contents, so that a value that was damaged on the disk is noticed.
+data, the shapes, what else must not change), and is refused by a training with another. It also carries a
+checksum of its contents in its user block, so that a byte that was damaged on the disk is noticed.
 
-Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON) and `digest`,
-and the groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras
-path in `path`. The group `arrays` holds what the training saves beside its variables; files without it load as well,
-and so do files of versions before 5, which have no digest.
+Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
+groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras path in
+`path`. The group `arrays` holds what the training saves beside its variables; files without it load as well, and so do
+files of versions before 5, which have no checksum.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 VERSION = 5
-READABLE = (3, 4, VERSION)  # 3 says less of what was asked, and 5 is the first with a digest
+READABLE = (3, 4, VERSION)  # 3 says less of what was asked, and 5 is the first with a checksum
 _RESTART = "Delete it to start anew, or restore a copy."
 
 
@@ -70,7 +70,7 @@ def scheduled_iterations(path):
 
     A training that is resumed with more of them keeps this schedule: a new one would raise the rate again.
     """
-    with contextlib.suppress(OSError, KeyError, ValueError), h5py.File(path, "r") as file:
+    with contextlib.suppress(OSError, KeyError, ValueError), hdf5_contents.opened(path) as (file, _):
         rate = json.loads(file.attrs["optimizer"])["config"].get("learning_rate")
         return rate["config"].get("decay_steps") if isinstance(rate, dict) else None
     return None
@@ -178,7 +178,7 @@ class Checkpoint:
 
     def _write(self, draft, state):
         try:
-            with h5py.File(draft, "w", locking=False) as file:
+            with h5py.File(draft, "w", locking=False, userblock_size=hdf5_contents.BLOCK) as file:
                 file.attrs["deckeras_checkpoint"] = VERSION
                 for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
                     file.attrs[name] = json.dumps(value, default=float)  # callbacks may log NumPy numbers
@@ -188,9 +188,9 @@ class Checkpoint:
                 arrays = file.create_group("arrays")
                 for name, array in self.arrays.items():
                     arrays.create_dataset(name, data=array, compression="gzip")
-                file.attrs["digest"] = hdf5_contents.digest(file)
         except RuntimeError as error:  # HDF5 raises one where the last bytes of a file do not fit on the disk.
             raise OSError(str(error)) from error
+        hdf5_contents.seal(draft)
 
     def _resumption(self):
         if self._iteration is None or not os.path.isfile(self.path):
@@ -199,17 +199,17 @@ class Checkpoint:
 
     def _read(self):
         """Return the verified contents of the file as a dict."""
-        found = None
         try:
-            with hdf5_contents.opened(self.path) as file:
+            with hdf5_contents.opened(self.path) as (file, sealed):
                 found = {"version": file.attrs.get("deckeras_checkpoint")}
+                if found["version"] == VERSION and not sealed:
+                    raise ValueError("its checksum is missing")
                 if found["version"] in READABLE:
                     found |= _contents(file)
         except Exception as error:  # HDF5 and h5py raise errors of many classes for damaged files.
             if isinstance(error, OSError) and reason_of(error)[0] is not None:
                 raise cannot("read", self.path, error) from error
-            what = "is truncated or no HDF5 file" if found is None else "is damaged"
-            raise OSError(f"{self.path!r} {what} ({error}). {_RESTART}") from error
+            raise OSError(f"{self.path!r} is truncated, damaged or no HDF5 file ({error}). {_RESTART}") from error
         if len(found) == 1:
             raise ValueError(
                 f"{self.path!r} is no checkpoint of this version of deckeras "
@@ -244,13 +244,8 @@ class Checkpoint:
 
 
 def _contents(file):
-    """Return what a file of a checkpoint holds, verified by its digest if it has one."""
+    """Return what a file of a checkpoint holds."""
     hdf5_contents.check(file, os.path.getsize(file.filename))
-    expected = file.attrs.get("digest")
-    if expected is None and file.attrs["deckeras_checkpoint"] == VERSION:
-        raise ValueError("it has no digest")
-    if expected not in (None, hdf5_contents.digest(file)):
-        raise ValueError("its contents do not match its digest")
     found = {name: json.loads(file.attrs[name]) for name in ("identity", "optimizer", "state")}
     found["optimizer_settings"] = found.pop("optimizer")
     for name in "model", "others", "optimizer":

@@ -7,6 +7,7 @@ the next one to hold it removes those that a killed process has left.
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import re
@@ -90,6 +91,17 @@ def hold_directory(path):
     finally:
         if release is not None:
             release()
+
+
+def holding_directory(function):
+    """Let a function hold the directory of its argument `checkpoint_dir` as long as it runs."""
+
+    @functools.wraps(function)
+    def hold(*args, checkpoint_dir=None, **kwargs):
+        with hold_directory(checkpoint_dir):
+            return function(*args, checkpoint_dir=checkpoint_dir, **kwargs)
+
+    return hold
 
 
 def holds(path):

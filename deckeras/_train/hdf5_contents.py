@@ -1,4 +1,4 @@
-"""HDF5 files that hold all they show, and no more than they promise: opened, checked and hashed."""
+"""HDF5 files that hold all they show, no more than they promise, and what was once written: checked and sealed."""
 
 import contextlib
 import hashlib
@@ -6,24 +6,27 @@ import os
 import stat
 
 import h5py
-import numpy as np
 
+BLOCK = 512  # bytes of the user block, the least that HDF5 takes
+_SEAL = b"deckeras sha256 "
 _HARMLESS_BYTES = 2**26
 _DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
 
 
 @contextlib.contextmanager
 def opened(path):
-    """Open an HDF5 file to read.
+    """Open an HDF5 file to read, and yield it and whether it has a seal.
 
     Raises:
         OSError: it is not a regular file, which a pipe or a directory is not, cannot be opened, or is no HDF5 file.
+        ValueError: it has changed since it was sealed.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("not a regular file")
+    if not stat.S_ISREG(os.stat(path).st_mode):  # Reading from a pipe might never end.
+        raise OSError("it is not a regular file")
+    sealed = verify(path)
     # Without HDF5's locks, which some file systems lack: files are replaced, and never written to in place.
     with h5py.File(path, "r", locking=False) as file:
-        yield file
+        yield file, sealed
 
 
 def check(group, size):
@@ -51,19 +54,33 @@ def check(group, size):
                 raise ValueError(f"{where!r} promises {item.nbytes:,} bytes, which it does not hold")
 
 
-def digest(file):
-    """Return the SHA-256 of all attributes and values in an HDF5 file, but for its attribute `digest`."""
-    found = hashlib.sha256()
+def seal(path):
+    """Write the SHA-256 of a file into its user block, which HDF5 leaves to others.
 
-    def add(name, item):
-        found.update(f"{name}\0".encode())
-        for key in sorted(set(item.attrs) - {"digest"}):
-            found.update(f"{key}={item.attrs[key]}\0".encode())
-        if isinstance(item, h5py.Dataset):
-            values = np.ascontiguousarray(item[()])
-            found.update(f"{values.dtype.str}{values.shape}\0".encode())
-            found.update(values.view(np.uint8) if values.ndim and values.size else values.tobytes())
+    Args:
+        path: HDF5 file, closed, that was made with `userblock_size=BLOCK`.
+    """
+    with open(path, "rb+") as file:
+        file.seek(BLOCK)
+        text = _SEAL + hashlib.file_digest(file, "sha256").hexdigest().encode()
+        file.seek(0)
+        file.write(text)
 
-    add("/", file)
-    file.visititems(add)
-    return found.hexdigest()
+
+def verify(path):
+    """Compare a file with its seal, before HDF5 reads it: on damaged files HDF5 may also crash or never end.
+
+    Returns:
+        bool, whether it has a seal.
+
+    Raises:
+        ValueError: the file has changed since it was sealed.
+    """
+    with open(path, "rb") as file:
+        block = file.read(BLOCK)
+        if not block.startswith(_SEAL):
+            return False
+        found = hashlib.file_digest(file, "sha256").hexdigest().encode()
+    if block != (_SEAL + found).ljust(BLOCK, b"\0"):
+        raise ValueError("its contents do not match its checksum")
+    return True
