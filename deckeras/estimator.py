@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from deckeras import distribution, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
 from deckeras._train.device import predict
+from deckeras._train.directories import hold_directory
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
 from deckeras.autoencoders.series import looks_like_series
 from deckeras.files import containers
@@ -129,7 +130,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
-        model = self._train(x, _seed(self.random_state), weights)
+        with hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
+            model = self._train(x, _seed(self.random_state), weights)
         self.model_ = scaling.into_model(model, self.scaling_)
         self.cluster_centers_ = self.model_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]

@@ -11,6 +11,7 @@ from deckeras import distribution, recipes
 from deckeras._data import batching, checks, seeding
 from deckeras._train import device, refusals, specs
 from deckeras._train.checkpoint import Checkpoint, architecture, prepare_directory, settings
+from deckeras._train.directories import holding_directory
 from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
 from deckeras._train.loop import train, train_batches
 from deckeras.augmentation import Augmenter
@@ -162,6 +163,7 @@ def pretrain_autoencoder(
     )
 
 
+@holding_directory  # also between two stages
 def pretrain_layerwise(
     encoder,
     decoder,
