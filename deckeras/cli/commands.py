@@ -8,10 +8,11 @@
     deckeras choose-k flowers.csv                        how many clusters there are
 
 `deckeras COMMAND --help` shows the options of each. It ends with 0 if all went well, 1 if the data or a file is not as
-it should be, 2 if the command is not, 130 if it was interrupted.
+it should be, 2 if the command is not, 130 if it was interrupted by Ctrl-C, 143 by SIGTERM.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -27,6 +28,8 @@ import numpy as np
 
 from deckeras import recipes, runs
 from deckeras._train.checkpoint import whole_file
+from deckeras._train.directories import hold_directory
+from deckeras._train.interrupts import TERMINATED, Terminated, terminable
 from deckeras.cli import reading_options, terminal
 from deckeras.files import pixels, reading
 
@@ -41,7 +44,7 @@ def main(arguments=None):
     options.command_line = shlex.join(["deckeras", *arguments])
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of compiling `predict` for several models
     try:
-        with terminal.interruptible(), terminal.plain_warnings():
+        with terminal.interruptible(), terminable(), terminal.plain_warnings(), contextlib.ExitStack() as options.stack:
             found = options.run(options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
         if options.debug:
@@ -49,9 +52,11 @@ def main(arguments=None):
         text = f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}"
         print(terminal.writable(text), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. {getattr(options, 'way_on', 'Nothing was written.')}", file=sys.stderr)
-        return _INTERRUPTED
+    except (KeyboardInterrupt, Terminated) as error:
+        terminated = isinstance(error, Terminated)
+        way_on = getattr(options, "way_on", "Nothing was written.")
+        print(f"\n{'Terminated' if terminated else 'Interrupted'}. {way_on}", file=sys.stderr)
+        return TERMINATED if terminated else _INTERRUPTED
     if options.json:
         print(json.dumps(found, indent=2, default=runs.plain))
     return 0
@@ -60,7 +65,7 @@ def main(arguments=None):
 def entry_point():
     """Run the command as a process, which ends at once if it was interrupted: TensorFlow's threads may never do."""
     code = main()
-    if code == _INTERRUPTED:
+    if code in (_INTERRUPTED, TERMINATED):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # what is kept was written whole already
@@ -188,6 +193,7 @@ def _fit(options):
     }
     if options.write_obs:
         runs.check_observations(options.data)
+    options.stack.enter_context(hold_directory(output))
     runs.begin(output, run, resume=options.resume)
     runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
     options.way_on = f"To go on: {run['command']} --resume"
