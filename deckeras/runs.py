@@ -16,6 +16,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 
@@ -26,6 +27,7 @@ import deckeras  # noqa: F401 - its classes, for the files of models
 from deckeras import _extras, baseline, metrics
 from deckeras._train.checkpoint import prepare_directory, whole_file
 from deckeras.files import hdf5
+from deckeras.models import saved
 
 _FILES = {
     "model": "model.keras",
@@ -35,6 +37,8 @@ _FILES = {
 }
 
 
+# A number may begin with a sign, but whatever else begins so is a formula.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]+([eE][+-]?\d+)?$)")
 _REHEARSED = 8  # rows that are written before the training
 
 
@@ -148,17 +152,23 @@ def load(path):
         (folder, `deckeras.DEC` or `deckeras.IDEC`, the dict of run.json)
 
     Raises:
-        OSError: there is no such run, or it has not finished; the message says how to go on with it.
+        OSError: there is no such run, it is damaged, or it has not finished; the message says how to resume it.
+        ValueError: its model holds code, or is none.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
     record, model = os.path.join(folder, "run.json"), os.path.join(folder, "model.keras")
     if not os.path.exists(record):
         raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
-    with open(record, encoding="utf-8") as file:
-        run = json.load(file)
+    try:
+        with open(record, encoding="utf-8") as file:
+            run = dict(json.load(file))
+    except (ValueError, TypeError) as error:
+        raise OSError(f"{record!r} is truncated, damaged or not of a run ({error}). Restore a copy.") from error
     if not run.get("finished"):
-        raise FileNotFoundError(f"{folder!r} holds a run that has not finished. To go on: {run['command']} --resume")
-    return folder, keras.models.load_model(model, compile=False), run
+        raise FileNotFoundError(
+            f"{folder!r} holds a run that has not finished. To go on: {run.get('command', 'deckeras fit')} --resume"
+        )
+    return folder, saved.load(model), run
 
 
 def scores(rows, q):
@@ -184,12 +194,18 @@ def write_clusters(path, rows, q):
     extension = check_output(path)
     with whole_file(path) as draft:
         if extension == ".csv":
-            clusters(rows, q).to_csv(draft, index=False)
+            inert(clusters(rows, q)).to_csv(draft, index=False)
             return
         try:
             clusters(rows, q).to_parquet(draft, index=False)
         except ImportError as error:
             raise _extras.needed("Writing .parquet", "pyarrow", "parquet") from error
+
+
+def inert(table):
+    """Return a table that no spreadsheet computes: names that look like formulas begin with an apostrophe."""
+    names = [f"'{name}" if isinstance(name, str) and _FORMULA.match(name) else name for name in table["name"]]
+    return table.assign(name=names)
 
 
 def check_output(path):
