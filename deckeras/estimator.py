@@ -266,12 +266,24 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 kind = "series" if self.recipe_.series else "images"
                 raise ValueError(f"X should hold {kind} of shape {fitted}, as those fitted to. Received: {shape}")
         if source is None:
-            X = _numbers(X)
+            X = self._named(_numbers(X), reset)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
         return X, shape
+
+    def _named(self, X, reset):
+        """X, whose columns have the names of those fitted to; scikit-learn compares only names that are text."""
+        names = frames.labels_of(X)
+        if reset:
+            self._names = names
+        elif None not in (names, getattr(self, "_names", None)) and names != self._names:
+            raise ValueError(
+                f"X should have the columns that the estimator was fitted to, in their order: {self._names!r:.200}. "
+                f"Received: {names!r:.200}"
+            )
+        return X
 
     def _recipe(self, shape):
         """The recipe for rows of an image or a series of this shape, or of neither where it is None."""
@@ -325,10 +337,10 @@ def _numbers(X):
     values = frames.as_array(X)
     if values is not None:
         return type(X)(values, columns=X.columns, index=X.index) if frames.is_frame(X) else values
-    if not isinstance(X, np.ndarray | list) or np.ndim(X) != 2:
+    if not isinstance(X, np.ndarray | list):
         return X
-    values = np.asarray(X)
-    if frames.holds_text(values) or (values.dtype.kind == "f" and values.size):
+    values = row_views.as_rows(X)
+    if values.ndim == 2 and (frames.holds_text(values) or (values.dtype.kind == "f" and values.size)):
         checks.check_rows(values)
     return X
 

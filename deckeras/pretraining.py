@@ -355,6 +355,7 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
         checkpoint=checkpoint,
         callbacks=callbacks,
         verbose=verbose,
+        rows=x,
     )
 
 

@@ -13,6 +13,9 @@ from deckeras import distribution
 from deckeras._train import device, directories, interrupts
 from deckeras._train.checkpoint import Checkpoint
 
+_LOOKED_AT = 1000  # rows whose scale is looked at
+_LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
+
 
 def train(
     model,
@@ -27,6 +30,7 @@ def train(
     callbacks=None,
     verbose="auto",
     started=None,
+    rows=None,
 ):
     """Run epochs until the iterations are used up, the training has converged, or a callback stops it.
 
@@ -45,6 +49,8 @@ def train(
         callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
         verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
         started: float, default now. The `time.perf_counter()` from which on the time counts.
+        rows: the rows that are trained on, default None. If the training diverges, the message says whether their
+            scale is the cause.
 
     Returns:
         `keras.callbacks.History` of the whole training, what was restored included. Its attribute `times` holds the
@@ -68,7 +74,9 @@ def train(
         epochs=math.ceil(iterations / steps_per_epoch),
         steps=min(steps_per_epoch, iterations),
     )
-    run = _Run(model, epoch, callbacks, history, iterations, steps_per_epoch, converged, checkpoint, checkpoint_every)
+    run = _Run(
+        model, epoch, callbacks, history, iterations, steps_per_epoch, converged, checkpoint, checkpoint_every, rows
+    )
     directory, resumption = None, "This training was not saved: pass checkpoint_dir to make it resumable."
     if checkpoint:
         directory, resumption = checkpoint.directory, f"The same call resumes from the checkpoint {checkpoint.path!r}."
@@ -89,6 +97,7 @@ class _Run:
     converged: Callable | None
     checkpoint: Checkpoint | None
     checkpoint_every: int
+    rows: object
 
     def __call__(self, seed, started):
         state, restored = self._begin(seed)
@@ -141,7 +150,7 @@ class _Run:
         with distribution.failing_together():
             logs = self.epoch(start, steps, state["seed"], self.callbacks)
         if _diverged(model, logs):
-            raise FloatingPointError(_divergence_message(model, start, steps, self.checkpoint))
+            raise FloatingPointError(_divergence_message(model, start, steps, self.checkpoint, self.rows))
         known = set(self.history.history)
         self.callbacks.on_epoch_end(count, logs)
         model.stop_training = bool(distribution.total(int(model.stop_training)))  # all processes, or none
@@ -204,12 +213,24 @@ def _diverged(model, logs):
     return not math.isfinite(logs["loss"]) or not all(np.isfinite(weight).all() for weight in weights)
 
 
-def _divergence_message(model, iteration, steps, checkpoint):
+def _divergence_message(model, iteration, steps, checkpoint, rows):
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     message = (
         f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}, at a "
-        f"learning rate of {rate:g}. Give the optimizer a lower rate or clipnorm=1.0, and check the scale of x."
+        f"learning rate of {rate:g}. {_cure(rows)}"
     )
     if checkpoint is None or checkpoint.restore() is None:
         return message
     return f"{message} The weights are back at those of the last checkpoint, {checkpoint.path!r}."
+
+
+def _cure(rows):
+    if rows is not None:
+        some = np.asarray(rows[:: math.ceil(len(rows) / _LOOKED_AT)], np.float64)
+        spread = float(np.sqrt(np.mean(np.square(some))))
+        if spread > _LARGE:
+            return (
+                f"The scale of x is the cause: the root mean square of its values is {spread:.3g}, and should be about "
+                "1. Scale x first, as deckeras.scaling and the estimator do, and train again from fresh weights."
+            )
+    return "Give the optimizer a lower rate or clipnorm=1.0, and check the scale of x."
