@@ -91,7 +91,7 @@ def rows_of_batch(batch, source):
         source: str, the class of the source.
 
     Raises:
-        TypeError: it is no array, such as a dict of arrays.
+        TypeError: it is no array of real numbers, such as a dict of arrays.
         ValueError: its dimension is less than 2.
     """
     rows = batch[0] if isinstance(batch, list | tuple) and len(batch) else batch
@@ -106,6 +106,8 @@ def rows_of_batch(batch, source):
             f"x should give arrays of rows, or tuples of them. Received: {type(rows).__name__} from a {source}"
         )
     rows = np.asarray(rows)
+    if rows.dtype.kind not in "fiub":
+        raise TypeError(f"x should hold real numbers. Received: dtype {rows.dtype} from a {source}")
     if rows.ndim < 2:
         raise ValueError(
             f"x should give batches of rows, of shape (n_rows, ...). Received: shape {rows.shape} from a {source}. "

@@ -164,6 +164,8 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     least_variance = max(_LEAST_VARIANCE * variance, np.finfo(np.float32).tiny)
     for _ in range(n_init):
         sample = np.asarray(_sample(z, sample_size, random), np.float64)
+        if len(sample) == 1:  # scikit-learn asks for two rows.
+            sample = np.repeat(sample, 2, axis=0)
         with threadpool_limits(1):  # on products this small, threads spend their time waiting for each other
             start = _gaussians(sample[:ward_size], n_clusters, least_variance)
             mixture = GaussianMixture(n_clusters, reg_covar=least_variance, random_state=0, **start).fit(sample)

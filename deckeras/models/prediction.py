@@ -1,5 +1,7 @@
 """Prediction: rows from any source in large batches, checked before Keras sees them, and outputs that are numbers."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -92,7 +94,11 @@ def _computed(compute, rows, **kwargs):
     if distribution.active():
         return distribution.outputs(compute.__self__, (rows[number][0] for number in range(len(rows))))
     try:
-        return device.predict(compute, iter(rows) if isinstance(rows, _CheckedStream) else rows, **kwargs)
+        if not isinstance(rows, _CheckedStream):
+            return device.predict(compute, rows, **kwargs)
+        with warnings.catch_warnings():  # Keras is surprised that an iterator ends.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            return device.predict(compute, iter(rows), **kwargs)
     except Exception as error:
         known = getattr(rows, "error", None)
         if known is None or known is error:
