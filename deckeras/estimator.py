@@ -254,6 +254,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _rows(self, X, *, reset=False):
         """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
         X = containers.as_rows(X)
+        X = row_views.as_rows(X) if isinstance(X, list) else X
         shape = self.image_shape
         least = 2 if reset else 1
         source = sources.as_source(X)

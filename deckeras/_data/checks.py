@@ -61,7 +61,8 @@ def _check_finite(x):
     # float64 beyond the range of the computation would turn into infinity there, unseen. So would sums of float32 near
     # the end of its range, and a ReLU turns the NaN of their differences into 0.
     largest = np.finfo(keras.config.floatx()).max
-    largest = min(largest, _LARGEST) if keras.config.floatx() == "float32" else largest
+    # Not a Python float, which NumPy would turn into the infinity of float16.
+    largest = np.float32(_LARGEST) if keras.config.floatx() == "float32" else largest
     for start, block in row_views.blocks(x):
         good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
         if not good.all():
