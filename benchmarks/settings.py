@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 
 import deckeras
 from deckeras import datasets, metrics, recipes
-from deckeras.files.writing import whole_file
+from deckeras._train.whole_files import whole_file
 from deckeras.initialization import cluster_means, mixture_assignments
 
 

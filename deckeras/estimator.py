@@ -13,6 +13,7 @@ from deckeras import distribution, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.device import predict
+from deckeras._train.directories import hold_directory
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
 from deckeras.files import containers
 from deckeras.layers import check_n_clusters
@@ -130,7 +131,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = X if source is None else source  # so that it is checked once
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
-        model = self._train(x, _seed(self.random_state), weights, callbacks)
+        with hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
+            model = self._train(x, _seed(self.random_state), weights, callbacks)
         self.model_ = scaling.into_model(model, self.scaling_)
         self.cluster_centers_ = self.model_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]
@@ -253,6 +255,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _rows(self, X, *, reset=False):
         """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
         X = containers.as_rows(X)
+        X = row_views.as_rows(X) if isinstance(X, list) else X
         shape = self.image_shape
         least = 2 if reset else 1
         source = sources.as_source(X)
@@ -265,12 +268,24 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 kind = "series" if self.recipe_.series else "images"
                 raise ValueError(f"X should hold {kind} of shape {fitted}, as those fitted to. Received: {shape}")
         if source is None:
-            X = _numbers(X)
+            X = self._named(_numbers(X), reset)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
         return X, shape
+
+    def _named(self, X, reset):
+        """X, whose columns have the names of those fitted to; scikit-learn compares only names that are text."""
+        names = frames.labels_of(X)
+        if reset:
+            self._names = names
+        elif None not in (names, getattr(self, "_names", None)) and names != self._names:
+            raise ValueError(
+                f"X should have the columns that the estimator was fitted to, in their order: {self._names!r:.200}. "
+                f"Received: {names!r:.200}"
+            )
+        return X
 
     def _recipe(self, shape):
         """The recipe for rows of an image or a series of this shape, or of neither where it is None."""
@@ -325,10 +340,10 @@ def _numbers(X):
     values = frames.as_array(X)
     if values is not None:
         return type(X)(values, columns=X.columns, index=X.index) if frames.is_frame(X) else values
-    if not isinstance(X, np.ndarray | list) or np.ndim(X) != 2:
+    if not isinstance(X, np.ndarray | list):
         return X
-    values = np.asarray(X)
-    if frames.holds_text(values) or (values.dtype.kind == "f" and values.size):
+    values = row_views.as_rows(X)
+    if values.ndim == 2 and (frames.holds_text(values) or (values.dtype.kind == "f" and values.size)):
         checks.check_rows(values)
     return X
 

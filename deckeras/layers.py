@@ -14,6 +14,7 @@ NEAREST = 2  # two centroids may be close to each other and to a row; more are n
 FARTHEST = 1e15  # whose square float32 can compute with
 LARGEST_FOR_LOG = 10.0  # alpha up to which log(1 + x) gives a log-kernel to within 4e-7 of the true one
 LARGEST_ALPHA = 1e30  # a Gaussian long before, and a number that float32 can compute with
+SMALLEST_ALPHA = 1e-30  # by which float32 can divide the distances of any scaled rows
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -42,7 +43,7 @@ class ClusteringLayer(keras.layers.Layer):
         (batch, n_clusters), float32 (float64 under that policy). Each row is positive and sums to 1.
 
     Raises:
-        ValueError: `n_clusters` below 1, `alpha` not a positive number up to 1e30, or an input that is not 2-D.
+        ValueError: `n_clusters` below 1, `alpha` not a positive number from 1e-30 to 1e30, or an input that is not 2-D.
 
     Example:
         >>> import keras, numpy as np
@@ -185,7 +186,10 @@ def check_centroids(centroids, shape):
 
 
 def check_alpha(alpha):
-    """Return `alpha` as a float, or raise ValueError if it is not positive or beyond reason."""
-    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 < alpha <= LARGEST_ALPHA:
-        raise ValueError(f"alpha should be a positive number up to {LARGEST_ALPHA}. Received: alpha={alpha!r}")
+    """Return `alpha` as a float, or raise ValueError if it is not a positive number that float32 can compute with."""
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not SMALLEST_ALPHA <= alpha <= LARGEST_ALPHA:
+        raise ValueError(
+            f"alpha should be a positive number from {SMALLEST_ALPHA} to {LARGEST_ALPHA}. Received: alpha={alpha!r}. "
+            "The paper takes 1."
+        )
     return float(alpha)

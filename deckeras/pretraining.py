@@ -11,11 +11,11 @@ from deckeras import distribution, recipes
 from deckeras._data import batching, checks, seeding
 from deckeras._train import device, refusals, specs
 from deckeras._train.checkpoint import Checkpoint, architecture, settings
+from deckeras._train.directories import holding_directory, prepare_directory
 from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
 from deckeras._train.loop import train, train_batches
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
-from deckeras.files.writing import prepare_directory
 
 
 def pretrain(
@@ -165,6 +165,7 @@ def pretrain_autoencoder(
     )
 
 
+@holding_directory  # also between two stages
 def pretrain_layerwise(
     encoder,
     decoder,
@@ -354,6 +355,7 @@ def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, pa
         checkpoint=checkpoint,
         callbacks=callbacks,
         verbose=verbose,
+        rows=x,
     )
 
 

@@ -25,7 +25,8 @@ import tempfile
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files.writing import prepare_directory, whole_file
+from deckeras._train.directories import prepare_directory
+from deckeras._train.whole_files import whole_file
 
 _FILES = {
     "model": "model.keras",
@@ -34,6 +35,8 @@ _FILES = {
     "report": "report.html",
 }
 _CHECKPOINT = re.compile(r"(checkpoint|pretraining(-pair\d+)?)(\.tmp)?\.h5")
+# A number may begin with a sign, but whatever else begins so is a formula.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]+([eE][+-]?\d+)?$)")
 _REHEARSED = 8  # rows that are written before the training
 
 
@@ -196,18 +199,20 @@ def read(path):
         (folder, dict)
 
     Raises:
-        OSError: there is no such run, or it has not finished.
+        OSError: there is no such run, it is damaged, or it has not finished; the message says how to resume it.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
     record = os.path.join(folder, "run.json")
     if not os.path.exists(record):
         raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
-    with open(record, encoding="utf-8") as file:
-        run = json.load(file)
+    try:
+        with open(record, encoding="utf-8") as file:
+            run = dict(json.load(file))
+    except (ValueError, TypeError) as error:
+        raise OSError(f"{record!r} is truncated, damaged or not of a run ({error}). Restore a copy.") from error
     if not run.get("finished"):
-        raise FileNotFoundError(
-            f"{folder!r} holds a run that has not finished. Resume it first: {run['command']} --resume"
-        )
+        command = run.get("command", "deckeras fit")
+        raise FileNotFoundError(f"{folder!r} holds a run that has not finished. Resume it first: {command} --resume")
     return folder, run
 
 
@@ -221,15 +226,14 @@ def load(path):
         (folder, `deckeras.DEC` or `deckeras.IDEC`, dict of run.json)
 
     Raises:
-        OSError: as for `read`.
+        OSError: as for `read`, or the model is damaged.
+        ValueError: the model holds code, or is none.
     """
     folder, run = read(path)
-    import keras
+    # The first two register the classes that the file of the model names.
+    from deckeras.models import dec, idec, saved  # noqa: F401
 
-    # They register the classes that the file of the model names.
-    from deckeras.models import dec, idec  # noqa: F401
-
-    return folder, keras.models.load_model(os.path.join(folder, _FILES["model"]), compile=False), run
+    return folder, saved.load(os.path.join(folder, _FILES["model"])), run
 
 
 def scores(rows, q):
@@ -262,12 +266,18 @@ def write_clusters(path, rows, q):
     extension = check_output(path)
     with whole_file(path) as draft:
         if extension == ".csv":
-            clusters(rows, q).to_csv(draft, index=False)
+            inert(clusters(rows, q)).to_csv(draft, index=False)
             return
         try:
             clusters(rows, q).to_parquet(draft, index=False)
         except ImportError as error:
             raise _extras.needed("Writing .parquet", "pyarrow", "parquet") from error
+
+
+def inert(table):
+    """Return a table that no spreadsheet computes: names that look like formulas begin with an apostrophe."""
+    names = [f"'{name}" if isinstance(name, str) and _FORMULA.match(name) else name for name in table["name"]]
+    return table.assign(name=names)
 
 
 def check_output(path):

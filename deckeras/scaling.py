@@ -152,7 +152,13 @@ def fit(x, method="auto", *, images=False, channels=None):
     x = checks.check_rows(x)
     if method == "standard":
         return _standard(x, channels)
-    return _largest(x) if method == "largest" else _unit(x)
+    scaling = _largest(x) if method == "largest" else _unit(x)
+    if not 1 / _LARGEST <= scaling.divisor <= _LARGEST:
+        raise ValueError(
+            f"x should hold values between {1 / _LARGEST:g} and {_LARGEST:g}, which float32 can compute with. "
+            f"Received: rows to be divided by {scaling.divisor:g}. Give them in another unit."
+        )
+    return scaling
 
 
 def into_model(model, scaling):

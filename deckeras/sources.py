@@ -83,6 +83,48 @@ def row_numbers(index, n):
     return np.where(rows < 0, rows + n, rows)
 
 
+def rows_of_batch(batch, source):
+    """Return the rows in a batch: the batch itself, or the first element of a tuple, such as (x, y).
+
+    Args:
+        batch: what a source of batches gives.
+        source: str, the class of the source.
+
+    Raises:
+        TypeError: it is no array of real numbers, such as a dict of arrays.
+        ValueError: its dimension is less than 2.
+    """
+    rows = batch[0] if isinstance(batch, list | tuple) and len(batch) else batch
+    rows = rows.toarray() if sparse.issparse(rows) else rows
+    if isinstance(rows, dict):
+        raise TypeError(
+            f"x should give arrays of rows, or tuples of them. Received: a dict of {', '.join(map(str, rows))} from a "
+            f"{source}. Choose one of them, or stack them as the columns of one array."
+        )
+    if not hasattr(rows, "__array__"):
+        raise TypeError(
+            f"x should give arrays of rows, or tuples of them. Received: {type(rows).__name__} from a {source}"
+        )
+    rows = np.asarray(rows)
+    if rows.dtype.kind not in "fiub":
+        raise TypeError(f"x should hold real numbers. Received: dtype {rows.dtype} from a {source}")
+    if rows.ndim < 2:
+        raise ValueError(
+            f"x should give batches of rows, of shape (n_rows, ...). Received: shape {rows.shape} from a {source}. "
+            "Batch it first."
+        )
+    return rows
+
+
+def check_end(x):
+    """Raise ValueError if batches have no end, as far as they say so."""
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches is None:
+            raise ValueError("x should have an end. Received: a PyDataset whose num_batches is None")
+    elif getattr(x, "cardinality", lambda: 0)() == -1:
+        raise ValueError(f"x should have an end. Received: an infinite {type(x).__name__}. Leave out its repeat().")
+
+
 class Blocks:
     """Rows in blocks: as much of an array as training and prediction use, of which little is in memory at a time.
 
@@ -250,26 +292,12 @@ class _Batches(Blocks):
         raise NotImplementedError
 
     def _rows(self, batch):
-        rows = batch[0] if isinstance(batch, list | tuple) else batch
-        rows = rows.toarray() if sparse.issparse(rows) else rows
-        if not hasattr(rows, "__array__"):
-            raise TypeError(
-                f"x should give arrays of rows, or tuples of them. Received: {type(rows).__name__} from a "
-                f"{type(self._x).__name__}"
-            )
-        rows = np.asarray(rows)
-        if rows.ndim < 2:
-            raise ValueError(
-                f"x should give batches of rows, of shape (n_rows, ...). Received: shape {rows.shape} from a "
-                f"{type(self._x).__name__}. Batch it first."
-            )
-        return rows
+        return rows_of_batch(batch, type(self._x).__name__)
 
 
 class _PyDataset(_Batches):
     def _iterate(self, first):
-        if self._x.num_batches is None:
-            raise ValueError("x should have an end. Received: a PyDataset whose num_batches is None")
+        check_end(self._x)
         return (self._rows(self._x[number]) for number in range(first, self._x.num_batches))
 
     def _read(self, number):
@@ -282,8 +310,7 @@ class _Stream(_Batches):
     in_order = True
 
     def __init__(self, x):
-        if getattr(x, "cardinality", lambda: 0)() == -1:
-            raise ValueError(f"x should have an end. Received: an infinite {type(x).__name__}. Leave out its repeat().")
+        check_end(x)
         if iter(x) is x:
             raise TypeError(
                 f"x should be readable more than once. Received: {type(x).__name__}, which ends after one reading. "

@@ -30,7 +30,8 @@ from sklearn.cluster import KMeans
 import deckeras
 from deckeras import datasets, metrics, plots
 from deckeras._data import row_views
-from deckeras.files.writing import prepare_directory, whole_file
+from deckeras._train.directories import prepare_directory
+from deckeras._train.whole_files import whole_file
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars in a terminal, one line per epoch in a file
 

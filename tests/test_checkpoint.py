@@ -17,7 +17,8 @@ import pytest
 import deckeras
 from deckeras import DEC, dense_autoencoder
 from deckeras._train.checkpoint import Checkpoint
-from deckeras.files.writing import prepare_directory, whole_file
+from deckeras._train.directories import prepare_directory
+from deckeras._train.whole_files import whole_file
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_truncated_file(model, tmp_path):
     content = (tmp_path / "a.h5").read_bytes()
     for size in (0, 10, len(content) // 2):
         (tmp_path / "a.h5").write_bytes(content[:size])
-        with pytest.raises(OSError, match=r"a\.h5' is truncated or no HDF5 file.*Delete it to start anew"):
+        with pytest.raises(OSError, match=r"a\.h5' is truncated.*Delete it to start anew"):
             checkpoint.restore()
 
 

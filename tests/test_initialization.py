@@ -135,3 +135,12 @@ def test_first_clusters_refuses_others(sticks):
         first_clusters(z, 4, "random")
     with pytest.raises(ValueError, match=r"\(4, 2\).* \(2400, 4\)"):
         first_clusters(z, 4, lambda z, n_clusters: z[:3])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("clusterer", [kmeans_centroids, ward_centroids, mixture_assignments])
+def test_as_many_clusters_as_rows(clusterer, rows):
+    z = np.arange(2 * rows, dtype="float32").reshape(rows, 2)
+    assert np.isfinite(clusterer(z, rows)).all()
+    with pytest.raises(ValueError, match="n_clusters should be from 1 to the number of rows"):
+        clusterer(z, rows + 1)

@@ -7,6 +7,8 @@ from scipy import sparse
 from deckeras import sources
 from deckeras._data import row_views
 
+_LARGEST = 1e30  # which leaves layers some orders of magnitude to the end of float32
+
 
 def check_rows(x, row_shape=None, n_min=1):
     """Check that `x` can be trained on, and return it as an array.
@@ -56,19 +58,27 @@ def _fits(shape, expected):
 def _check_finite(x):
     if x.dtype.kind != "f" or getattr(x, "checked", False):
         return
-    # float64 beyond the range of the computation would turn into infinity there, unseen.
+    # float64 beyond the range of the computation would turn into infinity there, unseen. So would sums of float32 near
+    # the end of its range, and a ReLU turns the NaN of their differences into 0.
     largest = np.finfo(keras.config.floatx()).max
+    # Not a Python float, which NumPy would turn into the infinity of float16.
+    largest = np.float32(_LARGEST) if keras.config.floatx() == "float32" else largest
     for start, block in row_views.blocks(x):
         good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
         if not good.all():
             row = int(np.argmin(good))
             value = block[row][~(np.abs(block[row]) <= largest)].flat[0]
+            if np.isfinite(value):
+                raise ValueError(
+                    f"x should hold numbers up to {largest:g}, which {keras.config.floatx()} can compute with. "
+                    f"Received: {value:g} in row {start + row}. Give them in another unit, or drop the row."
+                )
             raise ValueError(
                 f"x should hold finite numbers only. Received: {value} in row {start + row}. "
                 "Drop rows with NaN or infinity, or fill them in, for example with sklearn.impute.SimpleImputer."
             )
     if isinstance(x, sources.Blocks | row_views.View):
-        x.checked = True  # another reading would be dear
+        x.checked = True  # Another reading would take long.
 
 
 def check_count(name, value):

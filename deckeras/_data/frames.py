@@ -23,13 +23,25 @@ def as_array(x):
 
     Raises:
         TypeError: a column holds no numbers; it is named.
-        ValueError: a value is missing or infinite; its column and row are named.
+        ValueError: a value is missing or infinite; its column and row are named. Two columns have one name, or it is a
+            single column.
     """
+    if type(x).__name__ == "Series" and hasattr(x, "to_frame"):
+        raise ValueError(
+            f"x should be a table of rows and columns. Received: a Series, {x.name!r}. For a single feature pass "
+            "x.to_frame(), for several df[[...]] in place of df[...]."
+        )
     if not is_frame(x):
         convert = getattr(x, "to_pandas", None)
         x = convert() if convert is not None and not hasattr(x, "name") else x
         if not is_frame(x):
             return None
+    if not x.columns.is_unique:
+        name = x.columns[x.columns.duplicated()][0]
+        raise ValueError(
+            f"x should have one column of each name. Received: several columns {name!r}. Rename them, or leave out all "
+            "but one, as by x.loc[:, ~x.columns.duplicated()]."
+        )
     simple = {dtype for dtype in x.dtypes if isinstance(dtype, np.dtype) and dtype.kind in "fiu"}
     if len(simple) == len(set(x.dtypes)):
         values = x.to_numpy()
@@ -42,10 +54,38 @@ def as_array(x):
 
 
 def object_numbers(values):
-    """Return an array of objects as float64 if all of them are real numbers, else as it is."""
-    if values.dtype != object or not all(_is_number(value) for value in values.flat):
+    """Return objects that are all real numbers, or `pandas.NA`, as float64 with NaN for NA; others unchanged."""
+    if values.dtype != object:
         return values
+    missing = [type(value).__name__ == "NAType" for value in values.flat]
+    if not all(gap or _is_number(value) for value, gap in zip(values.flat, missing, strict=True)):
+        return values
+    if any(missing):
+        values = np.where(np.reshape(missing, values.shape), np.nan, values)
     return values.astype(np.float64)
+
+
+def labels_of(x):
+    """Return the names of a DataFrame's columns where scikit-learn does not compare them, else None.
+
+    These are names that are not text, such as numbers or the tuples of several levels.
+
+    Raises:
+        TypeError: some of the names are text, and others are not.
+    """
+    if not is_frame(x):
+        return None
+    names = list(x.columns)
+    text = [isinstance(name, str) for name in names]
+    if all(text):
+        return None
+    if any(text):
+        other = names[text.index(False)]
+        raise TypeError(
+            f"X should have columns whose names are all text, or all not. Received: {names[text.index(True)]!r} and "
+            f"{other!r}. Rename them, as by X.rename(columns=str)."
+        )
+    return names
 
 
 def holds_text(values):

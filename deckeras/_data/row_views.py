@@ -19,7 +19,16 @@ def as_rows(x):
     if table is not None:
         return table
     source = sources.as_source(x)
-    return frames.object_numbers(np.asarray(x)) if source is None else source
+    if source is not None:
+        return source
+    try:
+        values = np.asarray(x)
+    except Exception as error:  # Tensors of other libraries raise errors of their own.
+        raise ValueError(
+            f"x should be an array, or turn into one by numpy.asarray. Received: a {type(x).__name__} that does not: "
+            f"{str(error).strip():.200} Rows should all be of one shape."
+        ) from error
+    return frames.object_numbers(values)
 
 
 def as_batch(rows):

@@ -1,11 +1,13 @@
 """One .h5 file that holds a training in progress: weights, optimizer and the state of the loop around them.
 
 A file is whole or absent: it is written beside its target and renamed over it. Each file carries an identity (the
-data, the shapes, what else must not change), and is refused by a training with another.
+data, the shapes, what else must not change), and is refused by a training with another. It also carries a
+checksum of its contents in its user block, so that a byte that was damaged on the disk is noticed.
 
 Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
 groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras path in
-`path`. The group `arrays` holds what the training keeps beside its variables; files without it load as well.
+`path`. The group `arrays` holds what the training saves beside its variables; files without it load as well, and so do
+files of versions before 5, which have no checksum.
 """
 
 import contextlib
@@ -18,10 +20,23 @@ import keras
 import numpy as np
 
 from deckeras import distribution
-from deckeras.files.writing import whole_file
+from deckeras._train import hdf5_contents
+from deckeras._train.directories import prepare_directory
+from deckeras._train.whole_files import cannot, reason_of, whole_file
 
-VERSION = 4
-READABLE = (3, VERSION)  # 3 says less of what was asked
+__all__ = [
+    "Checkpoint",
+    "architecture",
+    "prepare_directory",
+    "scheduled_iterations",
+    "serialize",
+    "settings",
+    "whole_file",
+]
+
+VERSION = 5
+READABLE = (3, 4, VERSION)  # 3 says less of what was asked, and 5 is the first with a checksum
+_RESTART = "Delete it to start anew, or restore a copy."
 
 
 def architecture(model):
@@ -55,7 +70,7 @@ def scheduled_iterations(path):
 
     A training that is resumed with more of them keeps this schedule: a new one would raise the rate again.
     """
-    with contextlib.suppress(OSError, KeyError, ValueError), h5py.File(path, "r") as file:
+    with contextlib.suppress(OSError, KeyError, ValueError), hdf5_contents.opened(path) as (file, _):
         rate = json.loads(file.attrs["optimizer"])["config"].get("learning_rate")
         return rate["config"].get("decay_steps") if isinstance(rate, dict) else None
     return None
@@ -84,9 +99,15 @@ class Checkpoint:
         self.others = list(others)
         self.arrays = {}
         self.optimizer = optimizer or settings(model.optimizer)
+        self._iteration = None  # of the state in the file
+
+    @property
+    def directory(self):
+        """str, the directory of the file."""
+        return os.path.dirname(os.path.abspath(self.path))
 
     def exists(self):
-        """Whether there is a file to go on from.
+        """Return whether there is a file to resume from.
 
         Raises:
             ValueError: only some of the processes of a distributed training see it.
@@ -105,74 +126,96 @@ class Checkpoint:
         Of several processes the first does it for all.
 
         Raises:
-            OSError: the file cannot be written; an older one stays as it was.
+            OSError: the file cannot be written; an older one remains unchanged. The message says why, and where the
+                training can resume.
         """
         if distribution.process_index():
             return
-        with whole_file(self.path) as draft, h5py.File(draft, "w") as file:
-            file.attrs["deckeras_checkpoint"] = VERSION
-            for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
-                file.attrs[name] = json.dumps(value, default=float)  # callbacks may log NumPy numbers
-            _write_variables(file.create_group("model"), self.model.variables)
-            _write_variables(file.create_group("others"), self.others)
-            _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
-            arrays = file.create_group("arrays")
-            for name, array in self.arrays.items():
-                arrays.create_dataset(name, data=array, compression="gzip")
+        try:
+            with whole_file(self.path) as draft:
+                self._write(draft, state)
+        except OSError as error:
+            made = type(error)(f"{error} {self._resumption()}")
+            made.errno = error.errno
+            raise made from error
+        self._iteration = state.get("iteration")
 
     def restore(self):
         """Restore the model and its optimizer, if there is a file.
 
         Nothing is changed unless everything fits. The optimizer's variables are restored only if it is compiled with
-        the settings that the file was written under: one that was compiled with others, say with a lower learning
-        rate after a loss of NaN, stays as it is, with a warning.
+        the settings that the file was written under. One that was compiled with others, say with a lower learning
+        rate after a loss of NaN, remains unchanged, with a warning.
 
         Returns:
             The state that was saved, or None if there is no file.
 
         Raises:
-            OSError: the file is truncated, or no HDF5 file.
+            OSError: the file is truncated, damaged, or no HDF5 file.
             ValueError: the file is no checkpoint, or that of another training; the message says how they differ.
         """
         if not self.exists():
             return None
         variables, optimizer = self.model.variables + self.others, self.model.optimizer.variables
-        with self._open() as file:
-            self._check(json.loads(file.attrs["identity"]), file.attrs["deckeras_checkpoint"])
-            values = self._read(file["model"], self.model.variables) + self._read(file["others"], self.others)
-            other = json.loads(file.attrs["optimizer"]) != self.optimizer
-            if not other and len(file["optimizer"]) == len(optimizer):
-                values += self._read(file["optimizer"], optimizer)
-            else:
-                what = "another optimizer, so this one" if other else "other frozen layers, so the optimizer"
-                warnings.warn(
-                    f"The checkpoint {self.path!r} was written with {what} starts afresh from its weights, without "
-                    "momentum.",
-                    UserWarning,
-                    stacklevel=4,
-                )
-            state = json.loads(file.attrs["state"])
-            self.arrays = {name: array[()] for name, array in file.get("arrays", {}).items()}
+        found = self._read()
+        self._check(found["identity"], found["version"])
+        values = self._fitting(found, "model", self.model.variables) + self._fitting(found, "others", self.others)
+        other = found["optimizer_settings"] != self.optimizer
+        if not other and len(found["optimizer"]) == len(optimizer):
+            values += self._fitting(found, "optimizer", optimizer)
+        else:
+            what = "another optimizer, so this one" if other else "other frozen layers, so the optimizer"
+            warnings.warn(
+                f"The checkpoint {self.path!r} was written with {what} starts afresh from its weights, without "
+                "momentum.",
+                UserWarning,
+                stacklevel=7,
+            )
         for variable, value in zip(variables + optimizer, values, strict=False):
             variable.assign(value)
-        return state
+        self.arrays, self._iteration = found["arrays"], found["state"].get("iteration")
+        return found["state"]
 
-    @contextlib.contextmanager
-    def _open(self):
+    def _write(self, draft, state):
         try:
-            file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise OSError(
-                f"{self.path!r} is truncated or no HDF5 file ({error}). Delete it to start anew, or restore a copy."
-            ) from error
-        with file:
-            if file.attrs.get("deckeras_checkpoint") not in READABLE:
-                raise ValueError(
-                    f"{self.path!r} is no checkpoint of this version of deckeras "
-                    f"(deckeras_checkpoint should be {VERSION}). "
-                    f"Received: {file.attrs.get('deckeras_checkpoint')}. Pass another directory."
-                )
-            yield file
+            with h5py.File(draft, "w", locking=False, userblock_size=hdf5_contents.BLOCK) as file:
+                file.attrs["deckeras_checkpoint"] = VERSION
+                for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
+                    file.attrs[name] = json.dumps(value, default=float)  # callbacks may log NumPy numbers
+                _write_variables(file.create_group("model"), self.model.variables)
+                _write_variables(file.create_group("others"), self.others)
+                _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
+                arrays = file.create_group("arrays")
+                for name, array in self.arrays.items():
+                    arrays.create_dataset(name, data=array, compression="gzip")
+        except RuntimeError as error:  # HDF5 raises one where the last bytes of a file do not fit on the disk.
+            raise OSError(str(error)) from error
+        hdf5_contents.seal(draft)
+
+    def _resumption(self):
+        if self._iteration is None or not os.path.isfile(self.path):
+            return "There is no checkpoint to resume from."
+        return f"The checkpoint {self.path!r} is of iteration {self._iteration}: the same call resumes from there."
+
+    def _read(self):
+        """Return the verified contents of the file as a dict."""
+        try:
+            with hdf5_contents.opened(self.path) as (file, sealed):
+                found = {"version": file.attrs.get("deckeras_checkpoint")}
+                if found["version"] == VERSION and not sealed:
+                    raise ValueError("its checksum is missing")
+                if found["version"] in READABLE:
+                    found |= _contents(file)
+        except Exception as error:  # HDF5 and h5py raise errors of many classes for damaged files.
+            if isinstance(error, OSError) and reason_of(error)[0] is not None:
+                raise cannot("read", self.path, error) from error
+            raise OSError(f"{self.path!r} is truncated, damaged or no HDF5 file ({error}). {_RESTART}") from error
+        if len(found) == 1:
+            raise ValueError(
+                f"{self.path!r} is no checkpoint of this version of deckeras "
+                f"(deckeras_checkpoint should be {VERSION}). Received: {found['version']}. Pass another directory."
+            )
+        return found
 
     def _check(self, identity, version):
         asked = self.identity
@@ -185,12 +228,12 @@ class Checkpoint:
                 "Pass another directory, or delete the file to start anew."
             )
 
-    def _read(self, group, variables):
-        if len(group) != len(variables):
+    def _fitting(self, found, group, variables):
+        values = found[group]
+        if len(values) != len(variables):
             raise ValueError(
-                f"The checkpoint {self.path!r} has {len(group)} {group.name[1:]} variables. Expected {len(variables)}."
+                f"The checkpoint {self.path!r} has {len(values)} {group} variables. Expected {len(variables)}."
             )
-        values = [group[str(position)][()] for position in range(len(variables))]
         for value, variable in zip(values, variables, strict=True):
             if value.shape != tuple(variable.shape):
                 raise ValueError(
@@ -198,6 +241,17 @@ class Checkpoint:
                     f"Expected {tuple(variable.shape)}."
                 )
         return values
+
+
+def _contents(file):
+    """Return what a file of a checkpoint holds."""
+    hdf5_contents.check(file, os.path.getsize(file.filename))
+    found = {name: json.loads(file.attrs[name]) for name in ("identity", "optimizer", "state")}
+    found["optimizer_settings"] = found.pop("optimizer")
+    for name in "model", "others", "optimizer":
+        found[name] = [file[name][str(position)][()] for position in range(len(file[name]))]
+    found["arrays"] = {name: array[()] for name, array in file.get("arrays", {}).items()}
+    return found
 
 
 def _with_public_names(config):

@@ -4,7 +4,9 @@ Steps in one call equal as many calls of `train_on_batch`. The host looks at the
 that small steps do not wait for Python, nor a GPU for the host. Keras knows this as `steps_per_execution`.
 """
 
+import contextlib
 import functools
+import logging
 import operator
 import weakref
 
@@ -53,7 +55,7 @@ def train_together(model, batches):
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
-    with fused_updates.fused(model.optimizer):
+    with fused_updates.fused(model.optimizer), _tracing_models():
         if len(batches) == 1:
             model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
             return [model.train_on_batch(*batches[0], return_dict=True)]
@@ -77,7 +79,7 @@ def predict(compute, rows, callbacks=None, **kwargs):
         # Copies, since Keras gives the arrays themselves away to be written over.
         kept = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
     try:
-        with DeferredInterrupt() as hold:
+        with DeferredInterrupt() as hold, _tracing_models():
 
             def end_batch(batch, logs=None):
                 if hold.came:
@@ -94,6 +96,22 @@ def predict(compute, rows, callbacks=None, **kwargs):
         if kept:
             model._jax_state = None  # which Keras would put back whenever a callback asks for the model
         raise
+
+
+@contextlib.contextmanager
+def _tracing_models():
+    """Drop TensorFlow's warnings that Keras's functions are traced again: it takes those of several models for one."""
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_is_not_of_keras)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_not_of_keras)
+
+
+def _is_not_of_keras(record):
+    message = record.getMessage()
+    return not ("tf.function retracing" in message and "TensorFlowTrainer" in message)
 
 
 def _sees_batches(callback):

@@ -1,14 +1,20 @@
 """The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption."""
 
+import dataclasses
 import itertools
 import math
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from deckeras import distribution
-from deckeras._train import device, interrupts
+from deckeras._train import device, directories, interrupts
+from deckeras._train.checkpoint import Checkpoint
+
+_LOOKED_AT = 1000  # rows whose scale is looked at
+_LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
 
 
 def train(
@@ -24,6 +30,7 @@ def train(
     callbacks=None,
     verbose="auto",
     started=None,
+    rows=None,
 ):
     """Run epochs until the iterations are used up, the training has converged, or a callback stops it.
 
@@ -34,14 +41,16 @@ def train(
         iterations: int, the number of batches in all.
         steps_per_epoch: int, the batches between two calls of the callbacks' `on_epoch_end`. The last epoch is shorter
             where `iterations` is no multiple of it.
-        seed: int of the order of the rows. A training that goes on keeps the one that it began with.
+        seed: int of the order of the rows. A training that is resumed retains the one that it began with.
         converged: function of the logs that says whether to stop, default None (never). Without one, a training that
-            a callback stopped has ended; with one, calling again goes on with it.
+            a callback stopped has ended; with one, calling again resumes it.
         checkpoint: `Checkpoint`, default None. What it holds is restored first.
         checkpoint_every: int, default 1. Epochs between two writes. Start and end are always written.
         callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
         verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
         started: float, default now. The `time.perf_counter()` from which on the time counts.
+        rows: the rows that are trained on, default None. If the training diverges, the message says whether their
+            scale is the cause.
 
     Returns:
         `keras.callbacks.History` of the whole training, what was restored included. Its attribute `times` holds the
@@ -49,7 +58,9 @@ def train(
         last of them.
 
     Raises:
-        FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is kept and restored.
+        FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is restored.
+        BlockingIOError: another process trains in the directory of the checkpoint.
+        SystemExit: SIGTERM came, and the process has no handler for it.
     """
     distribution.check(model)
     started = time.perf_counter() if started is None else started
@@ -63,58 +74,94 @@ def train(
         epochs=math.ceil(iterations / steps_per_epoch),
         steps=min(steps_per_epoch, iterations),
     )
-    state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
-    restored = checkpoint and checkpoint.restore()
-    if restored:
-        state = restored
-    elif checkpoint:
-        checkpoint.save(state)  # so that a run interrupted before its next write begins as this one did
-    logs = {name: values[-1] for name, values in state["history"].items()}
-    count = len(next(iter(state["history"].values()), []))
-    done = bool(logs and converged(logs)) if converged else state["stopped"]
-    started -= _last(state["times"])
+    run = _Run(
+        model, epoch, callbacks, history, iterations, steps_per_epoch, converged, checkpoint, checkpoint_every, rows
+    )
+    directory, resumption = None, "This training was not saved: pass checkpoint_dir to make it resumable."
+    if checkpoint:
+        directory, resumption = checkpoint.directory, f"The same call resumes from the checkpoint {checkpoint.path!r}."
+    with directories.hold_directory(directory), interrupts.terminable(f"SIGTERM ended the training. {resumption}"):
+        return run(seed, started)
 
-    def ended():
-        return done or state["iteration"] >= iterations or model.stop_training
 
-    model.stop_training, model._initial_epoch = False, None
-    callbacks.on_train_begin()
-    history.history, history.epoch = state["history"], list(range(count))
-    # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
-    if (model._initial_epoch or 0) > count:
-        count, model._initial_epoch = model._initial_epoch, None
-        state = {**state, "iteration": min(count * steps_per_epoch, iterations)}
-    while not ended():
-        start, steps = state["iteration"], min(steps_per_epoch, iterations - state["iteration"])
-        if steps != callbacks.params["steps"]:
-            callbacks.set_params({**callbacks.params, "steps": steps})  # so that the bar counts to its end
-        callbacks.on_epoch_begin(count)
-        with distribution.failing_together():
-            logs = epoch(start, steps, state["seed"], callbacks)
-        if _diverged(model, logs):
-            raise FloatingPointError(_divergence_message(model, start, steps, checkpoint))
-        known = set(history.history)
-        callbacks.on_epoch_end(count, logs)
-        model.stop_training = bool(distribution.total(int(model.stop_training)))  # all processes, or none
-        count += 1
-        _fill_gaps(history.history, known, count)
-        done = bool(converged and converged(logs))
-        state = {
-            **state,
-            "iteration": start + steps,
-            "history": history.history,
-            "times": [*state["times"], time.perf_counter() - started],
-            "stopped": model.stop_training,
-        }
-        if ended():
-            _finalize(model)
-        elif checkpoint and count % checkpoint_every == 0:
+@dataclasses.dataclass
+class _Run:
+    """One call of `train`; the attributes are its arguments, but for the history, a callback of its own."""
+
+    model: keras.Model
+    epoch: Callable
+    callbacks: keras.callbacks.CallbackList
+    history: keras.callbacks.History
+    iterations: int
+    steps_per_epoch: int
+    converged: Callable | None
+    checkpoint: Checkpoint | None
+    checkpoint_every: int
+    rows: object
+
+    def __call__(self, seed, started):
+        state, restored = self._begin(seed)
+        model, callbacks, history, checkpoint = self.model, self.callbacks, self.history, self.checkpoint
+        logs = {name: values[-1] for name, values in state["history"].items()}
+        count = len(next(iter(state["history"].values()), []))
+        done = self._converged(logs) if self.converged else state["stopped"]
+        started -= _last(state["times"])
+        model.stop_training, model._initial_epoch = False, None
+        callbacks.on_train_begin()
+        history.history, history.epoch = state["history"], list(range(count))
+        # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
+        if (model._initial_epoch or 0) > count:
+            count, model._initial_epoch = model._initial_epoch, None
+            state = {**state, "iteration": min(count * self.steps_per_epoch, self.iterations)}
+        while not self._ended(state, done):
+            logs, iteration = self._train_epoch(count, state)
+            count += 1
+            done = self._converged(logs)
+            times = [*state["times"], time.perf_counter() - started]
+            state = {**state, "iteration": iteration, "history": history.history, "times": times}
+            state["stopped"] = model.stop_training
+            if self._ended(state, done):
+                _finalize(model)
+            elif checkpoint and count % self.checkpoint_every == 0:
+                checkpoint.save(state)
+        callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
+        if checkpoint and not (restored and state is restored):
             checkpoint.save(state)
-    callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
-    if checkpoint and state is not restored:
-        checkpoint.save(state)
-    history.times, history.seconds = state["times"], _last(state["times"])
-    return history
+        history.times, history.seconds = state["times"], _last(state["times"])
+        return history
+
+    def _begin(self, seed):
+        """Return the state to begin with, and the one that was restored or None."""
+        restored = self.checkpoint and self.checkpoint.restore()
+        if restored:
+            return restored, restored
+        state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
+        if self.checkpoint:
+            self.checkpoint.save(state)  # so that a run interrupted before its next write begins as this one did
+        return state, None
+
+    def _train_epoch(self, count, state):
+        """Train one epoch, and return its logs and the iteration that it ends with."""
+        model, start = self.model, state["iteration"]
+        steps = min(self.steps_per_epoch, self.iterations - start)
+        if steps != self.callbacks.params["steps"]:
+            self.callbacks.set_params({**self.callbacks.params, "steps": steps})  # so that the bar counts to its end
+        self.callbacks.on_epoch_begin(count)
+        with distribution.failing_together():
+            logs = self.epoch(start, steps, state["seed"], self.callbacks)
+        if _diverged(model, logs):
+            raise FloatingPointError(_divergence_message(model, start, steps, self.checkpoint, self.rows))
+        known = set(self.history.history)
+        self.callbacks.on_epoch_end(count, logs)
+        model.stop_training = bool(distribution.total(int(model.stop_training)))  # all processes, or none
+        _fill_gaps(self.history.history, known, count + 1)
+        return logs, start + steps
+
+    def _converged(self, logs):
+        return bool(logs and self.converged and self.converged(logs))
+
+    def _ended(self, state, done):
+        return done or state["iteration"] >= self.iterations or self.model.stop_training
 
 
 def train_batches(model, batches, callbacks):
@@ -166,12 +213,24 @@ def _diverged(model, logs):
     return not math.isfinite(logs["loss"]) or not all(np.isfinite(weight).all() for weight in weights)
 
 
-def _divergence_message(model, iteration, steps, checkpoint):
+def _divergence_message(model, iteration, steps, checkpoint, rows):
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     message = (
         f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}, at a "
-        f"learning rate of {rate:g}. Give the optimizer a lower rate or clipnorm=1.0, and check the scale of x."
+        f"learning rate of {rate:g}. {_cure(rows)}"
     )
     if checkpoint is None or checkpoint.restore() is None:
         return message
     return f"{message} The weights are back at those of the last checkpoint, {checkpoint.path!r}."
+
+
+def _cure(rows):
+    if rows is not None:
+        some = np.asarray(rows[:: math.ceil(len(rows) / _LOOKED_AT)], np.float64)
+        spread = float(np.sqrt(np.mean(np.square(some))))
+        if spread > _LARGE:
+            return (
+                f"The scale of x is the cause: the root mean square of its values is {spread:.3g}, and should be about "
+                "1. Scale x first, as deckeras.scaling and the estimator do, and train again from fresh weights."
+            )
+    return "Give the optimizer a lower rate or clipnorm=1.0, and check the scale of x."

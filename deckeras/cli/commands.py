@@ -14,9 +14,10 @@ import numpy as np
 
 from deckeras import runs
 from deckeras._data.row_shapes import looks_like_series
+from deckeras._train.directories import hold_directory
+from deckeras._train.whole_files import whole_file
 from deckeras.cli import reading_options, terminal
 from deckeras.files import pixels, reading
-from deckeras.files.writing import whole_file
 
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 _FIGURES = (".png", ".svg", ".pdf")
@@ -41,6 +42,7 @@ def fit(options):
         warnings.simplefilter("ignore")
         # A folder is not created for what cannot be clustered.
         estimator.prepare(rows.x)
+    options.stack.enter_context(hold_directory(output))
     runs.begin(output, run, resume=options.resume)
     runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
     options.way_out = f"To resume: {run['command']} --resume"

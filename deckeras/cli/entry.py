@@ -1,9 +1,11 @@
 """The process of the command: its arguments, its exit code, and what it prints of errors."""
 
+import contextlib
 import os
 import shlex
 import sys
 
+from deckeras._train.interrupts import TERMINATED, Terminated, terminable
 from deckeras.cli import terminal
 from deckeras.cli.parser import build_parser
 
@@ -22,7 +24,7 @@ def main(arguments=None):
 def entry_point():
     """Run the command as a process, and end it at once after an interruption: TensorFlow's threads may never end."""
     code = main()
-    if code == _INTERRUPTED:
+    if code in (_INTERRUPTED, TERMINATED):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -34,7 +36,7 @@ def _answer(options, log):
     from deckeras.cli import commands
 
     try:
-        with terminal.interruptible(), terminal.plain_warnings():
+        with terminal.interruptible(), terminable(), terminal.plain_warnings(), contextlib.ExitStack() as options.stack:
             found = commands.COMMANDS[options.command](options)
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
         if "keras" not in sys.modules:
@@ -47,9 +49,10 @@ def _answer(options, log):
         text = f"Error: {error}{' (--debug shows where)' * isinstance(error, TypeError)}"
         print(terminal.writable(text), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. {getattr(options, 'way_out', 'Nothing was written.')}", file=sys.stderr)
-        return _INTERRUPTED
+    except (KeyboardInterrupt, Terminated) as error:
+        what, code = ("Terminated", TERMINATED) if isinstance(error, Terminated) else ("Interrupted", _INTERRUPTED)
+        print(f"\n{what}. {getattr(options, 'way_out', 'Nothing was written.')}", file=sys.stderr)
+        return code
     except BaseException:
         log.show()
         raise

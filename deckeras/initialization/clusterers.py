@@ -59,6 +59,7 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     check_finite(z)
+    _check_enough(z, n_clusters)
     if len(z) * n_clusters <= _MAX_DISTANCES:
         kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
     else:
@@ -95,6 +96,7 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
     `sklearn.cluster.AgglomerativeClustering`.
     """
     check_finite(z)
+    _check_enough(z, n_clusters)
     sample = _sample(z, sample_size, np.random.default_rng(seed))
     return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
@@ -161,6 +163,7 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     from threadpoolctl import threadpool_limits
 
     check_finite(z)
+    _check_enough(z, n_clusters)
     random = np.random.default_rng(seed)
     rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
     deviation, variance = z.std(axis=0, dtype=np.float64), float(z.var(dtype=np.float64))
@@ -172,6 +175,9 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     min_variance = max(_MIN_VARIANCE * variance, np.finfo(np.float32).tiny)
     for _ in range(n_init):
         sample = np.asarray(_sample(z, sample_size, random), np.float64)
+        if len(sample) == 1:
+            # scikit-learn requires two rows.
+            sample = np.repeat(sample, 2, axis=0)
         # In products this small, threads mostly wait for each other.
         with threadpool_limits(1):
             start = _gaussians(sample[:ward_size], n_clusters, min_variance)
@@ -196,6 +202,8 @@ def _gaussians(z, n_clusters, min_variance):
 def _ward(z, n_clusters):
     from sklearn.cluster import AgglomerativeClustering
 
+    if len(z) == 1:  # scikit-learn asks for two rows.
+        return np.zeros(1, int)
     return AgglomerativeClustering(n_clusters).fit_predict(z)
 
 
@@ -317,6 +325,13 @@ def consistency(labels, others):
 
 def _sample(z, size, random):
     return z[random.permutation(len(z))[:size]]
+
+
+def _check_enough(z, n_clusters):
+    if not 1 <= n_clusters <= len(z):
+        raise ValueError(
+            f"n_clusters should be from 1 to the number of rows, {len(z)}. Received: n_clusters={n_clusters}"
+        )
 
 
 def check_finite(z):

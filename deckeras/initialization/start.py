@@ -132,7 +132,7 @@ class ManifoldStart:
         # Processes agree on the labels of the first, because different processors round differently.
         labels = np.asarray(distribution.agreed(labels))
         if len(sample) > len(self.rows) or len(self.rows) < len(z):
-            placed = KNeighborsClassifier(_PLACING_NEIGHBORS, weights="distance").fit(sample, labels)
+            placed = KNeighborsClassifier(min(_PLACING_NEIGHBORS, len(sample)), weights="distance").fit(sample, labels)
             labels = np.concatenate([placed.predict(block) for _, block in row_views.blocks(z)])
         return np.eye(n_clusters, dtype=np.float32)[labels]
 

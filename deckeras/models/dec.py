@@ -10,15 +10,15 @@ import numpy as np
 from keras import ops
 
 from deckeras import distribution, recipes
-from deckeras._data import batching, checks, row_views
-from deckeras._train import alternation, device, loop, refusals, specs
+from deckeras._data import checks
+from deckeras._train import alternation, loop, refusals, specs
 from deckeras._train.checkpoint import Checkpoint, scheduled_iterations, serialize, settings
+from deckeras._train.directories import prepare_directory
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_encoder
-from deckeras.files.writing import prepare_directory
 from deckeras.initialization import start
 from deckeras.layers import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
-from deckeras.models import compiling, h5_names
+from deckeras.models import compiling, h5_names, prediction
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -254,6 +254,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             callbacks=callbacks,
             verbose=verbose,
             started=started,
+            rows=x,
         )
         scale = self.embed(x[:: math.ceil(len(x) / 1000)], verbose=0).std(axis=0).max()
         sizes = np.bincount(intervals.assign().argmax(axis=1), minlength=self.n_clusters)
@@ -284,11 +285,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         Returns:
             (n, n_clusters) float array; each row sums to 1.
         """
-        if distribution.active():
-            return self._local_outputs(self, x, batch_size)
-        return device.predict(
-            super().predict, self._rows(x, batch_size), verbose=verbose, steps=steps, callbacks=callbacks
-        )
+        return self._predicted(super().predict, x, batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
 
     def predict_clusters(self, x, batch_size=None, verbose="auto"):
         """Cluster labels: the largest soft assignment of each row.
@@ -315,9 +312,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         Returns:
             (n, n_embedding) float array.
         """
-        if distribution.active():
-            return self._local_outputs(self.encoder, x, batch_size)
-        return device.predict(self.encoder.predict, self._rows(x, batch_size), verbose=verbose)
+        return self._predicted(self.encoder.predict, x, batch_size, verbose=verbose)
 
     def quantize(self, *args, **kwargs):
         """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
@@ -358,15 +353,12 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         model.clustering.trainable = trainable_centroids
         return model
 
-    def _rows(self, x, batch_size=None):
+    def _rows(self, x):
         """x in large batches, unless Keras reads it in batches of its own."""
-        if row_views.reads_itself(x):
-            return x
-        return batching.large_batches(x, self.encoder.input_shape[1:], self.n_clusters, batch_size)
+        return prediction.batches(x, self.encoder.input_shape[1:], self.n_clusters)
 
-    def _local_outputs(self, model, x, batch_size):
-        rows = x if isinstance(x, batching.OrderedBatches) else self._rows(checks.check_rows(x), batch_size)
-        return distribution.outputs(model, (rows[number][0] for number in range(len(rows))))
+    def _predicted(self, compute, x, batch_size, **kwargs):
+        return prediction.outputs(compute, x, self.encoder.input_shape[1:], self.n_clusters, batch_size, **kwargs)
 
     def _optimizer_of(self, recipe, iterations):
         return recipe.optimizer(iterations)

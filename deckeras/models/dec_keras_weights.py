@@ -1,6 +1,8 @@
 """Reads the weight files of DEC-keras, the Keras 2 implementation."""
 
-import h5py
+import os
+
+from deckeras._train import hdf5_contents
 
 
 def load_dec_keras_weights(path, *models):
@@ -13,7 +15,8 @@ def load_dec_keras_weights(path, *models):
 
     Raises:
         OSError: the file is missing, truncated or no HDF5 file.
-        ValueError: the file has no layers, lacks one of a model's, or holds it in other shapes. No model is changed.
+        ValueError: the file has no layers, lacks one of a model's, or holds it in other shapes or in another file. No
+            model is changed, and nothing in the file is run.
 
     Example:
         >>> from deckeras import DEC, dense_autoencoder, load_dec_keras_weights
@@ -24,30 +27,38 @@ def load_dec_keras_weights(path, *models):
     """
     layers = [layer for model in models for layer in model.layers if layer.weights]
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
+        with hdf5_contents.opened(path) as (file, _):
+            values = _values(path, file, layers)
+    except (OSError, RuntimeError, KeyError) as error:  # h5py raises these for damaged files.
         raise OSError(f"{str(path)!r} is missing, truncated or no HDF5 file: {error}") from error
-    with file:
-        group = file.get("model_weights", file)
-        names = [_text(name) for name in group.attrs.get("layer_names", [])]
-        missing = [layer.name for layer in layers if layer.name not in names]
-        if missing:
-            raise ValueError(
-                f"{str(path)!r} should hold weights of the layers {missing}. Received: a file with layers {names}"
-            )
-        values = [_read_layer(path, group[layer.name], layer) for layer in layers]
     for layer, value in zip(layers, values, strict=True):
         layer.set_weights(value)
 
 
+def _values(path, file, layers):
+    try:
+        hdf5_contents.check(file, os.path.getsize(path))
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} should hold its weights itself. Received: {error}") from error
+    group = file.get("model_weights", file)
+    names = [_text(name) for name in group.attrs.get("layer_names", [])]
+    missing = [layer.name for layer in layers if layer.name not in names]
+    if missing:
+        raise ValueError(
+            f"{str(path)!r} should hold weights of the layers {missing}. Received: a file with layers {names}"
+        )
+    return [_read_layer(path, group[layer.name], layer) for layer in layers]
+
+
 def _read_layer(path, group, layer):
-    values = [group[_text(name)][()] for name in group.attrs["weight_names"]]
-    found, expected = [value.shape for value in values], [tuple(weight.shape) for weight in layer.weights]
+    weights = [group[_text(name)] for name in group.attrs["weight_names"]]
+    # Shapes are compared before the values are read, which may be larger than memory.
+    found, expected = [weight.shape for weight in weights], [tuple(weight.shape) for weight in layer.weights]
     if found != expected:
         raise ValueError(
             f"{str(path)!r} should hold weights of the shapes {expected} for layer {layer.name!r}. Received: {found}"
         )
-    return values
+    return [weight[()] for weight in weights]
 
 
 def _text(name):

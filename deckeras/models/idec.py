@@ -5,10 +5,8 @@ import numbers
 
 import keras
 
-from deckeras import distribution
 from deckeras._train import specs
 from deckeras._train.checkpoint import architecture
-from deckeras._train.device import predict
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
 from deckeras.models import h5_names
 from deckeras.models.dec import DEC
@@ -86,10 +84,9 @@ class IDEC(DEC):
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Soft assignments q alone, as `DEC.predict`; call the model itself for the reconstruction, too."""
-        if distribution.active():
-            return self._local_outputs(self.assignment, x, batch_size)
-        rows = self._rows(x, batch_size)
-        return predict(self.assignment.predict, rows, verbose=verbose, steps=steps, callbacks=callbacks)
+        return self._predicted(
+            self.assignment.predict, x, batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+        )
 
     def get_config(self):
         return {

@@ -10,7 +10,7 @@ import os
 import keras
 import numpy as np
 
-from deckeras.files.writing import whole_file
+from deckeras._train.whole_files import whole_file
 
 
 def run(cells, path, *, verbose=1):

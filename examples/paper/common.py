@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from experiments import Study
 
 from deckeras import datasets, recipes
-from deckeras.files.writing import whole_file
+from deckeras._train.whole_files import whole_file
 
 
 @dataclasses.dataclass

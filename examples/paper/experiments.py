@@ -25,8 +25,9 @@ import spectral
 from deckeras import metrics, recipes, selection
 from deckeras._data import batching, checks, row_views
 from deckeras._train.device import predict
+from deckeras._train.directories import prepare_directory
+from deckeras._train.whole_files import whole_file
 from deckeras.datasets import loading
-from deckeras.files.writing import prepare_directory, whole_file
 from deckeras.models.dec import DEC
 from deckeras.pretraining import pretrain
 from deckeras.target import embedding_gradient, target_distribution

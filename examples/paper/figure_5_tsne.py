@@ -14,7 +14,7 @@ import experiments
 import numpy as np
 
 from deckeras import plots
-from deckeras.files.writing import whole_file
+from deckeras._train.whole_files import whole_file
 from deckeras.plots import projection
 
 # As many as in the paper.

@@ -1,0 +1,232 @@
+"""The directory of a training: proof that it can be written, and one process in it at a time.
+
+The lock is one that the operating system holds on the file `.deckeras.lock` in the directory. It ends with its process,
+however that ends, so no lock is ever left behind. Drafts of files are named by a process that holds the directory, and
+the next one to hold it removes those that a killed process has left.
+"""
+
+import contextlib
+import errno
+import functools
+import json
+import os
+import re
+import socket
+import stat
+import tempfile
+import threading
+import warnings
+
+LOCK_FILE = ".deckeras.lock"
+DRAFT = ".deckeras-draft-"
+# Earlier versions wrote these.
+_STALE = re.compile(rf"{re.escape(DRAFT)}[0-9a-f]+\.tmp(\..*)?|(checkpoint|pretraining(-pair\d+)?)\.tmp\.h5")
+_BUSY = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+_held = {}  # from device and inode of a directory to the process and the thread that hold it, and how many times
+_registry = threading.Lock()
+
+
+def prepare_directory(path):
+    """Create the directory if it is missing, and prove that files can be written there.
+
+    Meant to be called before a training starts rather than when its result is due. Returns the path.
+
+    Raises:
+        OSError: the directory cannot be made or written, with the path and the reason.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"Cannot write to the directory {os.fspath(path)!r}: {error.strerror or error}. "
+            "Pass another directory, or make this one writable."
+        ) from error
+    return path
+
+
+@contextlib.contextmanager
+def hold_directory(path):
+    """Keep all other processes and threads out of the directory of a training until the block has ended.
+
+    A thread that holds a directory may hold it once more. Of the processes of a distributed training the first holds
+    it for all.
+
+    Args:
+        path: directory, made if it is missing; None for a training that is not saved, which holds nothing.
+
+    Raises:
+        BlockingIOError: another process or thread holds it; the message says which.
+        OSError: the directory cannot be written.
+
+    Warns:
+        UserWarning: the file system has no locks, so that nobody is kept out.
+
+    Example:
+        >>> import tempfile
+        >>> from deckeras._train.directories import hold_directory, holds
+        >>> with tempfile.TemporaryDirectory() as directory, hold_directory(directory):
+        ...     holds(directory)
+        True
+    """
+    if path is None:
+        yield
+        return
+    import numpy as np
+
+    # Keras, which it imports, takes seconds; files are written without it.
+    from deckeras import distribution
+
+    release, refusal = None, b""
+    if not distribution.process_index():
+        try:
+            release = _acquire(os.fspath(prepare_directory(path)))
+        except BlockingIOError as error:
+            refusal = str(error).encode()
+    refusal = bytes(distribution.agreed(np.frombuffer(refusal, np.uint8)))
+    if refusal:
+        raise BlockingIOError(refusal.decode())
+    try:
+        yield
+    finally:
+        if release is not None:
+            release()
+
+
+def holding_directory(function):
+    """Let a function hold the directory of its argument `checkpoint_dir` as long as it runs."""
+
+    @functools.wraps(function)
+    def hold(*args, checkpoint_dir=None, **kwargs):
+        with hold_directory(checkpoint_dir):
+            return function(*args, checkpoint_dir=checkpoint_dir, **kwargs)
+
+    return hold
+
+
+def holds(path):
+    """Return whether this process holds a directory."""
+    with contextlib.suppress(OSError):
+        return _held.get(_identity(path), (None,))[0] == os.getpid()
+    return False
+
+
+def _acquire(path):
+    """Hold a directory, and return the function that ends it."""
+    key, me = _identity(path), (os.getpid(), threading.get_ident())
+    with _registry:
+        *holder, count, lock = _held.get(key, (None, None, 0, None))
+        # A process that was forked off has the entry of its parent, but not the parent's lock.
+        if holder[0] == me[0]:
+            if holder[1] != me[1]:
+                raise BlockingIOError(_refusal(path, "another thread of this process"))
+        else:
+            count, lock = 0, _lock(path)
+        _held[key] = (*me, count + 1, lock)
+    return lambda: _release(key, path)
+
+
+def _release(key, path):
+    with _registry:
+        *holder, count, lock = _held.pop(key)
+        if count > 1:
+            _held[key] = (*holder, count - 1, lock)
+        elif lock is not None:
+            _unlock(path, lock)
+
+
+def _lock(path):
+    """Lock the file of a directory, and return its descriptor; None where the file system has no locks."""
+    file = os.path.join(path, LOCK_FILE)
+    while True:
+        lock = _opened(file)
+        try:
+            _lock_file(lock)
+        except OSError as error:
+            text = _refusal(path, _holder(lock))
+            os.close(lock)
+            if error.errno in _BUSY:
+                raise BlockingIOError(text) from error
+            warnings.warn(
+                f"The file system of {path!r} has no locks ({error.strerror or error}). See to it that no other "
+                "process trains in this directory at the same time.",
+                UserWarning,
+                stacklevel=6,
+            )
+            return None
+        # The one that held it before may have removed the file since this process opened it.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(lock), os.stat(file)):
+                break
+        os.close(lock)
+    os.truncate(lock, 0)
+    os.write(lock, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+    _remove_drafts(path)
+    return lock
+
+
+def _opened(file):
+    # Neither another file through a link nor a pipe that nobody reads.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        lock = os.open(file, flags, 0o666)
+        if stat.S_ISREG(os.fstat(lock).st_mode):
+            return lock
+        os.close(lock)
+        reason = "it is not a regular file"
+    except OSError as error:
+        reason = error.strerror
+    raise OSError(f"Cannot lock the directory by {file!r}: {reason}. Remove this file, or pass another directory.")
+
+
+def _lock_file(lock):
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        os.lseek(lock, 2**30, os.SEEK_SET)  # Others cannot read the bytes that are locked.
+        msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
+        os.lseek(lock, 0, os.SEEK_SET)
+    else:
+        # Of the process alone: `flock` would stay with processes that were forked off and outlive this one.
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _unlock(path, lock):
+    file = os.path.join(path, LOCK_FILE)
+    if os.name == "posix":  # Elsewhere a file that is open cannot be removed.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(lock), os.stat(file)):
+                os.remove(file)
+    os.close(lock)
+
+
+def _holder(lock):
+    try:
+        found = json.loads(os.pread(lock, 1000, 0) if hasattr(os, "pread") else os.read(lock, 1000))
+        return f"process {int(found['pid'])} on the host {found['host']!s:.100}"
+    except (OSError, ValueError, TypeError, KeyError):  # It has not written yet who it is.
+        return "another process"
+
+
+def _refusal(path, holder):
+    return (
+        f"The directory {path!r} should be used by one training at a time. Received: a directory that {holder} trains "
+        "in. Wait until it has ended, or pass another directory."
+    )
+
+
+def _identity(path):
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _remove_drafts(path):
+    """Remove what killed processes have left unfinished."""
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if _STALE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    os.remove(entry.path)

@@ -1,0 +1,86 @@
+"""HDF5 files that hold all they show, no more than they promise, and what was once written: checked and sealed."""
+
+import contextlib
+import hashlib
+import os
+import stat
+
+import h5py
+
+BLOCK = 512  # bytes of the user block, the least that HDF5 takes
+_SEAL = b"deckeras sha256 "
+_HARMLESS_BYTES = 2**26
+_DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
+
+
+@contextlib.contextmanager
+def opened(path):
+    """Open an HDF5 file to read, and yield it and whether it has a seal.
+
+    Raises:
+        OSError: it is not a regular file, which a pipe or a directory is not, cannot be opened, or is no HDF5 file.
+        ValueError: it has changed since it was sealed.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # Reading from a pipe might never end.
+        raise OSError("it is not a regular file")
+    sealed = verify(path)
+    # Without HDF5's locks, which some file systems lack: files are replaced, and never written to in place.
+    with h5py.File(path, "r", locking=False) as file:
+        yield file, sealed
+
+
+def check(group, size):
+    """Check that a group holds its contents itself, before any of them is read.
+
+    Args:
+        group: open `h5py.File` or group.
+        size: int, the bytes of the file.
+
+    Raises:
+        ValueError: a link to elsewhere, values in another file, or more values than a file of this size can hold.
+    """
+    for name in group:
+        link, where = group.get(name, getlink=True), f"{group.name.rstrip('/')}/{name}"
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"{where!r} is a {type(link).__name__}, which leads elsewhere")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            check(item, size)
+        elif isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"the values of {where!r} lie in another file")
+            held = min(item.id.get_storage_size(), size)
+            if item.nbytes > max(_HARMLESS_BYTES, _DEFLATED * held):
+                raise ValueError(f"{where!r} promises {item.nbytes:,} bytes, which it does not hold")
+
+
+def seal(path):
+    """Write the SHA-256 of a file into its user block, which HDF5 leaves to others.
+
+    Args:
+        path: HDF5 file, closed, that was made with `userblock_size=BLOCK`.
+    """
+    with open(path, "rb+") as file:
+        file.seek(BLOCK)
+        text = _SEAL + hashlib.file_digest(file, "sha256").hexdigest().encode()
+        file.seek(0)
+        file.write(text)
+
+
+def verify(path):
+    """Compare a file with its seal, before HDF5 reads it: on damaged files HDF5 may also crash or never end.
+
+    Returns:
+        bool, whether it has a seal.
+
+    Raises:
+        ValueError: the file has changed since it was sealed.
+    """
+    with open(path, "rb") as file:
+        block = file.read(BLOCK)
+        if not block.startswith(_SEAL):
+            return False
+        found = hashlib.file_digest(file, "sha256").hexdigest().encode()
+    if block != (_SEAL + found).ljust(BLOCK, b"\0"):
+        raise ValueError("its contents do not match its checksum")
+    return True

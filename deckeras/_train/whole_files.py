@@ -1,0 +1,89 @@
+"""Files that are whole or absent, and what to say where one cannot be written."""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+
+from deckeras._train.directories import DRAFT, holds
+
+_LOOSE_DRAFT = ".deckeras-loose-"  # of a process that does not hold the directory, which nobody else may remove
+_ADVICE = {
+    errno.ENOSPC: "Make room on the disk.",
+    errno.EDQUOT: "Make room within the quota of the disk.",
+    errno.ENOENT: "The directory was removed: create it again.",
+    errno.ENOTDIR: "The directory was replaced by a file: pass another one.",
+    errno.EISDIR: "A directory stands in the place of the file: move it away.",
+    errno.EACCES: "Make file and directory writable, or pass another directory.",
+    errno.EPERM: "Make file and directory writable, or pass another directory.",
+    errno.EROFS: "Pass a directory on another file system.",
+}
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Yield a name to write to, and rename that file to `path` once the block has ended without an error.
+
+    The name is new and hard to guess, and the file is made before the block begins, so that no link or pipe can stand
+    in its place.
+
+    Args:
+        path: str or path of a file; it is replaced, and another process sees the earlier one until then.
+
+    Raises:
+        OSError: the file cannot be written, with its path and the reason. An earlier one remains unchanged.
+    """
+    path = os.fspath(path)
+    draft = None
+    try:
+        draft = _new_draft(path)
+        yield draft
+        with open(draft, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        raise cannot("write", path, error) from error
+    finally:
+        if draft is not None:
+            with contextlib.suppress(OSError):
+                os.remove(draft)
+
+
+def cannot(what, path, error, way_out=""):
+    """Return an OSError of the same class as `error` that says which file cannot be read or written, and why.
+
+    Args:
+        what: str, "read" or "write".
+        path: str, the file.
+        error: OSError, also one in HDF5's words.
+        way_out: str, default what the reason suggests.
+    """
+    number, reason = reason_of(error)
+    made = type(OSError(number, ""))(
+        f"Cannot {what} {path!r}: {reason}. {way_out or _ADVICE.get(number, 'Pass another path.')}"
+    )
+    made.errno = number
+    return made
+
+
+def reason_of(error):
+    """Return the number and the words of the operating system's reason for an error, which HDF5 has in its text."""
+    number = error.errno
+    if number is None:
+        found = re.search(r"errno = (\d+)", str(error))
+        number = int(found[1]) if found else None
+    if number is None and isinstance(error.__cause__, OSError):
+        return reason_of(error.__cause__)
+    return number, str(error) if number is None else os.strerror(number)
+
+
+def _new_draft(path):
+    """Create an empty file beside `path`, under a name that was free, and return the name."""
+    directory, name = os.path.split(path)
+    prefix = DRAFT if holds(directory or ".") else _LOOSE_DRAFT
+    extension = os.path.splitext(name)[1]  # by which Keras chooses the format of a file
+    # Not by `tempfile`, whose files nobody else may read: what is written here has the permissions of any new file.
+    draft = os.path.join(directory, f"{prefix}{secrets.token_hex(8)}.tmp{extension}")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return draft

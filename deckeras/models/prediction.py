@@ -1,0 +1,124 @@
+"""Prediction: rows from any source in large batches, checked before Keras sees them, and outputs that are numbers."""
+
+import warnings
+
+import keras
+import numpy as np
+
+from deckeras import distribution, sources
+from deckeras._data import batching, checks, row_views
+from deckeras._train import device
+
+
+def outputs(compute, x, row_shape, n_outputs, batch_size=None, **kwargs):
+    """Return what a model gives for the rows of x.
+
+    Args:
+        compute: the method `predict` of a `keras.Model`.
+        x: n rows, from any source that `DEC.fit` takes.
+        row_shape: tuple, the shape of a row.
+        n_outputs: int, the numbers that the model gives for a row.
+        batch_size: int, default None: as many rows as memory allows.
+        **kwargs: `verbose`, `steps` and `callbacks` of `keras.Model.predict`.
+
+    Returns:
+        (n, n_outputs) float array.
+
+    Raises:
+        TypeError, ValueError: rows that do not fit, as in `DEC.fit`, or whose outputs are NaN or infinite.
+    """
+    if isinstance(x, batching.OrderedBatches):  # of a training, which looks for NaN itself
+        return _computed(compute, x, **kwargs)
+    if distribution.active():
+        x = checks.check_rows(x, row_shape)
+    rows = batches(x, row_shape, n_outputs, batch_size, kwargs.get("steps"))
+    found = _computed(compute, rows, **kwargs)
+    _check_finite(compute.__self__, found, getattr(rows, "x", None))
+    return found
+
+
+def batches(x, row_shape, n_outputs, batch_size=None, steps=None):
+    """Return the rows of x in large batches, or in batches of its own where x has them."""
+    if not row_views.reads_itself(x):
+        return batching.large_batches(x, row_shape, n_outputs, batch_size)
+    if isinstance(x, batching.OrderedBatches):
+        return x
+    if steps is None:
+        sources.check_end(x)
+    return _CheckedDataset(x, row_shape) if isinstance(x, keras.utils.PyDataset) else _CheckedStream(x, row_shape)
+
+
+class _Checked:
+    """Rows in batches of their own; it remembers an error, which TensorFlow would turn into one of its own."""
+
+    error = None
+
+    def _check(self, read):
+        try:
+            rows = sources.rows_of_batch(read(), type(self.source).__name__)
+            return (row_views.as_batch(checks.check_rows(rows, self.row_shape)),)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+
+
+class _CheckedDataset(_Checked, keras.utils.PyDataset):
+    def __init__(self, source, row_shape):
+        super().__init__(source.workers, source.use_multiprocessing, source.max_queue_size)
+        self.source, self.row_shape = source, row_shape
+
+    @property
+    def num_batches(self):
+        return self.source.num_batches
+
+    def __getitem__(self, number):
+        return self._check(lambda: self.source[number])
+
+
+class _CheckedStream(_Checked):
+    def __init__(self, source, row_shape):
+        self.source, self.row_shape = source, row_shape
+
+    def __iter__(self):
+        batches = iter(self.source)
+        while True:
+            try:
+                yield self._check(lambda: next(batches))
+            except StopIteration:
+                return
+
+
+def _computed(compute, rows, **kwargs):
+    if distribution.active():
+        return distribution.outputs(compute.__self__, (rows[number][0] for number in range(len(rows))))
+    try:
+        if not isinstance(rows, _CheckedStream):
+            return device.predict(compute, rows, **kwargs)
+        with warnings.catch_warnings():  # Keras is surprised that an iterator ends.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            return device.predict(compute, iter(rows), **kwargs)
+    except Exception as error:
+        known = getattr(rows, "error", None)
+        if known is None or known is error:
+            raise
+        raise known from None
+
+
+def _check_finite(model, found, x):
+    good = np.isfinite(found).all(axis=1)
+    if good.all():
+        return
+    row = int(np.argmin(good))
+    weights = all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in model.weights)
+    if not weights:
+        raise ValueError(
+            "The weights of the model should be finite numbers. Received: NaN or infinity in them. They have diverged: "
+            "train the model again with a lower learning rate."
+        )
+    largest = "" if x is None else f", whose largest absolute value is {np.abs(np.asarray(x[row : row + 1])).max():g}"
+    raise ValueError(
+        "x should hold rows that the model can compute with, on the scale of those that it was trained on. Received: "
+        f"row {row}{largest}, for which the model gives NaN or infinity. Scale it, or leave it out."
+    )
