@@ -338,6 +338,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_resume(flowers):
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert not os.path.exists("stopped/model.keras")
+    assert ": stopped after" in error
     resume = error.split("To resume: ")[1].splitlines()[0]
     assert resume.startswith("deckeras fit flowers.csv")
     assert resume.endswith("-o stopped --resume")

@@ -29,8 +29,10 @@ class Progress(keras.callbacks.Callback):
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.end()
+    def __exit__(self, error, *_):
+        if error is not None and self.bar is not None:
+            self._print("\n")
+        self.end("stopped after " if error is not None else "")
 
     def begin(self, stage):
         """End the stage before, if there is one, and begin one of this name."""
