@@ -25,8 +25,8 @@ class Alternation:
         x, y, batch_size: as for `DEC.fit`.
         augmenter: `Augmenter`.
         begin: function of the seed that places the centroids, if they are not placed, and returns the first
-            assignments where the centroids do not say them all, else None. Called when a training begins, not when one is
-            resumed.
+            assignments where the centroids do not say them all, else None. Called when a training begins,
+            not when one is resumed.
         lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
             with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
         checkpoint: `Checkpoint` that saves the first assignments while they lead, default None.

@@ -192,8 +192,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         Returns:
             `keras.callbacks.History`: for each interval the mean `loss`, the fraction of rows that `changed` cluster
             over it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without
-            y). Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last of
-            them, count all the runs of a training that was resumed.
+            y). Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last
+            of them, count all the runs of a training that was resumed.
 
         Raises:
             TypeError, ValueError: bad x or a bad argument, such as Keras's `validation_split`, or a checkpoint of
