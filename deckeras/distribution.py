@@ -87,13 +87,13 @@ def process_index():
 
 
 def active():
-    """Whether a distribution is set: over processes, or over the devices of this one."""
+    """Return whether a distribution is set: over processes, or over the devices of this one."""
     return keras.config.backend() == "jax" and keras.distribution.distribution() is not None
 
 
 @contextlib.contextmanager
 def single_process():
-    """Let one process do what would wait for the others otherwise, such as saving a model.
+    """Suspend the distribution, so that one process can save a model without waiting for the others.
 
     Keras makes variables as it saves, and under a distribution all processes make a variable together.
     """
@@ -137,7 +137,7 @@ def failing_together():
 
 @failing_together()
 def gather(array):
-    """The arrays of all processes, in their order. They may differ in shape and type, and hold no objects."""
+    """Return the arrays of all processes, in their order. They may differ in shape and type, and hold no objects."""
     array = np.asarray(array)
     if process_count() == 1:
         return [array]
@@ -161,12 +161,12 @@ def gather(array):
 
 
 def total(value):
-    """The sum over the processes of a number or an array."""
+    """Return the sum over the processes of a number or an array."""
     return _plain(sum(gather(value)))
 
 
 def agreed(value):
-    """The number or the array that the first process has, in all of them."""
+    """Return the number or the array of the first process in all of them."""
     return _plain(gather(value)[0])
 
 
@@ -176,7 +176,7 @@ def agreed_seed(seed):
 
 
 def relative_weights(sample_weight, n, n_clusters):
-    """The weights of this process's n rows, so that those of all processes have a mean of 1.
+    """Return the weights of this process's n rows, scaled so that the weights of all processes have a mean of 1.
 
     Args:
         sample_weight: as for `deckeras.data.check_weights`.
@@ -209,13 +209,13 @@ def own_rows(n):
 
 
 def own_part(array, n):
-    """The n rows of this process in an array that has the rows of all processes, one after the other."""
+    """Return the n rows of this process in an array that has the rows of all processes, one after the other."""
     start = int(np.sum(gather(n)[: process_index()]))
     return array[start : start + n]
 
 
 def local_batch_size(batch_size):
-    """This process's share of a batch, which is made as much smaller as the number of devices asks for.
+    """Return this process's part of a batch, rounded down to a multiple of its devices.
 
     Args:
         batch_size: int, of all processes together.
@@ -230,7 +230,7 @@ def local_batch_size(batch_size):
 
 
 def own_seed(seed):
-    """The seed of the order of this process's rows."""
+    """Return the seed of the order of this process's rows."""
     return seed if process_count() == 1 else [seed, process_index()]
 
 
@@ -243,7 +243,7 @@ def fingerprint(x):
 
 
 def outputs(model, batches):
-    """What a model gives for this process's batches, computed from its own copy of the weights.
+    """Compute the outputs of a model for this process's batches, from its own copy of the weights.
 
     Under a distribution `Model.predict` would compute the batches of all processes together, of which there may be more
     in one than in another.
@@ -259,7 +259,7 @@ def outputs(model, batches):
 
 
 def augmented(model, rows):
-    """What a model gives in training for this process's batch; the state of its randomness moves on."""
+    """Compute the training outputs of a model for this process's batch, and advance the state of its random numbers."""
     found, state = _call(model, rows, training=True)
     for variable, value in zip(model.non_trainable_variables, state, strict=True):
         value = np.asarray(value)

@@ -39,13 +39,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             hyper-parameters are the recipe's: `deckeras.recipes.get("table", units=(100, 5), tol=0.01)`.
         image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are no
             images, unless X is of shape (n, height, width) or (n, height, width, channels), and looks like it.
-        method: `"dec"` (default) or `"idec"`, which keeps the decoder and goes on reconstructing the rows.
+        method: `"dec"` (default) or `"idec"`, which trains the decoder, too, to reconstruct the rows.
         scale: `"auto"` (default), `"standard"`, `"largest"`, `"unit"` or `"none"`; see `deckeras.scaling`. `"auto"` is
             "unit" where the recipe says so, as the paper's does.
         alpha: float > 0, default 1.0 as in the paper.
         epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
         max_iter: int, default None: the recipe's. Batches of clustering at most.
-        tol: float, default None: the recipe's. The share of rows that may still change cluster at convergence.
+        tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
         checkpoint_dir: directory, default None. `fit` keeps its training there, and goes on with it after an
             interruption.
         verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
@@ -57,7 +57,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         start_labels_: (n,) int array, the clusters that training started from; None after a resumed training, and where
             the start is k-means in the embedding.
         n_iter_: int, batches of clustering.
-        history_: dict from name to list, a value for each update of the target: `loss` and the share of rows that
+        history_: dict from name to list, a value for each update of the target: `loss` and the fraction of rows that
             `changed` cluster.
         pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
         model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
@@ -172,16 +172,16 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.scaling_.rows(x)
 
     def predict(self, X):
-        """The cluster of each row, also of new rows: (n,) int64 array."""
+        """Return the cluster of each row, also of new rows: (n,) int64 array."""
         return self.predict_proba(X).argmax(axis=1)
 
     def predict_proba(self, X):
-        """Soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
+        """Return the soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
         check_is_fitted(self, "model_")
         return self.model_.predict(self._rows(X)[0], verbose=0)
 
     def score(self, X, y=None, sample_weight=None):
-        """The mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
+        """Compute the mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
 
         It needs no labels, and compares estimators of other settings or numbers of clusters, as `GridSearchCV` does: it
         looks at the rows and not at the embedding, which is another in each.
@@ -207,7 +207,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return float(np.average(values, weights=None if weights is None else weights[rows]))
 
     def transform(self, X):
-        """The embedding of the rows: (n, n_embedding) float32 array."""
+        """Compute the embedding of the rows: (n, n_embedding) float32 array."""
         check_is_fitted(self, "model_")
         return self.model_.embed(self._rows(X)[0], verbose=0)
 
@@ -288,7 +288,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return X
 
     def _recipe(self, shape):
-        """The recipe for rows of an image or a series of this shape, or of neither where it is None."""
+        """Return the recipe for rows of an image or a series of this shape, or of neither where it is None."""
         series = shape is not None and self.image_shape is None and looks_like_series(shape)
         recipe = self.recipe
         if isinstance(recipe, str) and recipe == "auto":
@@ -307,7 +307,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return recipe
 
     def _train(self, x, seed, weights, callbacks):
-        """The trained model of scaled rows."""
+        """Train a model of scaled rows, and return it."""
         common = {
             "recipe": self.recipe_,
             "seed": seed,

@@ -1,4 +1,4 @@
-"""Scaling of features, fitted to the rows of a training and kept in the model, which then takes rows as they come.
+"""Scaling of features, fitted to the rows of a training and saved in the model, which then takes unscaled rows.
 
 standard   each feature minus its mean, divided by its standard deviation: tables, whose columns have units
 largest    all features divided by one number, the largest value that they can have: pixels and counts
@@ -43,17 +43,17 @@ class Scaling:
     channels: int | None = None
 
     def __call__(self, rows):
-        """The dense rows, scaled; they lose no digits to large means, since this is done in float64."""
+        """Return the dense rows, scaled; they lose no digits to large means, since this is done in float64."""
         return (rows - self.mean) / self.divisor
 
     def rows(self, x):
-        """The rows of x scaled as they are read, a `deckeras.data.View`, so that there is no second copy of them."""
+        """Return the rows of x, scaled as they are read, as a `deckeras.data.View`: there is no second copy of them."""
         if self.method != "none":
             return row_views.View(x, self)
         return row_views.View(x) if sparse.issparse(x) else x
 
     def layer(self, row_shape, *, invert=False):
-        """The scaling, or the way back from it, as a Keras layer that any Keras loads and no training changes.
+        """Return the scaling, or its inverse, as a Keras layer that any Keras loads and no training changes.
 
         None for "none".
 
@@ -71,7 +71,7 @@ class Scaling:
         return keras.layers.Rescaling(_short(scale), _short(offset), name=name, dtype="float32")
 
     def folded(self, layer, *, invert=False):
-        """The same in the weights of a copy of a `Dense` layer: the model's first one, or with `invert` its last.
+        """Return a copy of a `Dense` layer whose weights do the scaling: of the first one, or with `invert` the last.
 
         Args:
             layer: built `keras.layers.Dense`; with `invert` a linear one.
@@ -162,7 +162,7 @@ def fit(x, method="auto", *, images=False, channels=None):
 
 
 def into_model(model, scaling):
-    """A model with the same weights that takes rows before the scaling, and an IDEC that gives them back so.
+    """Return a model with the same weights that takes rows before the scaling; an IDEC also reconstructs them so.
 
     Args:
         model: trained `DEC` or `IDEC` of scaled rows.
@@ -190,7 +190,7 @@ def into_model(model, scaling):
 
 
 def out_of_model(decoder, scaling):
-    """A decoder with the same weights that gives rows as they were before the scaling; itself for "none"."""
+    """Return a decoder with the same weights that gives rows in their own units; itself for "none"."""
     if scaling.method == "none":
         return decoder
     *others, last = _layers(decoder)
@@ -200,7 +200,7 @@ def out_of_model(decoder, scaling):
 
 
 def _folds(scaling, layer):
-    """Whether the scaling goes into the weights of a layer, since a config of so many numbers would not fit in .h5."""
+    """Return whether the scaling goes into the weights of a layer: so many numbers would not fit in a config in .h5."""
     wide = np.size(scaling.mean) > _MOST_IN_CONFIG
     return wide and isinstance(layer, keras.layers.Dense) and layer.compute_dtype not in HALF_PRECISION
 

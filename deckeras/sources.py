@@ -1,8 +1,9 @@
 """Rows that do not lie in memory: mapped files, HDF5 data sets, and batches of a PyDataset, a tf.data.Dataset or alike.
 
-Single rows in random order would be dear to read, so these are read in blocks of neighbours, each once a pass: a pass
-in random order takes the blocks in random order, a window of some 32 MiB at a time, and mixes the rows of a window.
-What was read last is kept, up to two windows of it, since a batch can reach over the edge between two.
+Single rows in random order would take long to read, so these are read in blocks of neighbors, each once an epoch. An
+epoch in random order takes the blocks in random order, a window of some 32 MiB at a time, and mixes the rows of a
+window. The rows that were read last remain in memory, up to two windows of them, since a batch can reach over the edge
+between two.
 """
 
 import collections
@@ -173,11 +174,11 @@ class Blocks:
         return np.asarray(self[:], dtype=dtype)
 
     def flat(self):
-        """The same rows, each as a vector."""
+        """Return the same rows, each as a vector."""
         return _Flat(self)
 
     def order(self, random):
-        """The numbers of all rows in a random order in which each block need be read only once.
+        """Return the numbers of all rows in a random order in which each block need be read only once.
 
         Args:
             random: `numpy.random.Generator`.
@@ -278,7 +279,7 @@ class _Batches(Blocks):
         self[:1]  # which fails now rather than in the middle if batches change
 
     def _same(self, number, batch):
-        """The batch, if it is the one that was read at first."""
+        """Return the batch, if it is the one that was read at first."""
         if zlib.crc32(batch.tobytes()) != self._checksums[number]:
             raise ValueError(
                 f"x should give the same rows in the same order each time. Received: a {type(self._x).__name__} whose "
@@ -325,7 +326,7 @@ class _Stream(_Batches):
     def _read(self, number):
         if not 0 < self._next <= number:
             self._next, self._batches = 0, self._iterate(0)
-        # What lies between is kept too: the rows of a window are asked for in any order.
+        # The blocks between remain in memory, too: the rows of a window are asked for in any order.
         while self._next <= number:
             found, self._next = self._next, 0  # to begin anew after an error
             batch = self._same(found, next(self._batches))

@@ -50,8 +50,7 @@ def test_bad_rows(x, error, message):
 def test_first_row_that_is_not_finite_is_named(row, value):
     x = np.zeros((10_000, 2))
     x[row:, 1] = value
-    message = re.escape(f"finite numbers only. Received: {value} in row {row}. ")
-    with pytest.raises(ValueError, match=f"{message}.*SimpleImputer"):
+    with pytest.raises(ValueError, match=re.escape(f"Received: {value} in row {row}. ")):
         checks.check_rows(x)
 
 

@@ -13,7 +13,7 @@ from deckeras._data import checks, row_views
 
 
 class OrderedBatches(keras.utils.PyDataset):
-    """The rows of an array in order, a batch at a time: what `keras.Model.predict` reads.
+    """Rows of an array in order, a batch at a time, for `keras.Model.predict`.
 
     Args:
         x: array (n, ...).
@@ -34,7 +34,7 @@ class OrderedBatches(keras.utils.PyDataset):
 
 
 def large_batches(x, row_shape, n_outputs, batch_size=None):
-    """The rows of x in batches as large as memory allows, for a model that gives `n_outputs` numbers for each."""
+    """Return the rows of x in batches as large as memory allows, for a model of `n_outputs` outputs."""
     x = checks.check_rows(x, row_shape)
     return OrderedBatches(x, batch_size or row_views.predict_batch_size(max(math.prod(x.shape[1:]), n_outputs)))
 
@@ -50,10 +50,10 @@ def training_batches(x, batch_size, seed, start, steps):
 
 
 def shuffled_batches(x, batch_size, seed, start=0):
-    """Yield index arrays of `batch_size` rows for ever, each pass over the rows in a new random order.
+    """Yield index arrays of `batch_size` rows without end, each epoch in a new random order.
 
     Batch t is a function of the number of rows, `batch_size`, `seed` and t alone, so a resumed run needs to remember
-    only t. Batches run on across the end of a pass: every one is full, whatever n is. Rows that are read in blocks are
+    only t. Batches cross the end of an epoch: every one is full, whatever n is. Rows that are read in blocks are
     shuffled by these, see `deckeras.sources`.
 
     Args:

@@ -15,8 +15,8 @@ def check_rows(x, row_shape=None, n_min=1):
 
     Args:
         x: array of shape (n, ...) and any real dtype, or what `numpy.asarray` makes one of (a list of lists, a
-            pandas DataFrame). An array is returned as it is, not copied. A SciPy sparse matrix or array is returned as
-            a `View` of it, and a `View` as it is. Rows that do not lie in memory (see `deckeras.sources`) are returned
+            pandas DataFrame). An array is returned unchanged, not copied. A SciPy sparse matrix or array is returned as
+            a `View` of it, and a `View` unchanged. Rows that do not lie in memory (see `deckeras.sources`) are returned
             as `sources.Blocks`.
         row_shape: tuple, default None (any). The shape that one row must have; None in it means any size.
         n_min: int, default 1. The least number of rows.

@@ -15,6 +15,7 @@ _ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, past the roundi
 
 
 def as_rows(x):
+    """Return x as an array of rows, or as `sources.Blocks` where the rows do not lie in memory."""
     table = frames.as_array(x)
     if table is not None:
         return table
@@ -32,12 +33,12 @@ def as_rows(x):
 
 
 def as_batch(rows):
-    """`rows` in the float type that Keras computes in: the only copy of the data that training makes."""
+    """Return `rows` in the float type that Keras computes in: the only copy of the data that training makes."""
     return rows if keras.ops.is_tensor(rows) else np.asarray(rows, dtype=keras.config.floatx())
 
 
 def predict_batch_size(n_values):
-    """Rows a batch for a pass without gradients: as many of `n_values` each as fill 16 MiB, from 32 to 4,096."""
+    """Return the rows of a batch without gradients: as many of `n_values` each as fill 16 MiB, from 32 to 4,096."""
     return int(np.clip(_BATCH_VALUES // max(1, n_values), 32, 4096))
 
 
@@ -65,7 +66,7 @@ def blocks_of_rows(x, numbers):
 
 
 def blocks_of(x):
-    """The `sources.Blocks` that rows are read from, or None where they lie in memory."""
+    """Return the `sources.Blocks` that rows are read from, or None where they lie in memory."""
     while isinstance(x, View):
         x = x.x
     return x if isinstance(x, sources.Blocks) else None
@@ -91,19 +92,19 @@ def of_one_length(x):
 
 
 def reads_itself(x):
-    """Whether Keras predicts from x in batches of x's own: a PyDataset, `tf.data.Dataset` or torch DataLoader."""
+    """Return whether x has batches of its own: a PyDataset, `tf.data.Dataset` or torch DataLoader."""
     if hasattr(x, "__array__"):
         return False
     return isinstance(x, keras.utils.PyDataset) or type(x).__module__.partition(".")[0] in ("tensorflow", "torch")
 
 
 def take(x, rows):
-    """Some of the rows of an array or a `View`, by their numbers; those of a view are not made yet."""
+    """Return some of the rows of an array or a `View`, by their numbers; those of a view are not made yet."""
     return x.take(rows) if isinstance(x, View) else x[rows]
 
 
 def fingerprint(x):
-    """A few numbers that tell one data set from another: its shape and a checksum of its values in Keras's floats.
+    """Compute what tells one data set from another: its shape and a checksum of its values in Keras's floats.
 
     The checksum is a sum over the rows, so that it is the same in whichever order and pieces they come.
     """
@@ -126,7 +127,7 @@ class View:
 
     Args:
         x: (n, ...) array, SciPy sparse matrix or rows that do not lie in memory; none is copied.
-        change: function of a dense batch of rows that returns a batch, default None (the rows as they are). It must
+        change: function of a dense batch of rows that returns a batch, default None (the rows unchanged). It must
             keep their shape.
     """
 
@@ -145,7 +146,7 @@ class View:
         return as_batch(rows if self.change is None else self.change(rows))
 
     def take(self, rows):
-        """A `View` of some of the rows, by their numbers; these are copied, but not changed yet."""
+        """Return a `View` of some of the rows, by their numbers; these are copied, but not changed yet."""
         return View(self.x[rows], self.change)
 
     def __array__(self, dtype=None, copy=None):

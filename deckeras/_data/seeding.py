@@ -5,7 +5,7 @@ import numpy as np
 
 
 def fixed_seed(seed):
-    """The seed as an int, or where it is None one drawn afresh; ValueError if scikit-learn could not take it."""
+    """Return the seed as an int, or a new random one for None; raise ValueError if scikit-learn could not take it."""
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
@@ -14,7 +14,7 @@ def fixed_seed(seed):
 
 
 def layer_seed(seed):
-    """A seed below 2**32 as Keras's layers take it.
+    """Return a seed below 2**32 in the form that Keras's layers take.
 
     On PyTorch, which has no uint32, they keep it in an int32 and read the bits as Keras's uint32, but refuse what lies
     beyond the int32 that is positive.

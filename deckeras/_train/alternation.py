@@ -25,11 +25,11 @@ class Alternation:
         x, y, batch_size: as for `DEC.fit`.
         augmenter: `Augmenter`.
         begin: function of the seed that places the centroids, if they are not placed, and returns the first
-            assignments where the centroids do not say them all, else None. Called when the training is known to begin,
-            and not to go on.
+            assignments where the centroids do not say them all, else None. Called when a training begins,
+            not when one is resumed.
         lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
             with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
-        checkpoint: `Checkpoint` that keeps the first assignments while they lead, default None.
+        checkpoint: `Checkpoint` that saves the first assignments while they lead, default None.
         sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
 
@@ -83,12 +83,12 @@ class Alternation:
             return labels, train_batches(self.model, batches, callbacks)
 
     def _weights_of(self, numbers):
-        """The weights of some rows, as what follows rows and targets in a batch."""
+        """Return the weights of some rows as the third element of a batch, or nothing where all rows count alike."""
         return () if self.sample_weight is None else (row_views.as_batch(self.sample_weight[numbers]),)
 
 
 def warn_of_lost_clusters(sizes, centroids, scale):
-    """Name the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
+    """Warn of the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
     empty = np.flatnonzero(sizes == 0).tolist()
     if empty:
         warnings.warn(

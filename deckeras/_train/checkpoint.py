@@ -40,7 +40,7 @@ _RESTART = "Delete it to start anew, or restore a copy."
 
 
 def architecture(model):
-    """JSON-able class, activation and weights' shapes of each layer, the same in every process."""
+    """Return the JSON-able class, activation and weights' shapes of each layer, the same in every process."""
     layers = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -52,12 +52,12 @@ def architecture(model):
 
 
 def settings(keras_object):
-    """JSON-able settings of a layer or an optimizer, equal for any two that work alike."""
+    """Return the JSON-able settings of a layer or an optimizer, equal for any two that work alike."""
     return _without_names(json.loads(json.dumps(serialize(keras_object))))
 
 
 def serialize(keras_object):
-    """The config of a Keras object, with names of classes that every backend knows.
+    """Return the config of a Keras object, with names of classes that every backend knows.
 
     On PyTorch Keras puts classes of its own in the place of the optimizers, and names those, which no other backend can
     load or train with.

@@ -1,4 +1,4 @@
-"""How the backend is called: several training steps at a time, rows kept where it computes, predictions that may end.
+"""Calls of the backend: several training steps at a time, rows on the device, predictions that an interrupt ends.
 
 Steps in one call equal as many calls of `train_on_batch`. The host looks at the training between two calls only, so
 that small steps do not wait for Python, nor a GPU for the host. Keras knows this as `steps_per_execution`.
@@ -24,7 +24,7 @@ _programs = weakref.WeakKeyDictionary()
 
 
 def steps_together(model, batch, callbacks):
-    """How many steps to take in one call.
+    """Return the number of steps to take in one call.
 
     What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow. One
     alone on PyTorch, where a callback wants to know of each batch, where the model is to run eagerly, or where several
@@ -61,7 +61,7 @@ def train_together(model, batches):
             return [model.train_on_batch(*batches[0], return_dict=True)]
         known = _programs.get(model)
         if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
-            # References that are weak, or the model would be kept by what is kept for as long as there is the model.
+            # The references are weak: a strong one in the value would keep the model, its own key, alive.
             program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
             known = _programs[model] = weakref.ref(model.train_function), program
         return known[1](batches)
@@ -115,7 +115,7 @@ def _is_not_of_keras(record):
 
 
 def _sees_batches(callback):
-    """Whether a user's callback has anything to do at a batch."""
+    """Return whether a user's callback has anything to do at a batch."""
     base = keras.callbacks.Callback
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     kind = type(callback)
@@ -125,7 +125,7 @@ def _sees_batches(callback):
 
 
 def accelerated():
-    """Whether the backend computes on a GPU or TPU."""
+    """Return whether the backend computes on a GPU or TPU."""
     match keras.config.backend():
         case "tensorflow":
             import tensorflow as tf
@@ -143,7 +143,7 @@ def accelerated():
 
 
 def to_device(x):
-    """The rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
+    """Return the rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
     if not isinstance(x, np.ndarray) or not accelerated() or distribution.active():
         return x
     # Backends know no numbers of other byte orders, and not all of those of 64 bits.

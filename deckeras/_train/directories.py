@@ -95,7 +95,7 @@ def hold_directory(path):
 
 
 def holding_directory(function):
-    """Let a function hold the directory of its argument `checkpoint_dir` as long as it runs."""
+    """Decorate a function so that it holds the directory of its argument `checkpoint_dir` while it runs."""
 
     @functools.wraps(function)
     def hold(*args, checkpoint_dir=None, **kwargs):

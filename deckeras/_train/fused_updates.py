@@ -7,7 +7,7 @@ import keras
 
 @contextlib.contextmanager
 def fused(optimizer):
-    """Within this, let an optimizer of Keras update each weight by one kernel, to the same values but for rounding.
+    """Update each weight by one kernel within this block, to the same values but for rounding.
 
     What is traced within it stays so. It does nothing on other backends, for other optimizers than Adam, AdamW and SGD
     with momentum, and for `amsgrad`.

@@ -7,7 +7,7 @@ from deckeras._data import seeding
 
 
 def pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
-    """A model of the rows whose output is what the pair gets wrong of h, so that its loss is taken against zero."""
+    """Return a model from rows to the error of the pair's reconstruction of h, whose target is zero."""
     inputs = hidden = keras.Input(row_shape)
     for layer in below:
         hidden = layer(hidden)

@@ -193,7 +193,7 @@ def _last(times):
 
 
 def _finalize(model):
-    """Let an optimizer that keeps averages of the weights put them in place."""
+    """Replace the weights by their averages, for an optimizer that computes averages."""
     model.optimizer.finalize_variable_values(model.trainable_variables)
     if getattr(model.optimizer, "use_ema", False):
         for variable in model.trainable_variables:

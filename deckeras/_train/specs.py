@@ -95,7 +95,7 @@ def _is_asked(name):
 
 
 def _asked(config, held=None):
-    """A part of a config without what was not asked for, and with what lambdas do in place of where they stand."""
+    """Return a part of a config without settings nobody asked for, with descriptions in place of lambdas."""
     if isinstance(config, list):
         return [_asked(item) for item in config]
     if not isinstance(config, dict):
@@ -106,7 +106,7 @@ def _asked(config, held=None):
 
 
 def loss(value):
-    """The config of a loss, by the name of its function."""
+    """Return the config of a loss, by the name of its function."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of each lambda.
         return keras.saving.serialize_keras_object(keras.losses.get(value))
@@ -117,7 +117,7 @@ def _as_json(value):
 
 
 def _code(value):
-    """What a function does: its code, and the values that it takes from elsewhere."""
+    """Return the code of a function, and the values that it takes from elsewhere."""
     cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
     held = value.__globals__
     used = [name for name in value.__code__.co_names if name in held]
@@ -127,7 +127,7 @@ def _code(value):
 
 
 def _shallow(value):
-    """A value that a function holds: functions by their instructions alone, since they may hold each other."""
+    """Describe a value that a function holds; functions by their instructions alone, since they may hold each other."""
     if isinstance(value, types.FunctionType):
         return _instructions(value.__code__)
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What a model is compiled with: in a form that every file can hold, and renewed where layers are frozen or thawed."""
+"""Losses, metrics and optimizers of compiled models: in a form that every file can hold, renewed for frozen layers."""
 
 import collections
 import warnings
@@ -9,7 +9,7 @@ _DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def in_any_file(**arguments):
-    """The arguments of `keras.Model.compile`, with the losses and metrics themselves in place of their names."""
+    """Return the arguments of `keras.Model.compile`, with losses and metrics in place of their names."""
     for name in {"metrics", "weighted_metrics"} & set(arguments):
         arguments[name] = as_metrics(arguments[name])
     return {**arguments, "loss": as_objects(arguments["loss"])}
@@ -18,7 +18,7 @@ def in_any_file(**arguments):
 def as_objects(losses):
     """Replace the names of losses by the losses themselves, in a name, a dict or a list of them.
 
-    Keras writes a name such as "kld" into an .h5 file as it is, and reads it as that of a metric, which it is not.
+    Keras writes a name such as "kld" into an .h5 file unchanged, and reads it as the name of a metric, which it is not.
     """
     if isinstance(losses, dict):
         return {name: as_objects(loss) for name, loss in losses.items()}
@@ -31,7 +31,7 @@ def as_metrics(metrics):
     """Replace the names of metrics by metrics of these names, in a name, a dict or a list of them.
 
     Keras would log a metric of an .h5 file under another name. What "accuracy" and the like stand for depends on the
-    model, so Keras keeps them as they are.
+    model, so these names remain unchanged.
     """
     if isinstance(metrics, dict):
         return {name: as_metrics(metric) for name, metric in metrics.items()}
@@ -99,7 +99,7 @@ def quantize(model, compute, *args, **kwargs):
 
 
 def _by_name(optimizer):
-    """The variables of an optimizer whose names, without that of the optimizer, belong to one alone."""
+    """Return the variables of an optimizer by their names without its own, leaving out names that occur twice."""
     names = [variable.path.partition("/")[2] for variable in optimizer.variables]
     count = collections.Counter(names)
     return {name: variable for name, variable in zip(names, optimizer.variables, strict=True) if count[name] == 1}

@@ -118,7 +118,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         super().compile(**compiling.in_any_file(optimizer=optimizer, loss=loss, **kwargs))
         # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
         self.optimizer.build(self.trainable_variables)
-        # Taken here, since callbacks may change the learning rate, and a run that goes on compares with what was asked.
+        # Taken here, since callbacks may change the learning rate, and a resumed run compares with what was asked.
         self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
 
     def get_compile_config(self):
@@ -159,8 +159,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         for `lead` updates of the recipe. Stops when fewer than `tol` of the rows changed cluster between two updates.
         To callbacks, the progress bar and the history, each such interval is an epoch.
 
-        With `checkpoint_dir`, a training that is found there goes on: its weights, centroids included, replace the
-        model's. It may go on with another batch size, interval, `tol` or optimizer.
+        With `checkpoint_dir`, a training that is found there is resumed: its weights, centroids included, replace the
+        model's. It may be resumed with another batch size, interval, `tol` or optimizer.
 
         Args:
             x: at least `n_clusters` rows that fit the encoder: an array of any real dtype, a SciPy sparse matrix, an
@@ -181,24 +181,25 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
             n_init: int, restarts of `init`; of "manifold", layouts of each view.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
-                `image_augmentation`. The target always comes from the rows as they are.
+                `image_augmentation`. The target always comes from the unchanged rows.
             seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.
-            checkpoint_dir: directory, default None. The training is kept in `checkpoint.h5` there.
+            checkpoint_dir: directory, default None. The training is saved in `checkpoint.h5` there,
+                and no other process may train in it at the same time.
             checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
             callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
                 interval; `fit` can go on with it.
             verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
 
         Returns:
-            `keras.callbacks.History`: for each interval the mean `loss`, the share of rows that `changed` cluster over
-            it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without y).
-            Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last of
-            them, count all the runs of a training that was resumed.
+            `keras.callbacks.History`: for each interval the mean `loss`, the fraction of rows that `changed` cluster
+            over it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without
+            y). Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last
+            of them, count all the runs of a training that was resumed.
 
         Raises:
             TypeError, ValueError: bad x or a bad argument, such as Keras's `validation_split`, or a checkpoint of
                 another training.
-            OSError: the checkpoint cannot be written or read.
+            OSError: the checkpoint cannot be written or read, is damaged, or another process trains in its directory.
             FloatingPointError: the training diverged.
 
         Warns:
@@ -304,7 +305,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return self.predict(x, batch_size, verbose).argmax(axis=1)
 
     def embed(self, x, batch_size=None, verbose="auto"):
-        """The embedding z.
+        """Compute the embedding z.
 
         Args:
             x, batch_size, verbose: as for `predict`.
@@ -364,11 +365,11 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return recipe.optimizer(iterations)
 
     def _targets(self, rows, p):
-        """What the outputs should be for a batch of rows."""
+        """Return the targets of the outputs for a batch of rows."""
         return p
 
     def _identity(self):
-        """What of the model must be the same where a training goes on."""
+        """Return the settings of the model that must be the same where a training is resumed."""
         return specs.clustering(self)
 
     def _checkpoint(self, directory, x, seed, augmenter, weights):

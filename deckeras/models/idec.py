@@ -1,4 +1,4 @@
-"""IDEC: DEC that keeps the decoder, so that the embedding goes on describing the rows while it clusters them."""
+"""IDEC: DEC with the decoder, so that the embedding still describes the rows while it clusters them."""
 
 import math
 import numbers

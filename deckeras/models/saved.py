@@ -56,7 +56,7 @@ def load(path):
 
 
 class _ForeignError(Exception):
-    """What no file of a model holds."""
+    """The file holds what no file of a model holds."""
 
 
 def _check(archive):
