@@ -99,8 +99,8 @@ def rows_of_batch(batch, source):
     rows = rows.toarray() if sparse.issparse(rows) else rows
     if isinstance(rows, dict):
         raise TypeError(
-            f"x should give arrays of rows, or tuples of them. Received: a dict of {', '.join(map(str, rows))} from a "
-            f"{source}. Choose one of them, or stack them as the columns of one array."
+            f"x should give arrays of rows, or tuples of them. Received: dict from a "
+            f"{source}, of {', '.join(map(str, rows))}. Choose one of them, or stack them as the columns of one array."
         )
     if not hasattr(rows, "__array__"):
         raise TypeError(
