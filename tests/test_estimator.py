@@ -167,7 +167,7 @@ def test_goes_on_from_its_checkpoint(blobs, tmp_path, interrupt_after, monkeypat
     expected = small(max_iter=200).fit(blobs[0])
     fit = deckeras.DEC.fit
     monkeypatch.setattr(
-        deckeras.DEC, "fit", lambda *args, **options: fit(*args, callbacks=interrupt_after(150), **options)
+        deckeras.DEC, "fit", lambda *args, **options: fit(*args, **{**options, "callbacks": interrupt_after(150)})
     )
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(blobs[0])

@@ -169,6 +169,6 @@ def test_the_command_ends_with_143_and_says_how_to_resume(tmp_path, capsys, monk
     monkeypatch.setattr("deckeras.estimator.pretrain", terminate)
     code = cli.main(["fit", str(tmp_path / "rows.csv"), "-k", "2", "-q", "-o", str(tmp_path / "run")])
     assert code == 143
-    assert "Terminated. To go on: deckeras fit" in capsys.readouterr().err
+    assert "Terminated. To resume: deckeras fit" in capsys.readouterr().err
     assert not [name for name in os.listdir(tmp_path / "run") if name.startswith(".")]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

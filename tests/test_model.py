@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-import deckeras.initialization
 from deckeras import (
     DEC,
     default_update_interval,
@@ -19,6 +18,7 @@ from deckeras import (
     target_distribution,
 )
 from deckeras._data import batching
+from deckeras.initialization import clusterers
 
 CENTROIDS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], "float32")
 
@@ -323,15 +323,13 @@ def no_kmeans(monkeypatch):
     def fail(*args, **options):
         raise AssertionError("k-means ran")
 
-    monkeypatch.setattr(deckeras.initialization, "kmeans_centroids", fail)
+    monkeypatch.setattr(clusterers, "kmeans_centroids", fail)
 
 
 def test_starts_from_kmeans_on_the_embedding(make, blobs, monkeypatch):
     x, _ = blobs
     calls = []
-    monkeypatch.setattr(
-        deckeras.initialization, "kmeans_centroids", lambda *args, **kw: calls.append((args, kw)) or CENTROIDS
-    )
+    monkeypatch.setattr(clusterers, "kmeans_centroids", lambda *args, **kw: calls.append((args, kw)) or CENTROIDS)
     model = make()
     z = model.embed(x, verbose=0)
     fit(model, x, init="kmeans", n_init=7, seed=11, max_iterations=1)
@@ -540,7 +538,7 @@ def test_bad_n_clusters(encoder, n_clusters):
 
 
 def test_bad_alpha(encoder):
-    with pytest.raises(ValueError, match="alpha should be a positive number up to .* Received: alpha=0"):
+    with pytest.raises(ValueError, match="alpha should be a positive number .* Received: alpha=0"):
         DEC(encoder, 3, alpha=0)
 
 
@@ -591,7 +589,7 @@ def test_divergence_keeps_the_last_good_checkpoint(make, blobs, tmp_path):
 def test_diverged_encoder_is_found_before_training(make, blobs):
     model = make()
     model.encoder.layers[-1].kernel.assign(np.full((16, 2), np.nan))
-    with pytest.raises(ValueError, match="embedding should hold finite numbers only"):
+    with pytest.raises(ValueError, match="finite numbers"):
         fit(model, blobs[0])
 
 
