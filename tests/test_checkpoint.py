@@ -358,6 +358,7 @@ def test_layers_that_work_otherwise_are_refused(asked, name, tmp_path):
     DEC(encoder_of(), 2).fit(IMAGES, **options)
 
 
+@pytest.mark.filterwarnings("ignore:No row was assigned")  # the weights of the encoders are random
 def test_layers_that_work_alike_are_not_told_apart(tmp_path):
     """Keras numbers names anew, also of layers within layers, and writes lambdas with the lines they stand in."""
     options = {"max_iterations": 2, "checkpoint_dir": tmp_path, "centroids": np.eye(2), "verbose": 0}
