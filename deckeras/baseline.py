@@ -14,7 +14,7 @@ def kmeans(x, n_clusters, *, seed=0):
     """Cluster rows by k-means with ten restarts, fitted to a random sample of at most 10,000 rows.
 
     Args:
-        x: (n, n_features) scaled rows: an array, a `deckeras.data.View`, or another object that slices and arrays of
+        x: (n, n_features) scaled rows: an array, a `View`, or another object that slices and arrays of
             row numbers index.
         n_clusters: int.
         seed: int, default 0.

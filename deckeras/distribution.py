@@ -171,7 +171,7 @@ def agreed(value):
 
 
 def agreed_seed(seed):
-    """`deckeras.data.fixed_seed`, but where it is None one number in all processes."""
+    """`seeding.fixed_seed`, but where it is None one number in all processes."""
     return seeding.fixed_seed(seed) if seed is not None else agreed(seeding.fixed_seed(None))
 
 
@@ -179,7 +179,7 @@ def relative_weights(sample_weight, n, n_clusters):
     """Return the weights of this process's n rows, scaled so that the weights of all processes have a mean of 1.
 
     Args:
-        sample_weight: as for `deckeras.data.check_weights`.
+        sample_weight: as for `checks.check_weights`.
         n, n_clusters: ints.
 
     Returns:
@@ -235,7 +235,7 @@ def own_seed(seed):
 
 
 def fingerprint(x):
-    """`deckeras.data.fingerprint` of the rows of all processes."""
+    """`row_views.fingerprint` of the rows of all processes."""
     own = row_views.fingerprint(x)
     parts = gather(np.array([own["n_samples"], own["checksum"]], np.uint64))
     n_samples, checksum = (sum(int(part[place]) for part in parts) for place in range(2))

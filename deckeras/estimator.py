@@ -46,7 +46,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
         max_iter: int, default None: the recipe's. Batches of clustering at most.
         tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
-        checkpoint_dir: directory, default None. `fit` keeps its training there, and goes on with it after an
+        checkpoint_dir: directory, default None. `fit` saves its training there, and resumes it after an
             interruption.
         verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
         random_state: int, RandomState or None (default), as in scikit-learn. An int gives the same result each time.
@@ -146,7 +146,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             X: as for `fit`.
 
         Returns:
-            The scaled rows: (n, n_features) array or `deckeras.data.View`, for `deckeras.pretrain`, `DEC.fit` or
+            The scaled rows: (n, n_features) array or `View`, for `deckeras.pretrain`, `DEC.fit` or
             `deckeras.selection`.
         """
         if self.method not in ("dec", "idec"):

@@ -3,8 +3,8 @@
 standard   each feature minus its mean, divided by its standard deviation: tables, whose columns have units
 largest    all features divided by one number, the largest value that they can have: pixels and counts
 unit       all features divided by one number, so that the mean of ||x_i||^2 / n_features is 1: what the paper does,
-           and what leaves zeros as they are, as sparse rows such as tf-idf need
-none       the rows as they are
+           and what leaves zeros unchanged, as sparse rows such as tf-idf need
+none       the rows unchanged
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Scaling:
         return (rows - self.mean) / self.divisor
 
     def rows(self, x):
-        """Return the rows of x, scaled as they are read, as a `deckeras.data.View`: there is no second copy of them."""
+        """Return the rows of x as a `View`, which scales them while they are read, without a second copy."""
         if self.method != "none":
             return row_views.View(x, self)
         return row_views.View(x) if sparse.issparse(x) else x
@@ -107,7 +107,7 @@ def fit(x, method="auto", *, images=False, channels=None):
     """Fit a scaling to rows.
 
     Args:
-        x: (n, n_features) array of any real dtype, SciPy sparse matrix or `deckeras.data.View`.
+        x: (n, n_features) array of any real dtype, SciPy sparse matrix or `View`.
         method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
             all have one length, such as tf-idf, and "standard" for others.
         images: bool, default False. Whether the rows are images, whose features are pixels of one scale.

@@ -138,7 +138,7 @@ class Blocks:
 
     Attributes:
         shape, ndim, dtype: as of an array.
-        checked: bool, whether `deckeras.data.check_rows` has found all values finite.
+        checked: bool, whether `check_rows` has found all values finite.
     """
 
     in_order = False  # whether blocks come one after the other, and another order means to begin anew

@@ -1,4 +1,4 @@
-"""Rows as training and prediction read them: a few at a time, made as they are read, never copied as a whole."""
+"""Rows as training and prediction read them: a few at a time, made while they are read, never copied as a whole."""
 
 import math
 
@@ -120,7 +120,7 @@ def fingerprint(x):
 
 
 class View:
-    """Rows that are made as they are read, a few at a time: of a sparse matrix, scaled, or both.
+    """Rows that are made while they are read, a few at a time: of a sparse matrix, scaled, or both.
 
     It is as much of an array as training and prediction use: its length, shape and dtype, and slices and arrays of row
     numbers as an index, which give a dense array.

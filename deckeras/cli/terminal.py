@@ -20,7 +20,7 @@ def native_log_held(*, show=False):
 
     TensorFlow logs its start to file descriptor 2, whatever TF_CPP_MIN_LOG_LEVEL says. The descriptor is a temporary
     file within the block, and `sys.stderr` a stream to the terminal. A stderr that is not the process's own, such as
-    that of a notebook or a test, is left alone.
+    that of a notebook or a test, is not changed.
 
     Args:
         show: bool, default False. Whether to hold nothing back.

@@ -72,7 +72,7 @@ def is_units(row, rest, na=()):
 
 
 def _numbers(column, na):
-    """Return the numbers of a column as they are written, or None for a column of text."""
+    """Return the numbers of a column as the file has them, or None for a column of text."""
     present = [cell for cell in column if not numerals.is_missing(cell, na)]
     numbers = [cell for cell in present if numerals.is_number(cell)]
     if not numbers or len(numbers) < _MIN_NUMBERS * len(present):

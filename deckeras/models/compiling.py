@@ -61,8 +61,8 @@ def keep_up(model, before):
 def renew_optimizer(model):
     """Give a compiled model an optimizer of the same settings for the variables that are trainable now.
 
-    Keras fixes what is trained when it compiles. Where layers were frozen or thawed since, it would go on training what
-    is frozen, or leave alone what is not. Iterations, learning rate and the state of the variables trained before and
+    Keras fixes the trained variables when it compiles. After layers are frozen or unfrozen, it would still train the
+    frozen ones, or skip the others. Iterations, learning rate and the state of the variables trained before and
     after are carried over.
 
     Args:

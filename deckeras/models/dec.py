@@ -187,7 +187,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 and no other process may train in it at the same time.
             checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
             callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
-                interval; `fit` can go on with it.
+                interval; another `fit` can resume it.
             verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
 
         Returns:

@@ -44,7 +44,7 @@ def check_writable(model):
 
 
 def read_bare_name(cls, keys):
-    """Let .h5 files that earlier versions wrote under the bare class name load without `custom_objects`.
+    """Make .h5 files of earlier versions, which hold the bare class name, load without `custom_objects`.
 
     Keras asks its own layers last, after `custom_objects` and all registered names, so an entry there takes a name from
     nobody. It answers for configs of `cls` only, and is an unknown layer for others, as it was before.
