@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from deckeras.autoencoders import convolutional_autoencoder, dense_autoencoder, series_autoencoder
     from deckeras.estimator import DeepEmbeddedClustering
     from deckeras.files import containers
-    from deckeras.initialization import kmeans_centroids, mixture_assignments, ward_centroids
+    from deckeras.initialization import (
+        consensus,
+        kmeans_centroids,
+        manifold,
+        mixture_assignments,
+        ward_centroids,
+    )
     from deckeras.layers import ClusteringLayer
     from deckeras.models.dec import DEC
     from deckeras.models.dec_keras_weights import load_dec_keras_weights
@@ -44,6 +50,7 @@ __all__ = [
     "DeepEmbeddedClustering",
     "baseline",
     "cluster_frequencies",
+    "consensus",
     "containers",
     "convolutional_autoencoder",
     "datasets",
@@ -56,6 +63,7 @@ __all__ = [
     "initialization",
     "kmeans_centroids",
     "load_dec_keras_weights",
+    "manifold",
     "metrics",
     "mixture_assignments",
     "plots",
@@ -83,6 +91,7 @@ _MODULES = {
     "ClusteringLayer": "layers",
     "DeepEmbeddedClustering": "estimator",
     "cluster_frequencies": "target",
+    "consensus": "initialization",
     "containers": "files",
     "convolutional_autoencoder": "autoencoders",
     "default_update_interval": "recipes",
@@ -91,6 +100,7 @@ _MODULES = {
     "image_augmentation": "augmentation",
     "kmeans_centroids": "initialization",
     "load_dec_keras_weights": "models.dec_keras_weights",
+    "manifold": "initialization",
     "mixture_assignments": "initialization",
     "pretrain": "pretraining",
     "pretrain_autoencoder": "pretraining",

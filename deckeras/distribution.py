@@ -131,7 +131,7 @@ def failing_together():
             raise
         raise RuntimeError(
             "Another process of this training has ended or cannot be reached; its own output says why. Start them all "
-            "again, or fewer of them: with checkpoint_dir, the training goes on from its last checkpoint."
+            "again, or fewer of them: with checkpoint_dir, the training resumes from its last checkpoint."
         ) from error
 
 

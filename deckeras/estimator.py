@@ -350,7 +350,8 @@ def _numbers(X):
 
 def _seed(random_state):
     if random_state is None:
-        return None  # and not one that is drawn here, with which a checkpoint could not be gone on from
+        # A seed drawn here would differ in each run, so that no checkpoint could be resumed.
+        return None
     if isinstance(random_state, numbers.Integral):
         return seeding.fixed_seed(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

@@ -96,7 +96,7 @@ class Scaling:
             but = f"; {undivided} that are constant or of 0 and 1 alone not divided" if undivided else ""
             return f"each {what} minus its mean, divided by its standard deviation{but}"
         if self.method == "none":
-            return "features as they are"
+            return "features unchanged"
         reason = "the largest value" if self.method == "largest" else "so that the mean square is 1"
         if self.method == "largest" and self.divisor == _LARGEST_OF_8_BITS:
             reason = "the range of 8-bit pixels"

@@ -7,6 +7,8 @@ from deckeras.initialization.clusterers import (
     kmeans_centroids,
     mixture_assignments,
     mixtures,
+    responsibilities,
+    steadiest_mixture,
     ward_centroids,
 )
 from deckeras.initialization.start import ManifoldStart
@@ -19,5 +21,7 @@ __all__ = [
     "kmeans_centroids",
     "mixture_assignments",
     "mixtures",
+    "responsibilities",
+    "steadiest_mixture",
     "ward_centroids",
 ]
