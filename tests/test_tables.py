@@ -296,6 +296,23 @@ def test_lines_of_comments_within_a_table():
     np.testing.assert_array_equal(rows.x, [[1, 2], [5, 6]])
 
 
+@pytest.mark.parametrize(
+    "text", ["#,0.5,1\na,1.5,2\nb,2.5,3\n", "# x\n#,0.5,1\na,1.5,2\n", "#;0,5;1\na;1,5;2\nb;2,5;3\n"]
+)
+def test_rows_above_a_table_that_look_like_comments(text):
+    """A name may be "#"; a line of prose, or of the names of the columns, is no row."""
+    write(text)
+    with pytest.raises(ValueError, match='as comments do, .*--comment "#"'):
+        files.read("data.csv", names="0", header=False)
+    assert len(files.read("data.csv", names="0", header=False, comment="#").x) == text.count("\n") - text.count("#")
+
+
+@pytest.mark.parametrize("above", ["# made by hand, in May, twice\n", "#,height,weight\n"])
+def test_comments_above_a_table_are_no_rows(above):
+    rows = files.read(write(f"{above}1,2.5,3\n2,3.5,4\n3,4.5,7\n"))
+    assert len(rows.x) == 3
+
+
 def _zip(**members):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

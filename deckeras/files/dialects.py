@@ -79,7 +79,7 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
     """
     lines = list(io.StringIO(text, newline=""))
     start, sep, notices = _above(lines, sep, skip)
-    body, comment, remark = _uncommented(lines, start, comment)
+    body, sign, above = _uncommented(lines, start, comment)
     if not body:
         raise ValueError("There are no rows below the comments and the skipped lines.")
     if all(_SVMLIGHT.fullmatch(line.strip()) for _, line in body[:5]):
@@ -93,22 +93,24 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
     records, titles = _without_titles(records, skip, found, sep)
     notices += told_titles(titles)
     first, *rest = records
+    remark = _cells(above[-1], found, quote) if above and header is not False else []
     if (
-        (
-            remark is not None
-            and header is not False
-            and len(remark_cells := _cells(remark, found, quote)) == len(first.cells) > 1
-        )
-        and headers.has_names(remark_cells, [r.cells for r in _sample(records)], na)
+        len(remark) == len(first.cells) > 1
+        and headers.has_names(remark, [r.cells for r in _sample(records)], na)
         and not headers.has_names(first.cells, [r.cells for r in _sample(rest)], na)
     ):
-        first, rest = _Record([cell.strip() for cell in remark_cells], 0, first.start), records
+        first, rest = _Record([cell.strip() for cell in remark], 0, first.start), records
         notices.append("the last line of comments taken as names")
+        above = above[:-1]
+    for line in above if comment is None else []:
+        cells = _cells(line, found, quote)
+        if len(cells) == len(records[0].cells) > 1 and all(map(numerals.is_number, cells[1:])):
+            raise row_or_comment(sign, sign + line)
     dialect = _named(first, rest, header, na, found)
     notices += dialect.notices
-    if comment:
-        notices.append(f'lines that begin with "{comment}" are left out')
-    return dataclasses.replace(dialect, comment=comment, quote=quote, blanks=blanks, notices=tuple(notices))
+    if sign:
+        notices.append(f'lines that begin with "{sign}" are left out')
+    return dataclasses.replace(dialect, comment=sign, quote=quote, blanks=blanks, notices=tuple(notices))
 
 
 def described(dialect):
@@ -126,10 +128,17 @@ def described(dialect):
 def told_titles(titles):
     """Return sentences about the lines above a table."""
     if len(titles) > 3:
-        return [
-            f'the {len(titles)} lines from "{_short(titles[0])}" to "{_short(titles[-1])}" above the table are left out'
-        ]
+        first, last = _short(titles[0]), _short(titles[-1])
+        return [f'the {len(titles)} lines from "{first}" to "{last}" above the table are left out']
     return [f'the line "{_short(title)}" above the table is left out' for title in titles]
+
+
+def row_or_comment(sign, line):
+    """Return the ValueError for a line that begins as comments do, and has the cells of a row."""
+    return ValueError(
+        f'has a line that begins with "{sign}", as comments do, and has the cells of a row: "{line.strip()[:60]}". Use '
+        f'--comment "{sign}" to leave out such lines, or put quotation marks around the first cell.'
+    )
 
 
 def short_lines(lines, dialect):
@@ -159,16 +168,14 @@ def _above(lines, sep, skip):
 
 
 def _uncommented(lines, start, comment):
-    """Return (numbered lines without comments, the sign of comments, the last comment above the table)."""
+    """Return (numbered lines without comments, the sign of comments, the comments above the table without it)."""
     while start < len(lines) and not lines[start].strip():
         start += 1
     sign = comment or ("#" if start < len(lines) and lines[start].startswith("#") else None)
     if sign is None:
-        return list(enumerate(lines))[start:], None, None
-    above, number = None, start
-    while number < len(lines) and (lines[number].startswith(sign) or not lines[number].strip()):
-        above = lines[number][len(sign) :].strip("\r\n") if lines[number].strip() else above
-        number += 1
+        return list(enumerate(lines))[start:], None, []
+    top = itertools.takewhile(lambda line: line.startswith(sign) or not line.strip(), lines[start:])
+    above = [line[len(sign) :].strip("\r\n") for line in top if line.strip()]
     body = [(number, line) for number, line in list(enumerate(lines))[start:] if not line.startswith(sign)]
     return body, sign, above
 

@@ -50,11 +50,7 @@ def read(path, options, texts, names):
         with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
             frame, like_rows = _parse(file, dialect, options, texts, names)
         if like_rows and options.comment is None:
-            raise ValueError(
-                f'has a line that begins with "{dialect.comment}", as comments do, and has the cells of a row: '
-                f'"{like_rows[0][:60]}". Use --comment "{dialect.comment}" to leave out such lines, or put quotation '
-                "marks around the first cell."
-            )
+            raise dialects.row_or_comment(dialect.comment, like_rows[0])
         german = _thousands_or_decimals(frame, dialect, options, texts)
         if german:
             with text_files.opened(path, encoding, compression) as file:
