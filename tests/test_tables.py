@@ -155,6 +155,15 @@ def test_a_column_is_read_by_what_others_show():
     np.testing.assert_array_equal(dots.x[:, 0], [1234, 5678, 12345678])
 
 
+@pytest.mark.parametrize("last", ["3,5", "-3,5", "+3,5", "1,29e-81"])
+def test_one_column_of_decimal_commas_is_refused(last):
+    """It may as well be two columns below a title; numbers that only two columns can have are read as these."""
+    write(f"a\n0,5\n0,0\n{last}\n")
+    with pytest.raises(ValueError, match='--sep ";" for one column'):
+        files.read("data.csv")
+    assert files.read(write("title\n0,5\n0,0\n3,-5\n")).x.shape == (3, 2)
+
+
 def test_what_can_be_read_in_two_ways_is_refused():
     write('a,b\n"1,234",5\n"5,678",7\n')
     with pytest.raises(ValueError, match='"1,234", with decimals or with thousands: --decimal "," or --thousands ","'):

@@ -292,10 +292,7 @@ def _without_titles(records, skip, sep, given):
         and first == 1
         and sep == ","
         and not given
-        and all(
-            re.fullmatch(r"\s*-?\d+", record.cells[0]) and re.fullmatch(r"\d+", record.cells[-1])
-            for record in records[1:]
-        )
+        and all(numerals.is_number(",".join(record.cells)) for record in records[1:])
     ):
         raise ValueError(
             f'The line "{_short(records[0].cells[0])}" may be the name of one column with decimal commas, or a line '
