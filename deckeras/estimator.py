@@ -340,10 +340,12 @@ def _numbers(X):
     values = frames.as_array(X)
     if values is not None:
         return type(X)(values, columns=X.columns, index=X.index) if frames.is_frame(X) else values
+    if sparse.issparse(X):
+        checks.check_rows(X)
     if not isinstance(X, np.ndarray | list):
         return X
     values = row_views.as_rows(X)
-    if values.ndim == 2 and (frames.holds_text(values) or (values.dtype.kind == "f" and values.size)):
+    if values.dtype.kind in "USO" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
         checks.check_rows(values)
     return X
 

@@ -71,7 +71,10 @@ REFUSED = {
         "Column 'b' of x should hold numbers.* dtype datetime",
     ),
     "text": (WHOLE.astype(str), TypeError, "x should hold real numbers"),
-    "text among objects": (np.array([["a", 1.0, 2.0]] * N, object), TypeError, "x should hold real numbers"),
+    "text among objects": (np.array([["a", 1.0, 2.0]] * N, object), TypeError, "in row 0 .could not convert string"),
+    "text in one column": (np.array(["a", 1.0] * N, object), TypeError, "x should hold real numbers"),
+    "dictionaries": (np.array([{}] * N, object), TypeError, "with {} in row 0"),
+    "a number past float64": (np.array([[10**400, 1.0]] * N, object), TypeError, "too large"),
     "too many columns": (np.zeros((N, FEATURES + 1)), ValueError, "4"),
 }
 

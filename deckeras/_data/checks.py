@@ -5,7 +5,7 @@ import numpy as np
 from scipy import sparse
 
 from deckeras import sources
-from deckeras._data import row_views
+from deckeras._data import frames, row_views
 
 _LARGEST = 1e30  # which leaves layers some orders of magnitude to the end of float32
 
@@ -29,7 +29,7 @@ def check_rows(x, row_shape=None, n_min=1):
     x = x if isinstance(x, row_views.View) or sparse.issparse(x) else row_views.as_rows(x)
     if x.dtype.kind not in "fiub":
         raise TypeError(
-            f"x should hold real numbers. Received: dtype {x.dtype}. "
+            f"x should hold real numbers. Received: dtype {x.dtype}{frames.first_not_number(x)}. "
             "Turn text and categories into numbers first, and missing values into numbers or drop their rows."
         )
     if x.ndim < 2:

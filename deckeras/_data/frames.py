@@ -62,7 +62,10 @@ def object_numbers(values):
         return values
     if any(missing):
         values = np.where(np.reshape(missing, values.shape), np.nan, values)
-    return values.astype(np.float64)
+    try:
+        return values.astype(np.float64)
+    except OverflowError:  # Python's whole numbers have no largest one.
+        return values
 
 
 def labels_of(x):
@@ -88,9 +91,15 @@ def labels_of(x):
     return names
 
 
-def holds_text(values):
-    """Return whether an array holds text, as such or among its objects."""
-    return values.dtype.kind in "USO" and any(isinstance(value, str | bytes) for value in values.flat)
+def first_not_number(values):
+    """Return the words for the first object in an array that is no real number; none where there is no such object."""
+    for index, value in np.ndenumerate(values):
+        try:
+            float(value)
+        except Exception as error:  # Objects raise errors of their own.
+            row = f" in row {index[0]}" if index else ""
+            return f", with {value!r:.60}{row} ({str(error):.100})"
+    return ""
 
 
 def _numbers(name, column):
