@@ -98,7 +98,7 @@ def first_not_number(values):
             float(value)
         except Exception as error:  # Objects raise errors of their own.
             row = f" in row {index[0]}" if index else ""
-            return f", with {value!r:.60}{row} ({str(error):.100})"
+            return f", with {value!r:.60}{row} ({error!s:.100})"
     return ""
 
 
