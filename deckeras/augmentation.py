@@ -1,33 +1,115 @@
 """Augmentation: random changes of the rows in a batch that do not change their cluster."""
 
 import functools
+import math
+import numbers
 
 import keras
 import numpy as np
+from keras import ops
 
 from deckeras import distribution
 from deckeras._data import row_views, seeding
-from deckeras._train import device, interrupts, specs
+from deckeras._train import device, interrupts, specs, warping
 from deckeras._train.checkpoint import settings
 from deckeras.autoencoders.builders import check_row_shape
 
+_LOOKED_AT = 1000  # images whose edges are looked at
+_UNIFORM = 0.05  # of the range of values: how far pixels of a background may be from its middle
 
-def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0, seed=0):
-    """Build random shifts and rotations of images: an `augment` for `pretrain_autoencoder` and `DEC.fit`.
+
+@keras.saving.register_keras_serializable(package="deckeras")
+class RandomAffine(keras.layers.Layer):
+    """Random shifts, rotations, changes of size and shears of images, drawn for each image and done as one.
+
+    One map from pixels to pixels stands for all of them, so that each pixel is interpolated once.
+
+    Args:
+        shift, rotation, zoom, shear, fill: as for `image_augmentation`.
+        seed: int, default None: a random one.
+        **kwargs: `name`, `dtype`, and what else `keras.layers.Layer` takes.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.augmentation import RandomAffine
+        >>> tuple(RandomAffine(rotation=20, zoom=0.2, seed=0)(np.zeros((5, 28, 28, 1)), training=True).shape)
+        (5, 28, 28, 1)
+    """
+
+    def __init__(self, shift=0.1, rotation=10.0, zoom=0.0, shear=0.0, fill=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        sizes = {"shift": shift, "rotation": rotation, "zoom": zoom, "shear": shear}
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+                raise ValueError(f"{name} should be a number of at least 0. Received: {name}={value!r}")
+        self.shift, self.rotation, self.zoom, self.shear = sizes.values()
+        self.fill, self.seed = _fill(fill), seed
+        self.generator = keras.random.SeedGenerator(None if seed is None else seeding.layer_seed(seed))
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        maps = self._maps(ops.shape(images)[0], *images.shape[1:3])
+        if self.fill == "edge":
+            return warping.warp(images, maps, edge=True)
+        fill = ops.convert_to_tensor(self.fill, dtype=images.dtype)
+        return warping.warp(images - fill, maps) + fill
+
+    def _maps(self, n, height, width):
+        """Return an affine map, (n, 2, 3), for each of n images."""
+        drawn = keras.random.uniform((5, n), -1, 1, dtype="float32", seed=self.generator)
+        angle, scale = drawn[0] * math.radians(self.rotation), ops.exp(drawn[1] * math.log1p(self.zoom))
+        cosine, sine, slope = scale * ops.cos(angle), scale * ops.sin(angle), drawn[2] * self.shear
+        rows = []
+        # A shear along the rows, and a rotation with a change of size, about the middle of the image.
+        for across, down, moved, middle in (
+            (cosine, slope * cosine - sine, drawn[3] * (self.shift * width), (width - 1) / 2),
+            (sine, slope * sine + cosine, drawn[4] * (self.shift * height), (height - 1) / 2),
+        ):
+            start = middle + moved - across * ((width - 1) / 2) - down * ((height - 1) / 2)
+            rows.append(ops.stack([across, down, start], axis=-1))
+        return ops.stack(rows, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        names = ("shift", "rotation", "zoom", "shear", "fill", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _fill(fill):
+    """Return "edge", or the numbers of an array as Python's."""
+    if isinstance(fill, str) and fill == "edge":
+        return fill
+    try:
+        values = np.asarray(fill, np.float64)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.ndim > 1 or not np.isfinite(values).all():
+        raise ValueError(f'fill should be "edge", a number, or one for each channel. Received: fill={fill!r}')
+    return values.tolist()
+
+
+def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0, zoom=0.0, shear=0.0, fill=0.0, seed=0):
+    """Build random changes of images: an `augment` for `pretrain_autoencoder` and `DEC.fit`.
 
     Args:
         image_shape: (height, width) or (height, width, channels) of one image.
         row_shape: tuple, the shape of a row of x, default None: flat, (height * width * channels,).
-        shift: float from 0 to 1, default 0.1. The largest shift, as a fraction of height and of width.
+        shift: float, default 0.1. The largest shift, as a fraction of height and of width.
         rotation: float, default 10. The largest rotation, in degrees.
+        zoom: float, default 0: none. Images become up to `1 + zoom` times larger or smaller.
+        shear: float, default 0: none. The largest shear, as pixels of a row for each row.
+        fill: "edge", or a number or one for each channel, default 0. The value of pixels from beyond the edge: that of
+            the nearest pixel, or this one. `background` finds it in images.
         seed: int, default 0. The same seed gives the same changes.
 
     Returns:
-        `keras.Sequential` of Keras preprocessing layers, (n, *row_shape) -> (n, *row_shape). Pixels from beyond the
-        edge are 0.
+        `keras.Sequential`, (n, *row_shape) -> (n, *row_shape), around a `RandomAffine` layer.
 
     Raises:
-        ValueError: a row does not hold one image.
+        ValueError: a row does not hold one image, or a size is negative.
 
     Example:
         >>> import numpy as np
@@ -40,26 +122,47 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     """
     height, width, *channels = image_shape
     row_shape = check_row_shape(image_shape, row_shape)
-    seeds = [
-        seeding.layer_seed(s) for s in np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(2).tolist()
-    ]
+    seed = distribution.agreed_seed(seed)
     # Images are changed in float32, also under mixed precision.
-    layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}
-    model = keras.Sequential(
+    changes = RandomAffine(shift, rotation, zoom, shear, fill, seed, dtype="float32")
+    return keras.Sequential(
         [
             keras.Input(row_shape),
-            layers.Reshape((height, width, *(channels or [1])), dtype="float32"),
-            layers.RandomTranslation(shift, shift, seed=seeds[0], **exact),
-            layers.RandomRotation(rotation / 360, seed=seeds[1], **exact),
-            layers.Reshape(row_shape, dtype="float32"),
+            keras.layers.Reshape((height, width, *(channels or [1])), dtype="float32"),
+            changes,
+            keras.layers.Reshape(row_shape, dtype="float32"),
         ],
         name="image_augmentation",
     )
-    if keras.config.backend() == "jax":
-        # Keras denies this on all backends, and would not compile the layers.
-        for layer in model.layers:
-            layer.supports_jit = True
-    return model
+
+
+def background(x, image_shape):
+    """Return what lies around the things that images show: a `fill` for `image_augmentation`.
+
+    Args:
+        x: (n, ...) array, or other rows that can be sliced, of images of one shape.
+        image_shape: (height, width) or (height, width, channels).
+
+    Returns:
+        The median of the pixels at the edges, as a float or a tuple of one for each channel. "edge" if fewer than half
+        of them are near it, as in photographs, which have no background.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.augmentation import background
+        >>> background(np.ones((5, 784)), (28, 28))
+        1.0
+    """
+    height, width, *channels = image_shape
+    images = np.asarray(x[:: math.ceil(len(x) / _LOOKED_AT)], np.float32).reshape(-1, height, width, *(channels or [1]))
+    edges = np.concatenate(
+        [pixels.reshape(-1, images.shape[3]) for pixels in (images[:, [0, -1]], images[:, :, [0, -1]])]
+    )
+    middle = np.median(edges, axis=0)
+    near = (np.abs(edges - middle) <= _UNIFORM * np.ptp(images)).all(axis=1)
+    if near.mean() < 0.5:
+        return "edge"
+    return tuple(middle.tolist()) if len(middle) > 1 else float(middle[0])
 
 
 class Augmenter:
@@ -114,8 +217,10 @@ def _compiled(augment, row_shape):
     programs = []
     # In one program, XLA would recompute a pixel of one layer for each pixel of the next layer that depends on it. On
     # a CPU this costs more than passing the rows from program to program.
-    apart = keras.config.backend() == "jax" and isinstance(augment, keras.Sequential) and not device.accelerated()
-    for layer in augment.layers if apart else [augment]:
+    layers = augment.layers if isinstance(augment, keras.Sequential) else []
+    several = sum(not isinstance(layer, keras.layers.Reshape) for layer in layers) > 1
+    apart = several and keras.config.backend() == "jax" and not device.accelerated()
+    for layer in layers if apart else [augment]:
         model = keras.Sequential([keras.Input(row_shape), layer])
         if distribution.active():
             programs.append(functools.partial(distribution.augmented, model))

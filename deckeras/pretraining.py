@@ -154,7 +154,7 @@ def pretrain_autoencoder(
         autoencoder,
         x,
         lambda rows: rows,
-        recipe.augmentation(x.shape[1:], seed) if augment is None else augment,
+        recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment,
         iterations=iterations,
         batch_size=batch_size,
         dropout=dropout,
@@ -232,7 +232,7 @@ def pretrain_layerwise(
     batch_size, finetune_iterations = _batches(
         recipe, distribution.total(len(x)), batch_size, None, finetune_iterations
     )
-    augment = recipe.augmentation(x.shape[1:], seed) if augment is None else augment
+    augment = recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment
     pairs = mirrored_layers(encoder, decoder)
     pattern = None if optimizer is None else keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
 

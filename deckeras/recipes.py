@@ -20,9 +20,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from deckeras import distribution
 from deckeras._data import checks, row_views
 from deckeras._train.checkpoint import settings
-from deckeras.augmentation import image_augmentation
+from deckeras.augmentation import background, image_augmentation
 from deckeras.autoencoders.builders import check_sizes, convolutional_autoencoder, dense_autoencoder
 from deckeras.autoencoders.embedding import least_squares
 from deckeras.autoencoders.series import series_autoencoder
@@ -209,14 +210,19 @@ class Recipe:
             )
         return dense_autoencoder(row_shape[0], self.units, kernel_initializer=self.kernel_initializer, seed=seed)
 
-    def augmentation(self, row_shape, seed=0, *, clustering=False):
-        """Return the `augment` for rows of this shape in pretraining or in clustering, or None if there is none."""
+    def augmentation(self, row_shape, seed=0, *, clustering=False, x=None):
+        """Return the `augment` for rows of this shape in pretraining or in clustering, or None if there is none.
+
+        Pixels from beyond the edge of an image are the background of the rows x, or 0 without them.
+        """
         if not self.shift and not self.rotation:
             return None
         image_shape = self._image_shape(row_shape)
         if clustering and min(image_shape[:2]) < self.least_side:
             return None
-        return image_augmentation(image_shape, row_shape=row_shape, shift=self.shift, rotation=self.rotation, seed=seed)
+        fill = 0.0 if x is None else distribution.agreed(background(x, image_shape))
+        changes = {"shift": self.shift, "rotation": self.rotation, "fill": fill}
+        return image_augmentation(image_shape, row_shape=row_shape, seed=seed, **changes)
 
     def batches(self, n):
         """Return (batch_size, iterations) for the pretraining of n rows."""

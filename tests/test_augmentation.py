@@ -5,10 +5,12 @@ import functools
 import keras
 import numpy as np
 import pytest
+import scipy.ndimage
 
+import deckeras
 from deckeras import DEC, dense_autoencoder, image_augmentation, pretrain_autoencoder, pretrain_layerwise
 from deckeras._train import device
-from deckeras.augmentation import Augmenter
+from deckeras.augmentation import Augmenter, RandomAffine, background
 
 
 @pytest.fixture
@@ -70,10 +72,21 @@ def test_is_exact_under_mixed_precision():
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
-def test_compiled_changes_are_those_of_a_plain_call(monkeypatch, accelerated):
+@pytest.mark.parametrize("several", [False, True])
+def test_compiled_changes_are_those_of_a_plain_call(monkeypatch, accelerated, several):
     monkeypatch.setattr(device, "accelerated", lambda: accelerated)
     x = np.random.default_rng(0).random((2, 40, 784), dtype="float32")
-    plain, augmenter = image_augmentation((28, 28)), Augmenter(image_augmentation((28, 28)), (784,))
+
+    def build():
+        if not several:
+            return image_augmentation((28, 28))
+        layers = keras.layers
+        changes = [layers.RandomTranslation(0.1, 0.1, seed=1), layers.RandomRotation(0.1, seed=2)]
+        for layer in changes:
+            layer.supports_jit = True
+        return keras.Sequential([keras.Input((784,)), layers.Reshape((28, 28, 1)), *changes, layers.Reshape((784,))])
+
+    plain, augmenter = build(), Augmenter(build(), (784,))
     for batch in x:
         expected = keras.ops.convert_to_numpy(plain(batch, training=True))
         np.testing.assert_allclose(augmenter(batch), expected, atol=1e-5)
@@ -82,20 +95,119 @@ def test_compiled_changes_are_those_of_a_plain_call(monkeypatch, accelerated):
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="compiles nothing")
 def test_images_are_changed_by_a_compiled_program(monkeypatch):
     calls = []
-    turn = keras.layers.RandomRotation.call
+    change = RandomAffine.call
 
-    @functools.wraps(turn)
+    @functools.wraps(change)
     def counted(*arguments, **options):
         calls.append(1)
-        return turn(*arguments, **options)
+        return change(*arguments, **options)
 
-    monkeypatch.setattr(keras.layers.RandomRotation, "call", counted)
+    monkeypatch.setattr(RandomAffine, "call", counted)
     augmenter, x = Augmenter(image_augmentation((28, 28)), (784,)), np.zeros((4, 784), "float32")
     augmenter(x)
     traced = len(calls)
     for _ in range(9):
         augmenter(x)
     assert 0 < traced == len(calls)
+
+
+IMAGES = np.random.default_rng(0).random((30, 7, 5, 2)).astype("float32")
+
+
+def sampled(images, maps, fill):
+    """Images at the places of affine maps by SciPy, in float64; fill is "edge" or one number a channel."""
+    rows, columns = np.mgrid[: images.shape[1], : images.shape[2]]
+    places = np.stack([columns, rows, np.ones_like(rows)]).reshape(3, -1)
+    options = [{"mode": "nearest"}] * 2 if fill == "edge" else [{"mode": "grid-constant", "cval": c} for c in fill]
+    found = np.empty(images.shape)
+    for image, result, (x, y) in zip(images.astype(np.float64), found, maps @ places, strict=True):
+        for channel, option in enumerate(options):
+            values = scipy.ndimage.map_coordinates(image[..., channel], [y, x], order=1, **option)
+            result[..., channel] = values.reshape(rows.shape)
+    return found
+
+
+@pytest.mark.parametrize("fill", ["edge", (0.0, 0.0), (0.25, 2.0)])
+@pytest.mark.parametrize("changes", [{"shift": 0.5}, {"rotation": 90}, {"zoom": 1.0}, {"shear": 0.5}, {}])
+def test_changes_are_those_of_an_affine_map(changes, fill):
+    sizes = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "shear": 0.0, **changes}
+    sizes = sizes if changes else {"shift": 0.3, "rotation": 30, "zoom": 0.5, "shear": 0.2}
+    layer, same = (RandomAffine(**sizes, fill=fill, seed=3) for _ in range(2))
+    maps = keras.ops.convert_to_numpy(same._maps(len(IMAGES), 7, 5)).astype(np.float64)
+    np.testing.assert_allclose(layer(IMAGES, training=True), sampled(IMAGES, maps, fill), atol=1e-4)
+    np.testing.assert_array_equal(layer(IMAGES), IMAGES)
+
+
+def test_sizes_bound_the_changes():
+    middle = np.array([13.5, 13.5, 1])
+    maps = RandomAffine(shift=0.2, rotation=0, seed=0)._maps(2000, 28, 28)
+    moved = keras.ops.convert_to_numpy(maps) @ middle - middle[:2]
+    assert 5.5 < np.abs(moved).max() <= 5.6001  # a fifth of 28
+    assert np.abs(moved.mean(axis=0)).max() < 0.3
+
+    def linear(**sizes):
+        layer = RandomAffine(**{"shift": 0, "rotation": 0, **sizes}, seed=0)
+        maps = keras.ops.convert_to_numpy(layer._maps(2000, 28, 28))
+        np.testing.assert_allclose(maps @ middle, np.tile(middle[:2], (2000, 1)), atol=1e-3)
+        return maps[:, :, :2]
+
+    turned = linear(rotation=30)
+    angles = np.degrees(np.arctan2(turned[:, 1, 0], turned[:, 0, 0]))
+    assert -30.001 <= angles.min() < -29
+    assert 29 < angles.max() <= 30.001
+    np.testing.assert_allclose(np.linalg.det(turned), 1, atol=1e-5)
+    sizes = np.sqrt(np.linalg.det(linear(zoom=1.0)))
+    assert 0.4999 <= sizes.min() < 0.51
+    assert 1.98 < sizes.max() <= 2.0001
+    assert 0.95 < np.median(sizes) < 1.05
+    sheared = linear(shear=0.3)
+    assert 0.29 < np.abs(sheared[:, 0, 1]).max() <= 0.3001
+    np.testing.assert_allclose(sheared[:, 1], np.tile([0, 1], (2000, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shift": -0.1}, "shift should be"),
+        ({"rotation": np.nan}, "rotation should be"),
+        ({"zoom": "much"}, "zoom should be"),
+        ({"shear": True}, "shear should be"),
+        ({"fill": "black"}, "fill should be"),
+        ({"fill": np.inf}, "fill should be"),
+        ({"fill": [[0.0]]}, "fill should be"),
+    ],
+)
+def test_sizes_of_changes_that_are_none(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        image_augmentation((8, 8), **arguments)
+
+
+@pytest.mark.parametrize("fill", ["edge", 0.5, np.array([0.5, 1.0])])
+def test_layer_saves_and_loads(tmp_path, fill):
+    layer = RandomAffine(0.3, 20, 0.1, 0.2, fill, seed=7)
+    model = keras.Sequential([keras.Input((7, 5, 2)), layer])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].get_config() == layer.get_config()
+    np.testing.assert_allclose(loaded(IMAGES, training=True), model(IMAGES, training=True), atol=1e-6)
+
+
+def test_background_of_images():
+    random, noise = np.random.default_rng(0), np.random.default_rng(1).normal(size=(50, 9, 8, 3)) / 100
+    white = np.ones((50, 9, 8)) - (random.random((50, 9, 8)) * np.pad(np.ones((5, 4)), 2))
+    assert background(white, (9, 8)) == 1.0
+    assert background(white.reshape(50, 72), (9, 8)) == 1.0
+    green = np.tile([0.1, 0.9, 0.2], (50, 9, 8, 1)) + noise
+    green[:, 2:-2, 2:-2] = random.random((50, 5, 4, 3))
+    assert background(green, (9, 8, 3)) == pytest.approx((0.1, 0.9, 0.2), abs=0.01)
+    assert background(random.random((50, 9, 8)), (9, 8)) == "edge"
+
+
+def test_recipe_fills_with_the_background_of_the_rows():
+    recipe = deckeras.recipes.get("images", image_shape=(28, 28))
+    x = np.full((20, 784), 0.75, "float32")
+    np.testing.assert_allclose(recipe.augmentation((784,), x=x)(x, training=True), x, atol=1e-6)
+    assert (keras.ops.convert_to_numpy(recipe.augmentation((784,))(x, training=True)) < 0.5).any()
 
 
 def test_any_layer_or_function_will_do(images):

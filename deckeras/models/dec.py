@@ -228,7 +228,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             self.compile(self._optimizer_of(recipe, begun or iterations))
         self._trained = compiling.keep_up(self, self._trained)
         if augment is None:
-            augment = recipe.augmentation(x.shape[1:], seed, clustering=True)
+            augment = recipe.augmentation(x.shape[1:], seed, clustering=True, x=x)
         augmenter = Augmenter(augment, x.shape[1:])
         checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter, weights)
         if centroids is not None:
