@@ -148,14 +148,27 @@ def _matlab(path, stack):
 
         found = hdf5.matrices(stack.enter_context(hdf5.opened(path)))
         found = {name: item for name, item in found.items() if not name.startswith("#")}
-        return {name: lambda item=item: hdf5.value(item, path).T for name, item in found.items()}
+        return {name: lambda item=item: hdf5.matlab_value(item, path) for name, item in found.items()}
     except (MatReadError, ValueError, TypeError, OSError, IndexError, KeyError, MemoryError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(
             f"{os.fspath(path)!r} is truncated or not a valid .mat file: {error}. Save it again."
         ) from error
-    return {name: lambda value=value: value for name, value in values.items() if not name.startswith("__")}
+    values = _without_structs({name: value for name, value in values.items() if not name.startswith("__")})
+    return {name: lambda value=value: value for name, value in values.items()}
+
+
+def _without_structs(values):
+    """Return the variables with the fields of a struct s as "s/name", as HDF5 names them."""
+    found = {}
+    for name, value in values.items():
+        if value.dtype.names and value.size == 1:
+            fields = {f"{name}/{field}": np.asarray(value.ravel()[0][field]) for field in value.dtype.names}
+            found.update(_without_structs(fields))
+        else:
+            found[name] = value
+    return found
 
 
 def _svmlight(path):
@@ -193,8 +206,9 @@ def _only_one(path, readers, labels):
     names = [name for name in readers if name != labels]
     chosen = names[0] if len(names) == 1 else next((name for name in ("x", "X") if name in names), None)
     if chosen is None:
-        some = ", ".join(names) or "none"
-        raise ValueError(f"{os.fspath(path)!r} has the arrays {some}. Choose one by --key.")
+        if not names:
+            raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: none, or links to other files")
+        raise ValueError(f"{os.fspath(path)!r} has the arrays {', '.join(names)}. Choose one by --key.")
     return chosen, readers[chosen]()
 
 
@@ -206,6 +220,8 @@ def _shaped(path, found):
     """Return the array with a row for each sample, and with channels last if it holds images."""
     x = found.x
     if not hasattr(x, "tocsr"):
+        if not isinstance(x, np.ndarray):
+            raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: {x!r:.60}")
         if x.dtype.names:
             raise ValueError(
                 f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}"
@@ -224,7 +240,14 @@ def _shaped(path, found):
     if channels_first(x.shape):
         found.notices.append(f"shape {x.shape} is read as (images, channels, height, width)")
         return np.moveaxis(x, 1, 3)
+    if _rows_last(x.shape):
+        found.notices.append(f"shape {x.shape} is read as (height, width, channels, images), as MATLAB writes images")
+        return np.moveaxis(x, 3, 0)
     return x
+
+
+def _rows_last(shape):
+    return len(shape) == 4 and shape[2] in _CHANNELS and shape[0] == shape[1] and shape[3] not in _CHANNELS
 
 
 def _check_numbers(path, found):

@@ -1,6 +1,5 @@
-"""Columns of a table: those that cannot be read as numbers, and those that are probably not features."""
+"""Columns of a table that cannot be read as numbers, with the options that resolve it."""
 
-import math
 import re
 
 import numpy as np
@@ -8,13 +7,9 @@ import numpy as np
 from deckeras.files import numerals
 
 _MAX_CATEGORIES = 20  # distinct texts of a column for which --one-hot is suggested
+_SAMPLE = 1000  # values of a column that are examined
 _MAX_NAMED = 5  # columns that a sentence names
-_SAMPLE = 10_000  # values of a column that are examined
-_MIN_COUNTING = 5  # rows; fewer numbers may count up by chance
-_EPOCHS = (6e8, 2.2e9)  # seconds since 1970: the years 1989 to 2039
-_ID = re.compile(
-    r"(?:^|[\W_])(?:id|ids|uuid|guid|index|idx|nr|rownum|row_?number|pk|key)$|[a-z](?:Id|ID|Nr|No)$", re.IGNORECASE
-)
+_FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # characters that are not seen
 
 
 def check_names(frame, wanted):
@@ -28,9 +23,9 @@ def check_names(frame, wanted):
 
 
 def index_column(frame):
-    """Return the first column if it has no name, as pandas and R write row names, else None."""
+    """Return the first column if it has values but no name, as pandas and R write row names, else None."""
     first = frame.columns[0] if len(frame.columns) else ""
-    return first if first == "Unnamed: 0" else None
+    return first if first == "Unnamed: 0" and frame[first].notna().any() else None
 
 
 def text_problems(frame, columns, found):
@@ -45,7 +40,10 @@ def text_problems(frame, columns, found):
 
     problems = []
     types = frame.dtypes.to_dict()
-    for column in [name for name in columns if not pandas.api.types.is_numeric_dtype(types[name])]:
+    texts = [name for name in columns if not pandas.api.types.is_numeric_dtype(types[name])]
+    lines, texts = _odd_lines(frame, texts)
+    problems += lines
+    for column in texts:
         values = frame[column]
         present = values.dropna()
         if column in found.ambiguous:
@@ -58,6 +56,11 @@ def text_problems(frame, columns, found):
                 f'- column "{column}" holds numbers such as "{example}", with decimals or with thousands: {decimals} '
                 f"or {thousands}"
             )
+        elif _are_durations(present):
+            problems.append(
+                f'- column "{column}" holds durations, such as "{present.iloc[0]}": --drop "{column}", or replace them '
+                "by numbers, such as seconds"
+            )
         elif pandas.api.types.is_datetime64_any_dtype(values) or _are_dates(present):
             problems.append(
                 f'- column "{column}" holds dates, such as "{present.iloc[0]}": --drop "{column}", --names "{column}" '
@@ -68,9 +71,39 @@ def text_problems(frame, columns, found):
                 f'- column "{column}" holds a {_kind(present)} in a row: --drop "{column}", or write each of its '
                 "values to a column"
             )
+        elif len(frame.columns) == 1 and (advice := _one_column(present.head(_SAMPLE).astype(str))):
+            problems.append(f'- the lines are not split into cells, such as "{_short(present.iloc[0])}": {advice}')
         else:
             problems.append(_text_problem(column, values, present))
     return problems
+
+
+def _odd_lines(frame, columns):
+    """Return (a problem for each row that has text where two or more columns have numbers, the other columns)."""
+    rows, left = {}, []
+    for column in columns:
+        present = frame[column].dropna()
+        texts = present[~present.map(lambda value: not isinstance(value, str) or numerals.is_number(value))]
+        if len(texts) == 1 < len(present) - 1 and not numerals.is_missing(texts.iloc[0]):
+            rows.setdefault(texts.index[0], []).append((column, texts.iloc[0]))
+        else:
+            left.append(column)
+    problems = []
+    for row, cells in rows.items():
+        if len(cells) == 1:
+            left.append(cells[0][0])
+            continue
+        number = _position(frame, row)
+        shown = listed(f'"{_short(text)}" in "{column}"' for column, text in cells)
+        repeated = all(str(column).partition(".")[0] == text.strip() for column, text in cells)
+        what = "The names are repeated" if repeated else "It may be a line of names, units or notes"
+        problems.append(f"- row {number} has text where {len(cells)} columns have numbers, {shown}: {what}. Delete it")
+    return problems, [column for column in columns if column in left]
+
+
+def _position(frame, label):
+    """Return the number of the first row with a label, counted from 1."""
+    return int(frame.index.get_indexer_for([label])[0]) + 1
 
 
 def _text_problem(column, values, present):
@@ -83,7 +116,7 @@ def _text_problem(column, values, present):
         return f'{start}: its numbers are written in different forms. Write all in one form, or --drop "{column}"'
     distinct = texts.drop_duplicates()
     if 2 * number < len(present) or all(map(numerals.is_missing, distinct)):
-        row = values.index.get_loc(odd.index[0]) + 1
+        row = _position(values, odd.index[0])
         where = f" (row {row})"
         if row == len(values) and not numerals.is_missing(example):
             return f"{start}{where}: delete the last line of the file if it is not a row, else correct it"
@@ -91,14 +124,15 @@ def _text_problem(column, values, present):
             na = " ".join(f'"{value}"' for value in distinct)
             return f"{start}{where}: --na {na} if that means a missing value, else correct it"
         return f'{start}{where}: correct them, or --drop "{column}"'
-    if (unit := _unit(distinct)) is not None:
-        return f'{start}: write the numbers without "{unit}", or --drop "{column}"'
+    if around := _around(distinct):
+        return f'{start}: write the numbers without {around}, or --drop "{column}"'
     if present.nunique() == len(values):
         return f'{start}: --names "{column}" if these are the names of the rows, or --drop "{column}"'
     if present.nunique() <= _MAX_CATEGORIES:
+        n = present.nunique()
         return (
-            f'{start}: --one-hot "{column}" to make its {present.nunique()} values features, --labels "{column}" if '
-            f'these are classes to compare the clusters with, or --drop "{column}"'
+            f'{start}: --one-hot "{column}" to make its {f"{n} values features" if n > 1 else "value a feature"}, '
+            f'--labels "{column}" if these are classes to compare the clusters with, or --drop "{column}"'
         )
     return f'{start}: --drop "{column}"'
 
@@ -135,77 +169,6 @@ def value_problems(frame, columns, texts=(), *, missing):
     return problems
 
 
-def remarks(frame, columns, found):
-    """Return a sentence for each kind of suspicious column, such as one of row numbers.
-
-    Args:
-        frame: pandas.DataFrame.
-        columns: list of the columns of numbers that become features.
-        found: `numerals.Found` of the columns that were text.
-    """
-    constant, counting, named, epochs, copies, standing = [], [], [], [], [], []
-    seen = {}
-    for column in columns:
-        values = frame[column].to_numpy("float64", na_value=np.nan)
-        present = values[np.isfinite(values)]
-        if not present.size:
-            continue
-        if (present == present[0]).all():
-            constant.append(f'"{column}"')
-            continue
-        other = seen.setdefault(hash(values.tobytes()), column)
-        if other != column and np.array_equal(
-            values, frame[other].to_numpy("float64", na_value=np.nan), equal_nan=True
-        ):
-            copies.append(f'"{column}" of "{other}"')
-        if _counts_up(present):
-            counting.append(f'"{column}"')
-        elif _is_epoch(present):
-            epochs.append(f'"{column}"')
-        elif _ID.search(column) and len(np.unique(present)) == len(present) and (present == present.round()).all():
-            named.append(f'"{column}"')
-        elif (sentinel := _sentinel(present)) is not None:
-            standing.append(f'{sentinel:g} in "{column}" ({int((present == sentinel).sum())} rows)')
-    return _sentences(constant, counting, named, epochs, copies, standing) + _forms(found, columns)
-
-
-def _sentences(constant, counting, named, epochs, copies, standing):
-    kinds = [
-        (constant, "the same value in all rows, without information: {}"),
-        (counting, "numbers that count up, such as row numbers or times: {}. --drop them if they are not features"),
-        (named, "identifiers, by their names and their distinct whole numbers: {}. --drop them, or --names one"),
-        (
-            epochs,
-            "times in (fractions of) seconds since 1970, or dates such as 20240131: {}. --drop them if they are not "
-            "features",
-        ),
-        (copies, "copies of another column, which then counts twice: {}. --drop them"),
-        (standing, "a frequent value far from all others: {}. Name it by --na if it means a missing value"),
-    ]
-    return [sentence.format(listed(columns)) for columns, sentence in kinds if columns]
-
-
-def _forms(found, columns):
-    """Return sentences on the way in which the numbers of these columns are written."""
-    sentences = []
-    used = set(columns)
-    forms = {name: form for name, form in found.forms.items() if name in used}
-    commas = [f'"{name}"' for name, form in forms.items() if form.decimal == ","]
-    if commas:
-        sentences.append(f"decimal commas in {listed(commas)}")
-    for mark in sorted({form.thousands for form in forms.values()} - {None}):
-        quoted = [f'"{name}"' for name, form in forms.items() if form.thousands == mark]
-        sentences.append(f'"{mark}" between thousands in {listed(quoted)}')
-    if set(found.bracketed) & set(forms):
-        quoted = listed(f'"{name}"' for name in found.bracketed if name in forms)
-        sentences.append(f"numbers in parentheses are read as negative in {quoted}")
-    signs = {name: sign for name, sign in found.affixes.items() if name in forms}
-    for sign in sorted(set(signs.values())):
-        quoted = [f'"{name}"' for name, affix in signs.items() if affix == sign]
-        sentences.append(f"{sign} is left out of the numbers in {listed(quoted)}")
-    return sentences
-
-
 def listed(names, max_named=_MAX_NAMED):
     """Join the first names in a sentence, with the number of the others."""
     names = list(names)
@@ -214,36 +177,10 @@ def listed(names, max_named=_MAX_NAMED):
     return f"{', '.join(names[:max_named])} and {len(names) - max_named} more"
 
 
-def _counts_up(values):
-    steps = np.diff(values[:_SAMPLE])
-    return len(values) >= _MIN_COUNTING and steps[0] != 0 and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0))
+def _are_durations(present):
+    import datetime
 
-
-def _is_epoch(values):
-    if (values != values.round()).any() or len(np.unique(values[:1000])) < min(len(values), 1000) / 2:
-        return False
-    days, months, years = values % 100, values // 100 % 100, values // 10_000
-    ranges = (days, 1, 31), (months, 1, 12), (years, 1900, 2100)
-    if all(low <= part.min() and part.max() <= high for part, low, high in ranges):
-        return True
-    return any(_EPOCHS[0] * unit <= values.min() and values.max() <= _EPOCHS[1] * unit for unit in (1, 1e3, 1e6, 1e9))
-
-
-def _sentinel(values):
-    """Return a frequent value that is far from the others or commonly means "missing", else None."""
-    distinct, counts = np.unique(values[:_SAMPLE], return_counts=True)
-    if len(distinct) < 4:
-        return None
-    for at, near, rest in (0, 1, distinct[1:]), (-1, -2, distinct[:-1]):
-        value, gap, width = distinct[at], abs(distinct[near] - distinct[at]), rest[-1] - rest[0]
-        often = counts[at] > max(1, 0.002 * min(len(values), _SAMPLE))
-        if not often or value == 0 or value != math.floor(value):
-            continue
-        nines = set(str(int(abs(value)))) == {"9"}
-        lone = value < 0 <= rest[0] and (nines or value % 100 == 0 or value == -1)
-        if gap > width or lone or (nines and value > 99 and gap > width / 4):
-            return value
-    return None
+    return len(present) > 0 and isinstance(present.iloc[0], datetime.timedelta | np.timedelta64)
 
 
 def _are_dates(present):
@@ -251,7 +188,9 @@ def _are_dates(present):
     if not len(texts):
         import datetime
 
-        return len(present) > 0 and isinstance(present.iloc[0], datetime.date | datetime.time)
+        import pandas
+
+        return len(present) > 0 and isinstance(present.iloc[0], datetime.date | datetime.time | pandas.Period)
     distinct = texts.drop_duplicates()
     return len(texts) == len(present) and sum(map(numerals.is_date, distinct)) > 0.9 * len(distinct)
 
@@ -261,15 +200,29 @@ def _kind(present):
     return "list" if isinstance(value, np.ndarray) else type(value).__name__
 
 
-def _unit(distinct):
-    """Return the unit that follows all numbers, such as "kg", or None."""
-    units = {
-        match[1] if (match := re.fullmatch(r"-?[\d.,]*\d\s*([^\d\s.,]\S*)", text.strip())) else None
-        for text in distinct
-    }
-    return units.pop() if len(units) == 1 else None
+def _around(distinct):
+    """Return the texts around all numbers, such as "kg" or "<", quoted, or "" if they differ or there are none."""
+    pattern = r"([^\w\s.,+\-\"'\[{(]{0,2}|')\s*([-+]?[\d.,]*\d)\s*([^\d\s.,+\-\"\]})][^\d\"]{0,11}[23]?)?"
+    matches = [re.fullmatch(pattern, text.strip()) for text in distinct]
+    found = {(match[1], (match[3] or "").strip()) if match else None for match in matches}
+    if len(found) != 1 or None in found:
+        return ""
+    return " and ".join(f'"{_short(part)}"' for part in found.pop() if part)
+
+
+def _one_column(texts):
+    """Return the advice for lines that were not split into cells, or ""."""
+    for mark in ",;\t|^~:!/_":
+        counts = texts.str.count(re.escape(mark))
+        numbers = texts.str.split(mark, regex=False).explode().map(numerals.is_number)
+        if counts.iloc[0] and (counts == counts.iloc[0]).all() and numbers.mean() > 0.5:
+            # These separators are detected, unless whole lines are one cell.
+            return "remove the quotation marks around whole lines" if mark in ",;\t|" else f'--sep "{mark}" splits them'
+    return ""
 
 
 def _short(value, max_length=60):
-    text = " ".join(str(value).split())
+    """Return a value as a short text, in which characters that are not seen have their numbers."""
+    text = " ".join(str(value).split(" "))
+    text = "".join(char if char.isprintable() and char not in _FILLER else ascii(char)[1:-1] for char in text)
     return text if len(text) <= max_length else f"{text[:max_length]}..."

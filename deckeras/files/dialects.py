@@ -128,9 +128,9 @@ def described(dialect):
 def told_titles(titles):
     """Return sentences about the lines above a table."""
     if len(titles) > 3:
-        first, last = _short(titles[0]), _short(titles[-1])
+        first, last = headers.short(titles[0]), headers.short(titles[-1])
         return [f'the {len(titles)} lines from "{first}" to "{last}" above the table are left out']
-    return [f'the line "{_short(title)}" above the table is left out' for title in titles]
+    return [f'the line "{headers.short(title)}" above the table is left out' for title in titles]
 
 
 def row_or_comment(sign, line):
@@ -139,6 +139,15 @@ def row_or_comment(sign, line):
         f'has a line that begins with "{sign}", as comments do, and has the cells of a row: "{line.strip()[:60]}". Use '
         f'--comment "{sign}" to leave out such lines, or put quotation marks around the first cell.'
     )
+
+
+def cells(text, dialect):
+    """Return the cells of the rows in the beginning of a file, of those rows that have a cell for each name."""
+    lines = io.StringIO(text, newline="")
+    body = [(number, line) for number, line in enumerate(lines) if number >= dialect.start]
+    body = [(number, line) for number, line in body if not dialect.comment or not line.startswith(dialect.comment)]
+    records = _records(body, dialect.sep, dialect.quote) if body else []
+    return [record.cells for record in records if len(record.cells) == len(dialect.names)]
 
 
 def short_lines(lines, dialect):
@@ -295,12 +304,26 @@ def _without_titles(records, skip, sep, given):
         and all(numerals.is_number(",".join(record.cells)) for record in records[1:])
     ):
         raise ValueError(
-            f'The line "{_short(records[0].cells[0])}" may be the name of one column with decimal commas, or a line '
-            'above two columns. Use --sep ";" for one column, or --skip 1 for two.'
+            f'The line "{headers.short(records[0].cells[0])}" may be the name of one column with decimal commas, or a '
+            'line above two columns. Use --sep ";" for one column, or --skip 1 for two.'
         )
     if width == 2 and first == 1 and _row_names(records[0].cells, [record.cells for record in records[1:]], sep):
         return records, []
+    if first:
+        _check_halves(records[first - 1].cells, [record.cells for record in records[first:]], sep)
     return records[first:], [" ".join(filter(None, record.cells)) for record in records[:first]]
+
+
+def _check_halves(above, rows, sep):
+    """Raise a ValueError if each pair of cells may be one number with a decimal comma, below the line of names."""
+    if sep != "," or len(above) < 2 or len(above) * 2 != max(map(len, rows)):
+        return
+    if all(cell.strip().lstrip("+-").isdigit() for cells in rows for cell in cells):
+        raise ValueError(
+            f"The line {headers.listed(above)} has half as many cells as the rows, which may hold numbers with decimal "
+            "commas that are separated by commas, too. Export the table with semicolons, or use --skip if this line "
+            "is above the table."
+        )
 
 
 def _row_names(first, rest, sep):
@@ -319,8 +342,8 @@ def _named(first, rest, header, na, sep):
         header = headers.has_names(cells, shown, na)
         if header is None:
             raise ValueError(
-                f"The first line, {_listed(cells)}, differs from the rows and may name the columns. Use --header if "
-                "it does, or --no-header if it is a row."
+                f"The first line, {headers.listed(cells)}, differs from the rows and may name the columns. Use "
+                "--header if it does, or --no-header if it is a row."
             )
     if not header:
         width = max(width, len(first.cells))
@@ -328,11 +351,11 @@ def _named(first, rest, header, na, sep):
     names, notices = _fitted(first.cells, sample, width)
     start = first.end
     if rest and headers.is_units(rest[0].cells, sample[1:], na):
-        notices.append(f"the second line, {_listed(rest[0].cells)}, is left out, since it holds units")
+        names, told = headers.with_second_line(names, rest[0].cells)
+        notices.append(told)
         start = rest[0].end
-    names, doubled = unique(names)
-    if doubled:
-        notices.append(f"repeated names of columns are numbered: {_listed(doubled)}")
+    names, told = headers.unique(names)
+    notices += told
     return Dialect(sep, names, True, start, notices=tuple(notices))
 
 
@@ -353,7 +376,7 @@ def _fitted(names, sample, width):
         if _are_row_names([row[0] for row in wide]):
             return ["", *names], ["the first column has no name, and is read as the names of the rows"]
     raise ValueError(
-        f"The line of names has {len(names)} cells, {_listed(names)}, but most lines have {width}. Use --sep, "
+        f"The line of names has {len(names)} cells, {headers.listed(names)}, but most lines have {width}. Use --sep, "
         "--skip or --no-header, or correct it."
     )
 
@@ -365,32 +388,3 @@ def _are_row_names(cells):
     if not all(cell.strip().isdigit() for cell in cells):
         return not all(numerals.is_number(cell) for cell in cells)
     return all(int(after) == int(before) + 1 for before, after in itertools.pairwise(cells))
-
-
-def unique(names):
-    """Return (distinct names, the names that were repeated). An empty name becomes "Unnamed: 0" and the like."""
-    names = [name if name.strip() else f"Unnamed: {number}" for number, name in enumerate(names)]
-    seen, unique, doubled = set(names), [], []
-    counts = collections.Counter()
-    for name in names:
-        if counts[name]:
-            doubled.append(name)
-            number = counts[name]
-            while f"{name}.{number}" in seen:
-                number += 1
-            seen.add(f"{name}.{number}")
-            unique.append(f"{name}.{number}")
-        else:
-            unique.append(name)
-        counts[name] += 1
-    return unique, list(dict.fromkeys(doubled))
-
-
-def _listed(cells, max_cells=5):
-    more = f" and {len(cells) - max_cells} more" if len(cells) > max_cells else ""
-    return ", ".join(f'"{_short(cell)}"' for cell in cells[:max_cells]) + more
-
-
-def _short(text, max_length=60):
-    text = " ".join(text.split())
-    return text if len(text) <= max_length else f"{text[:max_length]}..."

@@ -34,7 +34,7 @@ def matrices(file):
     def visit(name, item):
         if any(name.startswith(f"{group}/") for group, other in found.items() if isinstance(other, h5py.Group)):
             return
-        if isinstance(item, h5py.Dataset) or set(item) >= _SPARSE:
+        if isinstance(item, h5py.Dataset) or set(item) >= _SPARSE or _is_matlab_sparse(item):
             found[name] = item
 
     file.visititems(visit)
@@ -73,6 +73,35 @@ def value(item, path):
         columns = fitting[1]
     made = (sparse.csc_matrix if columns else sparse.csr_matrix)(parts, shape=shape)
     return made.tocsr()
+
+
+def _is_matlab_sparse(item):
+    return "MATLAB_sparse" in item.attrs
+
+
+def matlab_value(item, path):
+    """Return the array of a variable of MATLAB 7.3, whose axes HDF5 has in reversed order."""
+    if isinstance(item, h5py.Group) and _is_matlab_sparse(item):
+        from scipy import sparse
+
+        # A matrix without values has no data.
+        data, rows = ((item[name][()] if name in item else np.zeros(0)) for name in ("data", "ir"))
+        starts = item["jc"][()]
+        parts = data, rows.astype("int64"), starts.astype("int64")
+        return sparse.csc_matrix(parts, shape=(int(item.attrs["MATLAB_sparse"]), len(starts) - 1)).tocsr()
+    if isinstance(item, h5py.Dataset) and h5py.check_ref_dtype(item.dtype) is not None:
+        found = np.empty(item.size, object)
+        found[:] = [_matlab_cell(item.file[ref], path) for ref in item[()].T.ravel()]
+        return found
+    return value(item, path).T
+
+
+def _matlab_cell(item, path):
+    """Return the text or the number in one cell of a cell array."""
+    found = value(item, path)
+    if _text(item.attrs.get("MATLAB_class", "")) == "char":
+        return "".join(map(chr, found.T.ravel()))
+    return found.ravel()[0] if found.size == 1 else found
 
 
 def row_names(item):

@@ -1,5 +1,6 @@
-"""Decide whether the first line of a table names its columns."""
+"""Decide whether the first line of a table names its columns, and make these names distinct."""
 
+import collections
 import itertools
 import math
 
@@ -69,6 +70,60 @@ def is_units(row, rest, na=()):
     over = [cell for cell, numbers in zip(row, columns, strict=True) if numbers is not None]
     texts = [cell for cell in over if not numerals.is_number(cell) and not numerals.is_missing(cell, na)]
     return bool(texts) and all(cell in texts or cell == "" for cell in over)
+
+
+def with_second_line(names, second):
+    """Return (names, a sentence), where the line below the names holds units or the second part of names.
+
+    Args:
+        names: list of str, the cells of the first line. A cell that was merged with others leaves these empty.
+        second: list of str, the cells of the line below it.
+
+    Example:
+        >>> from deckeras.files import headers
+        >>> headers.with_second_line(["size", "", "mass"], ["low", "high", ""])[0]
+        ['size low', 'size high', 'mass']
+    """
+    below = [name for name, part in zip(names, second, strict=True) if part.strip()]
+    if len(set(below)) == len(below) and "" not in [name.strip() for name in below[1:]]:
+        return names, f"the second line, {listed(second)}, is left out, since it holds units"
+    joined, last = [], ""
+    for name, part in zip(names, second, strict=True):
+        last = name if name.strip() or not part.strip() else last
+        joined.append(" ".join(filter(None, [last.strip(), part.strip()])))
+    return joined, f"the names are those of two lines: {listed(joined)}"
+
+
+def unique(names):
+    """Return (distinct names, sentences about repeated ones). An empty name becomes "Unnamed: 0"."""
+    names = [name if name.strip() else f"Unnamed: {number}" for number, name in enumerate(names)]
+    seen, distinct, doubled = set(names), [], []
+    counts = collections.Counter()
+    for name in names:
+        if counts[name]:
+            doubled.append(name)
+            number = counts[name]
+            while f"{name}.{number}" in seen:
+                number += 1
+            seen.add(f"{name}.{number}")
+            distinct.append(f"{name}.{number}")
+        else:
+            distinct.append(name)
+        counts[name] += 1
+    return distinct, [f"repeated names of columns are numbered: {listed(dict.fromkeys(doubled))}"] if doubled else []
+
+
+def listed(cells, max_cells=5):
+    """Join the first cells of a line, quoted, in a sentence, with the number of the others."""
+    cells = list(cells)
+    more = f" and {len(cells) - max_cells} more" if len(cells) > max_cells else ""
+    return ", ".join(f'"{short(cell)}"' for cell in cells[:max_cells]) + more
+
+
+def short(text, max_length=60):
+    """Return a text of one line that is not longer than that."""
+    text = " ".join(text.split())
+    return text if len(text) <= max_length else f"{text[:max_length]}..."
 
 
 def _numbers(column, na):

@@ -7,10 +7,11 @@ import pathlib
 
 import numpy as np
 
-from deckeras.files import pixels
+from deckeras.files import columns, pixels
 
 _SIDE = 32  # pixels; a dense encoder then has about a thousand features per channel
 _MAX_NAMED = 5  # files that a sentence names
+_MAX_KINDS = 20  # extensions of files that a sentence names
 _HIDDEN = ("thumbs.db", "desktop.ini")
 
 
@@ -82,32 +83,54 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
         raise ValueError(f"No image in {os.fspath(path)!r} can be read; {_listed_broken(broken)}")
     if broken:
         notices.append(_listed_broken(broken))
-    notices += _changes([facts[name] for name in names], white)
+    notices += _changes([facts[name] for name in names], white, image_shape)
     return Images(images, np.array([pixels.shown(name) for name in names]), white or 255, notices)
 
 
 def _files(path):
     """Return (the sorted names of the images, sentences about the other files)."""
-    names, left = [], collections.defaultdict(list)
+    names, left = [], collections.defaultdict(lambda: collections.defaultdict(list))
     for file in sorted(path.rglob("*")):
         name = file.relative_to(path)
-        if not file.is_file() or any(part[0] == "." for part in name.parts) or file.name.lower() in _HIDDEN:
-            continue
-        readable, reason = pixels.can_read(file.suffix.lower())
-        if readable:
+        reason = _unread(file, name)
+        if reason == "":
             names.append(name.as_posix())
-        else:
-            left[reason, file.suffix.lower()].append(name.as_posix())
-    notices = []
-    for (reason, extension), files in left.items():
-        which = f"{len(files)} {extension or 'without an extension'} (such as {pixels.shown(files[0])})"
-        notices.append(f"left out: {which if len(files) > 1 else pixels.shown(files[0])}: {reason}")
+        elif reason is not None:
+            left[reason][file.suffix.lower()].append(name.as_posix())
+    notices = [f"left out: {_counted(files)}: {reason}" for reason, files in left.items()]
     if not names:
         more = f" {'; '.join(notices)}" if notices else ""
         raise ValueError(
-            f"There are no images in {os.fspath(path)!r}. Images end in {', '.join(pixels.EXTENSIONS)}.{more}"
+            f"There are no images in {os.fspath(path)!r}. Images end in {', '.join(pixels.EXTENSIONS)}. For a table or "
+            f"an array, give its file.{more}"
         )
     return names, notices
+
+
+def _unread(file, name):
+    """Return why a file is left out, "" if it is read, or None for folders and for files of the system."""
+    if file.is_dir() and not file.is_symlink():
+        return None
+    readable, reason = pixels.can_read(file.suffix.lower())
+    if any(part[0] == "." for part in name.parts):
+        # Programs hide notes beside the files, such as ._photo.jpg.
+        return "hidden" if readable and not file.name.startswith("._") else None
+    if file.name.lower() in _HIDDEN:
+        return None
+    if not file.is_file():
+        return "a link to a folder" if file.is_dir() else "not a file, or a link to none"
+    return reason
+
+
+def _counted(files):
+    """Return the names of files, or their number, for each extension."""
+    parts = [
+        f"{len(names)} {extension or 'without an extension'} (such as {pixels.shown(names[0])})"
+        if len(names) > 1
+        else pixels.shown(names[0])
+        for extension, names in files.items()
+    ]
+    return columns.listed(parts, _MAX_KINDS)
 
 
 def _common_size(facts, side):
@@ -141,11 +164,27 @@ def _listed_broken(broken):
     return f"left out, because they cannot be read: {shown}{more}" if broken else ""
 
 
-def _changes(facts, white):
+def _changes(facts, white, image_shape):
     """Return sentences on the changes that were made to the images."""
+    sizes = {fact.size for fact in facts}
+    target = tuple(image_shape[:2])
+    to = f"{target[0]} x {target[1]}"
+    cropped = sum(height * target[1] != width * target[0] for height, width in (fact.size for fact in facts))
+    from_ = [f"{height} x {width}" for height, width in (min(sizes), max(sizes))]
+    resized = (
+        f"resized from {from_[0]} to {to}"
+        if len(sizes) == 1
+        else f"resized to {to}, from sizes such as {' and '.join(from_)}"
+    )
     counts = [
+        (sum(fact.size != target for fact in facts), f"{resized} (--image-size)"),
+        (cropped, "cropped to their middle, as their sides have another ratio"),
+        (
+            0 if len(image_shape) > 2 else sum(not fact.gray for fact in facts),
+            "converted to gray if they have colors (--colour)",
+        ),
         (sum(fact.turned for fact in facts), "turned upright, by the orientation in their files"),
-        (sum(fact.transparent for fact in facts), "with transparent pixels, which are laid on white"),
+        (sum(fact.transparent for fact in facts), "with an alpha channel or a transparent color, laid on white"),
         (sum(fact.n_frames > 1 for fact in facts), "of several frames or pages, the first of which is read"),
     ]
     found = [f"{count:,} of {len(facts):,} images {what}" for count, what in counts if count]

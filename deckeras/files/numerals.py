@@ -7,11 +7,12 @@ text, and `Found.ambiguous` names it.
 
 import dataclasses
 import re
+import unicodedata
 
 import numpy as np
 
 _CODES = "EUR USD GBP CHF JPY CNY INR SEK NOK DKK PLN CZK HUF BRL MXN AUD CAD NZD ZAR RUB TRY"
-_MONEY = r"[$€£¥₹₽₩₺₪₫₴₦₱฿¢]|R\$|zł|kr\.?|Fr\.|" + _CODES.replace(" ", "|")
+_MONEY = r"(?:[A-Z]{1,3})?\$|[€£¥₹₽₩₺₪₫₴₦₱฿¢]|zł|kr\.?|Fr\.|Rs\.?|" + _CODES.replace(" ", "|")
 _AFFIX = rf"(?:%|‰|{_MONEY})"
 _BLANK = " \u00a0\u202f\u2009"
 _GROUPS = {",": ",", ".": r"\.", " ": f"[{_BLANK}]", "'": "['’]"}
@@ -22,10 +23,18 @@ _WRAPPED = re.compile(
     rf"(?P<digits>[\d.,'’{_BLANK}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
 )
 _PLAIN = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_WORD = r"[^\W\d_]{1,11}\.?"
+_MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATES = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?"
-    r"|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?|\d{1,2}\.\d{2}\.\d{2}"
-    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}( .*)?|[A-Za-z]{3,9} \d{1,2},? \d{4}( .*)?"
+    r"|\d{1,3}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?|\d{1,2}\.\d{2}\.\d{2}|\d{8}T\d{4,6}.*"
+    # A month, a week or a quarter of a year.
+    r"|(19|20)\d{2}[-/.](0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/](19|20)\d{2}|\d{4}[- ]?[WQ]\d{1,2}|Q\d[- /]\d{4}"
+    # Names of months and weekdays in any language.
+    rf"|({_WORD},? )?\d{{1,2}}(st|nd|rd|th|\.)?[- ](de )?{_WORD}[- ,]+(de )?(\d{{4}}|\d{{2}})( .*)?"
+    rf"|({_WORD},? )?{_WORD} \d{{1,2}}(st|nd|rd|th)?,? \d{{4}}( .*)?|{_MONTH}[- ]'?(\d{{4}}|\d{{2}})"
+    r"|\d{4}年\d{1,2}月(\d{1,2}日)?"
+    r"|\d+ days?,? \d{1,2}:\d{2}.*|P(?=.)(\d+[YMWD])*(T(\d+[HMS])+)?"
 )
 _MISSING = ("", "?", "-", "--", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nil", ".", "missing", "unknown")
 
@@ -48,9 +57,13 @@ class Form:
         if self.thousands is None:
             return rf"(?:\d+{decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
         group = _GROUPS.get(self.thousands, re.escape(self.thousands))
-        return rf"(?:(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d{{1,3}}){decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
+        # In India, the groups above the thousands have two digits.
+        whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+|[1-9]\d?(?:{group}\d{{2}})+{group}\d{{3}}|\d{{1,3}}"
+        return rf"(?:(?:{whole}){decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
 
 
+# The digits of other scripts, such as ٣ or ３, as those of ASCII.
+_DIGITS = {code: str(unicodedata.digit(chr(code))) for code in range(128, 0x20000) if chr(code).isdecimal()}
 _FORMS = [
     Form(decimal, thousands) for thousands in (None, ",", ".", " ", "'") for decimal in ".," if decimal != thousands
 ]
@@ -64,8 +77,11 @@ class Found:
         forms: dict from each column whose values are all numbers to its `Form`.
         affixes: dict from column to the sign beside all its numbers, such as "%".
         ambiguous: dict from column to a value that can be read in two ways.
-        bracketed: list of the columns with numbers in parentheses.
+        bracketed: list of the columns with negative numbers in parentheses, or with the minus behind them.
         dotted: bool, whether a column shows that the table has decimal points.
+        truths: list of the columns of true and false.
+        padded: list of the columns of whole numbers with zeros in front.
+        long: list of the columns of whole numbers that float64 does not hold exactly.
     """
 
     forms: dict = dataclasses.field(default_factory=dict)
@@ -73,11 +89,14 @@ class Found:
     ambiguous: dict = dataclasses.field(default_factory=dict)
     bracketed: list = dataclasses.field(default_factory=list)
     dotted: bool = False
+    truths: list = dataclasses.field(default_factory=list)
+    padded: list = dataclasses.field(default_factory=list)
+    long: list = dataclasses.field(default_factory=list)
 
 
 def is_number(text):
     """Return whether the text is a number in any form."""
-    text = text.strip()
+    text = ascii_digits(text.strip())
     if _PLAIN.fullmatch(text):
         return True
     if "\t" in text:
@@ -89,6 +108,11 @@ def is_number(text):
     if not match or bool(match["open"]) != bool(match["close"]):
         return False
     return any(re.fullmatch(form.pattern(), match["digits"]) for form in _FORMS)
+
+
+def ascii_digits(text):
+    """Return a text with the digits of other scripts replaced by those of ASCII."""
+    return text if text.isascii() else text.translate(_DIGITS)
 
 
 def is_missing(text, na=()):
@@ -120,7 +144,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
         (Form(decimal=',', thousands='.'), '€')
     """
     found, open_columns = Found(dotted=dotted), {}
-    for name, texts in columns.items():
+    for name, values in columns.items():
+        texts = values.map(ascii_digits)
         parts = _parts(texts)
         if parts is None:
             continue
@@ -130,7 +155,7 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
             continue
         if affix:
             found.affixes[name] = affix
-        if texts.str.contains("(", regex=False).any():
+        if texts.str.contains(r"\(|-\s*$").any():
             found.bracketed.append(name)
         forms = _without_needless(forms, digits)
         if len({form.decimal for form in forms}) == 1:
@@ -160,7 +185,7 @@ def convert(texts, form):
     """
     import pandas
 
-    parts = texts.str.strip().str.extract(_WRAPPED)
+    parts = texts.map(ascii_digits, na_action="ignore").str.strip().str.extract(_WRAPPED)
     digits = parts["digits"].where(parts["digits"].str.fullmatch(form.pattern(), na=False))
     if form.thousands is not None:
         digits = digits.str.replace(_GROUPS.get(form.thousands, re.escape(form.thousands)), "", regex=True)

@@ -30,8 +30,10 @@ class Facts:
         size: (height, width) after the orientation is applied.
         deep: bool, whether it has more than 8 bits.
         largest: int or float, its largest value if it has; else 255.
-        transparent, turned: bools, whether it has transparent pixels, and whether it is stored in another orientation.
+        transparent, turned: bools, whether it may have transparent pixels, and whether it is stored in another
+            orientation.
         n_frames: int, its pages or frames; the first one is read.
+        gray: bool, whether its format has no colors.
     """
 
     size: tuple
@@ -40,6 +42,7 @@ class Facts:
     transparent: bool = False
     turned: bool = False
     n_frames: int = 1
+    gray: bool = False
 
 
 class BrokenImage(ValueError):  # noqa: N818 - reads well in `except`
@@ -68,8 +71,8 @@ def look(path):
         # Pillow turns a TIFF by itself, and gives the size after the turn.
         on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
         size = (width, height) if on_its_side else (height, width)
-        transparent = "A" in image.mode or "a" in image.mode or "transparency" in image.info
-        return Facts(size, deep, largest, transparent, turned, getattr(image, "n_frames", 1))
+        gray = image.mode in ("1", "L") or deep
+        return Facts(size, deep, largest, _has_alpha(image), turned, getattr(image, "n_frames", 1), gray)
 
 
 def white_level(largest):
@@ -148,11 +151,15 @@ def _values(image):
     return values.clip(0)
 
 
+def _has_alpha(image):
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+
+
 def _on_white(image):
     """Return the image with its transparent pixels laid on white."""
     from PIL import Image
 
-    if "A" not in image.mode and "a" not in image.mode and "transparency" not in image.info:
+    if not _has_alpha(image):
         return image
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -15,13 +15,7 @@ import os
 
 import numpy as np
 
-from deckeras.files import arrays, class_labels, columns, image_folder, tables
-
-_TABLE = tables.TEXT + tables.OTHER
-_PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".rds", ".rdata")
-_IMAGES = ("image_size", "colour", "folder_labels", "skip_broken")
-_TEXT = ("sep", "skip", "comment", "decimal", "thousands", "encoding")
-_COLUMNS = ("names", "drop", "one_hot", "missing", "na", "header")
+from deckeras.files import arrays, class_labels, columns, headers, image_folder, kinds, remarks, tables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,8 +153,8 @@ def read(
         given["header"] = header
     if missing not in (None, "median", "drop"):
         raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
-    kind = _kind(path)
-    _check_options(path, kind, given)
+    kind = kinds.of(path)
+    kinds.check_options(path, kind, given)
     if kind == "images":
         return _read_folder(path, folder_labels, image_size=image_size, colour=colour, skip_broken=skip_broken)
     if kind == "array":
@@ -171,7 +165,7 @@ def read(
     )  # fmt: skip
     table = tables.read(path, options, [*filter(None, (names, labels)), *one_hot], names)
     layout, notices = _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip)
-    return _table(path, table.frame, _with_images(path, layout, image_shape), labels, notices)
+    return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
 
 
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
@@ -188,11 +182,11 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
     Raises:
         ValueError, OSError, ImportError: as `read`, or a column is missing, or a text is not one of the categories.
     """
-    kind = _kind(path)
+    kind = kinds.of(path)
     if kind != layout.kind:
-        raise ValueError(f"The model was fitted to {_WORDS[layout.kind]}. Received: {_WORDS[kind]}, {path!r}")
+        raise ValueError(f"The model was fitted to {kinds.WORDS[layout.kind]}. Received: {kinds.WORDS[kind]}, {path!r}")
     given = {"labels": labels, "folder_labels": folder_labels, "skip_broken": skip_broken}
-    _check_options(path, kind, {name: value for name, value in given.items() if value})
+    kinds.check_options(path, kind, {name: value for name, value in given.items() if value})
     shape = layout.image_shape and tuple(layout.image_shape)
     if kind == "images":
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
@@ -212,57 +206,13 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
     problems += _unknown(frame, layout, table.found)
     if problems:
         raise ValueError(f"{os.fspath(path)!r} cannot be clustered by this model:\n" + "\n".join(problems))
-    return _table(path, frame, layout, labels, list(table.notices))
-
-
-_WORDS = {"table": "a table", "array": "an array", "images": "a folder of images"}
-
-
-def _kind(path):
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        return "images"
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no file or folder {path!r}.")
-    extension = tables.extension(path)
-    if extension in _TABLE or extension in tables.COMPRESSED:
-        return "table"
-    if extension in arrays.EXTENSIONS:
-        return "array"
-    if extension in _PICKLES:
-        raise ValueError(
-            f"{path!r} should be a file of data. Received: a pickle or another file of Python or R objects, which runs "
-            "code when it is loaded. If you trust it, load it and write the rows as .csv, .parquet or .npy."
-        )
-    known = ", ".join(_TABLE + arrays.EXTENSIONS)
-    raise ValueError(f"The file should be one of {known}, or a folder of images. Received: {path!r}")
-
-
-def _check_options(path, kind, given):
-    """Raise a ValueError if an option does not apply to such a file."""
-    foreign = {
-        "table": _IMAGES if tables.extension(path) in tables.TEXT + tables.COMPRESSED else _IMAGES + _TEXT,
-        "array": (*_IMAGES, *_TEXT, *_COLUMNS),
-        "images": (*_TEXT, *_COLUMNS, "key", "image_shape", "labels"),
-    }[kind]
-    if tables.extension(path) in (".xlsx", ".xls"):
-        foreign = tuple(name for name in foreign if name not in ("skip", "decimal", "thousands"))
-    elif kind == "table":
-        foreign = (*foreign, "key")
-    if tables.extension(path) in (".parquet", ".feather", ".arff", ".jsonl", ".ndjson"):
-        foreign = tuple(name for name in (*foreign, "header") if name not in ("decimal", "thousands"))
-    wrong = [f"--{name.replace('_', '-')}" for name in given if name in foreign]
-    if wrong:
-        way_out = " Use --folder-labels if its subfolders are the classes." if "--labels" in wrong else ""
-        raise ValueError(
-            f"{', '.join(wrong)} does not apply to {_WORDS[kind]}. Received: {os.fspath(path)!r}.{way_out}"
-        )
+    return _table(path, table, layout, labels, list(table.notices))
 
 
 def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
     """Return (the `Layout` of a table, notices), or raise a ValueError with all problems of its columns."""
     frame = table.frame
-    names = names or columns.index_column(frame)
+    given, names = names, names or (columns.index_column(frame) if table.names is None else None)
     columns.check_names(frame, [*filter(None, (names, labels)), *drop, *one_hot])
     others = {names, labels, *drop, *one_hot}
     used = [column for column in frame.columns if column not in others]
@@ -273,6 +223,11 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
     if problems:
         raise ValueError(f"{os.fspath(path)!r} cannot be clustered yet:\n" + "\n".join(problems))
     notices = list(table.notices)
+    told = "the first column has no name, and is read as the names of the rows"
+    if names != given and told not in notices:
+        notices.append(told)
+    if unnamed := [column for column in used if column.startswith("Unnamed: ")]:
+        notices.append(f"columns without a name are called {headers.listed(unnamed)}")
     if empty:
         quoted = columns.listed(f'"{column}"' for column in empty)
         notices.append(f"left out, because no row has a value: {quoted}")
@@ -296,7 +251,7 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
         header=table.options.header,
         affixes={column: found.affixes[column] for column in used if column in found.affixes},
     )
-    return layout, notices + columns.remarks(frame, used, found)
+    return layout, notices + remarks.of_table(frame, used, found)
 
 
 def _thousands(found):
@@ -333,7 +288,8 @@ def _unknown(frame, layout, found):
     return problems
 
 
-def _table(path, frame, layout, y, notices):
+def _table(path, table, layout, y, notices):
+    frame = table.frame
     used = [*layout.columns, *layout.categories]
     if layout.drop_missing:
         whole = frame[used].notna().all(axis=1)
@@ -350,9 +306,13 @@ def _table(path, frame, layout, y, notices):
     parts = [numbers.to_numpy()]
     features = list(layout.columns)
     for column, values in layout.categories.items():
+        lacking = int(frame[column].isna().sum())
+        if lacking:
+            notices.append(f'{lacking:,} rows without a value in "{column}" have 0 in each feature of it')
         parts.append((frame[column].astype(str).to_numpy()[:, None] == np.array(values, object)).astype("float64"))
         features += [f"{column}={value}" for value in values]
-    names = frame[layout.names].to_numpy() if layout.names else frame.index.to_numpy()
+    names = frame[layout.names] if layout.names else frame.index
+    names = names.to_numpy() if layout.names or table.names is None else table.names[names]
     y = None if y is None else _labels(frame[y], len(frame), f"the column {y!r}", notices)
     return Rows(np.hstack(parts), names, features, y, layout, notices)
 
@@ -392,6 +352,11 @@ def _read_array(path, key, y, image_shape):
 
 def _read_folder(path, folder_labels, **options):
     found = image_folder.read(path, **options)
-    y = np.array([os.path.dirname(name) for name in found.names]) if folder_labels else None
+    y, notices = None, list(found.notices)
+    if folder_labels:
+        folders = np.array([os.path.dirname(name) or None for name in found.names], object)
+        y = _labels(folders, len(folders), "the names of the subfolders", notices)
+        nested = sorted({folder for folder in folders if folder and "/" in folder})
+        notices += [f"subfolders of subfolders are classes of their own: {headers.listed(nested)}"] if nested else []
     layout = Layout(kind="images", image_shape=list(found.x.shape[1:]), white=found.white)
-    return Rows(found.x, found.names, None, y, layout, list(found.notices))
+    return Rows(found.x, found.names, None, y, layout, notices)

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import datetime
+import io
 import json
 import os
 
@@ -12,7 +14,10 @@ from deckeras.files import numerals, text_files, text_tables, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
-OTHER = (".parquet", ".feather", ".xlsx", ".xls", ".arff", ".jsonl", ".ndjson")
+_EXACT = 2**53  # float64 holds all whole numbers up to it
+LINES = (".arff", ".jsonl", ".ndjson", ".json")
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+OTHER = (".parquet", ".feather", ".arrow", *WORKBOOKS, *LINES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,12 +76,14 @@ class Table:
         options: `Options`, with what was detected.
         found: `numerals.Found` of the columns that were text.
         notices: list of str, a sentence for each thing that was detected or left out.
+        names: array of the names of the rows of the file, by the index of `frame`, or None.
     """
 
     frame: object
     options: Options
     found: numerals.Found
     notices: list
+    names: np.ndarray | None = None
 
 
 def read(path, options, texts=(), names=None):
@@ -95,14 +102,14 @@ def read(path, options, texts=(), names=None):
         ValueError: the file is not a table, or can be read in several ways.
         ImportError: a library is not installed.
     """
-    kind = extension(path)
+    kind, row_names = extension(path), None
     if kind in TEXT or kind in COMPRESSED:
         frame, options, notices = text_tables.read(path, options, texts, names)
-    elif kind in (".xlsx", ".xls"):
+    elif kind in WORKBOOKS:
         frame, header, notices = workbooks.read(path, options.sheet, options.skip, options.header, options.na)
         options = dataclasses.replace(options, header=header)
     else:
-        frame, notices = _other(path, kind), []
+        frame, row_names, notices = _indexed(_other(path, kind, options.encoding))
         options = dataclasses.replace(options, header=True)
     frame.columns = [str(column) for column in frame.columns]
     if not frame.columns.is_unique:
@@ -113,7 +120,11 @@ def read(path, options, texts=(), names=None):
     empty = frame.isna().all(axis=1)
     if empty.any() and len(frame.columns) > 1:
         frame = frame[~empty]
-        notices = [*notices, f"{int(empty.sum()):,} rows without any value are left out"]
+        n = int(empty.sum())
+        notices = [
+            *notices,
+            f"{n:,} rows without any value are left out" if n > 1 else "1 row without any value is left out",
+        ]
     frame, found = _numbers(frame, texts, options)
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
     if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
@@ -122,7 +133,7 @@ def read(path, options, texts=(), names=None):
         for name, form in found.forms.items():
             again.found.forms.setdefault(name, form)
         return again
-    return Table(frame, options, found, notices)
+    return Table(frame, options, found, notices, row_names)
 
 
 def _plain_numbers(texts):
@@ -134,54 +145,97 @@ def _plain_numbers(texts):
     return numbers
 
 
-def _other(path, kind):
+def _other(path, kind, encoding):
     """Read a table whose format has types."""
     import pandas
 
     try:
         if kind == ".parquet":
             return pandas.read_parquet(path)
-        if kind == ".feather":
+        if kind in (".feather", ".arrow"):
             return pandas.read_feather(path)
-        if kind == ".arff":
-            return _arff(path)
-        return _json(path)
+        return _arff(path, encoding) if kind == ".arff" else _json(path, encoding)
     except ImportError as error:
         raise _extras.needed(f"Reading {kind}", "pyarrow", "parquet") from error
     except (OSError, ValueError, NotImplementedError, UnicodeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if getattr(error, "errno", None) is not None or str(error).startswith(repr(os.fspath(path))):
             raise
         raise ValueError(
-            f"{os.fspath(path)!r} is damaged or not a {kind} file: {error}. Copy or export it again."
+            f"{os.fspath(path)!r} is damaged or not a {kind} file: {str(error).rstrip('.')}. Copy or export it again."
         ) from error
 
 
-def _json(path):
+def _indexed(frame):
+    """Return (the table with rows counted from 0, the names of the rows in its index or None, sentences about it)."""
+    import pandas
+
+    if isinstance(frame.columns, pandas.MultiIndex):
+        frame.columns = [" ".join(map(str, name)) for name in frame.columns]
+    if isinstance(frame.index, pandas.RangeIndex):
+        return frame.reset_index(drop=True), None, []
+    index = frame.index
+    parts = [f'"{name}"' for name in index.names if name is not None]
+    values = index.map(lambda key: " ".join(map(str, key))) if index.nlevels > 1 else index
+    sentence = " ".join(["the index", *([", ".join(parts)] if parts else []), "is read as the names of the rows"])
+    return frame.reset_index(drop=True), np.array(values.astype(str), object), [sentence]
+
+
+def _json(path, encoding):
     """Read one object per line, or a list of objects."""
     import pandas
 
-    encoding, compression, head = text_files.look(path)
-    with text_files.opened(path, encoding, compression) as file:
-        if head.lstrip().startswith("["):
-            records = json.load(file)
-        else:
-            records = [json.loads(line) for line in file if line.strip()]
-    if not all(isinstance(record, dict) for record in records):
-        raise ValueError("each line should be an object of names and values")
-    return pandas.DataFrame(records)
+    with _text(path, encoding) as file:
+        text = file.read()
+    whole = text.lstrip().startswith("[") or (text.count("\n") > 1 and text.lstrip()[:2].strip() == "{")
+    records = []
+    for number, part in enumerate([text] if whole else text.splitlines()):
+        try:
+            records += [json.loads(part, object_pairs_hook=_distinct)] if part.strip() else []
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON in line {number + error.lineno}: {error.msg}") from error
+    records = records[0] if whole else records
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ValueError("it should hold objects of names and values, a list of them or one per line")
+    frame = pandas.DataFrame(records)
+    if len(frame) == 1 and len(frame.columns) and frame.iloc[0].map(lambda value: isinstance(value, list | dict)).all():
+        raise ValueError(
+            "it should hold an object for each row. It has one of columns; pandas writes rows by orient='records'"
+        )
+    return frame
 
 
-def _arff(path):
+def _distinct(pairs):
+    """Return an object of JSON as a dict."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"an object has the name {next(name for name in names if names.count(name) > 1)!r} twice")
+    return found
+
+
+@contextlib.contextmanager
+def _text(path, encoding):
+    """Open a text file that may be compressed."""
+    encoding, compression, _ = text_files.look(path, encoding)
+    with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
+        yield file
+
+
+def _arff(path, encoding):
     import pandas
     from scipy.io import arff
 
     try:
-        with open(path, encoding="utf-8") as file:
-            values, _ = arff.loadarff(file)
+        with _text(path, encoding) as file:
+            values, _ = arff.loadarff(io.StringIO(file.read().replace("\r\n", "\n")))
     except StopIteration as error:
         raise ValueError("it has no @data line") from error
     except NotImplementedError as error:
         raise ValueError("attributes of type string or relational cannot be read; write the table as CSV") from error
+    except ValueError as error:
+        if "{" not in str(error):
+            raise
+        raise ValueError("its rows are sparse, in braces; write it in the dense form, or as .svmlight") from error
     frame = pandas.DataFrame(values)
     for column in frame.columns:
         if frame[column].dtype == object:
@@ -194,51 +248,91 @@ def _numbers(frame, texts, options):
     """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`)."""
     import pandas
 
-    open_columns, replaced, dotted = {}, {}, False
-    for column in frame.columns:
+    strings, replaced, dotted = {}, {}, False
+    truths, padded, long = [], [], []
+    for column in [name for name in frame.columns if name not in texts]:
         values = frame[column]
-        if column in texts:
-            continue
         if isinstance(values.dtype, pandas.CategoricalDtype):
             values = values.astype(object)
         if pandas.api.types.is_float_dtype(values):
             dotted = dotted or (options.decimal != "," and bool((values.dropna() % 1 != 0).any()))
-        if pandas.api.types.is_numeric_dtype(values) or pandas.api.types.is_datetime64_any_dtype(values):
-            if values.dtype == bool or not isinstance(values.dtype, np.dtype):
-                replaced[column] = _plain(values)
-            continue
-        if values.dtype == object:
-            values = values.map(_simple).astype(object)
-            replaced[column] = values
-        present = values.dropna()
-        strings = present[present.map(lambda value: isinstance(value, str))]
-        others = (
-            pandas.to_numeric(present.drop(strings.index), errors="coerce") if len(strings) < len(present) else None
-        )
-        if others is not None and others.isna().any():
-            continue
-        if len(strings):
-            open_columns[column] = strings.astype(str)
-        elif others is not None:
-            replaced[column] = pandas.to_numeric(values).astype("float64")
-        else:
-            # All values are missing.
-            replaced[column] = values.astype("float64")
-    found = numerals.recognize(open_columns, decimal=options.decimal, thousands=options.thousands, dotted=dotted)
+        truths += [column] if _are_truths(values) else []
+        long += [column] if _is_long(values) else []
+        changed, found = _opened(values)
+        if changed is not None:
+            replaced[column] = changed
+        if found is not None:
+            strings[column] = found
+            padded += [column] if found.str.fullmatch(r"\s*0[0-9]+\s*").any() else []
+    found = numerals.recognize(strings, decimal=options.decimal, thousands=options.thousands, dotted=dotted)
     for column, form in found.forms.items():
+        converted = numerals.convert(strings[column], form)
         values = replaced.get(column, frame[column])
-        numbers = pandas.to_numeric(values.drop(open_columns[column].index), errors="coerce").astype("float64")
-        converted = numerals.convert(open_columns[column], form)
-        replaced[column] = pandas.concat([numbers, converted]).reindex(frame.index)
+        others = pandas.to_numeric(values.drop(strings[column].index), errors="coerce").astype("float64")
+        replaced[column] = pandas.concat([others, converted]).reindex(frame.index)
+    found.truths, found.long = truths, long
+    padded = [column for column in padded if found.forms.get(column) == numerals.Form()]
+    found.padded = [*frame.attrs.pop("padded", []), *padded]
     return frame.assign(**replaced) if replaced else frame, found
 
 
-def _plain(values):
-    """Return a nullable or Arrow column of numbers as float64, and a column of dates unchanged."""
+def _opened(values):
+    """Return (the column with plain values or None if it does not change, its texts or None if it has none)."""
     import pandas
 
-    if pandas.api.types.is_datetime64_any_dtype(values):
-        return values
+    kind = values.dtype
+    if pandas.api.types.is_numeric_dtype(kind):
+        return (_plain(values) if kind == np.dtype(bool) or not isinstance(kind, np.dtype) else None), None
+    if kind.kind in "mM" or isinstance(kind, pandas.PeriodDtype):
+        return None, None
+    changed = None
+    if kind == np.dtype(object):
+        changed = values = values.map(_simple).astype(object)
+    present = values.dropna()
+    strings = present[present.map(lambda value: isinstance(value, str))]
+    if len(strings) < len(present):
+        others = present.drop(strings.index)
+        if others.map(lambda value: isinstance(value, datetime.timedelta | np.timedelta64)).any():
+            return changed, None
+        if pandas.to_numeric(others, errors="coerce").isna().any():
+            return changed, None
+        if not len(strings):
+            return pandas.to_numeric(values).astype("float64"), None
+    if not len(strings):
+        # All values are missing.
+        return values.astype("float64"), None
+    return changed, strings.astype(str)
+
+
+def _are_truths(values):
+    import pandas
+
+    if values.dtype != object:
+        return bool(pandas.api.types.is_bool_dtype(values.dtype))
+    present = values.dropna()
+    return len(present) > 0 and bool(present.map(lambda value: isinstance(value, bool | np.bool_)).all())
+
+
+def _is_long(values):
+    """Return whether a column holds whole numbers that float64 cannot hold exactly."""
+    import pandas
+
+    if pandas.api.types.is_integer_dtype(values.dtype):
+        return bool(values.max() > _EXACT or values.min() < -_EXACT)
+    if pandas.api.types.is_numeric_dtype(values.dtype) or values.dtype.kind in "mM":
+        return False
+    return bool(
+        values.map(
+            lambda value: (
+                (isinstance(value, int) and abs(value) > _EXACT)
+                or (isinstance(value, str) and value.isdigit() and int(value) > _EXACT)
+            )
+        ).any()
+    )
+
+
+def _plain(values):
+    """Return a nullable or Arrow column of numbers as float64."""
     return values.astype("float64") if not values.isna().any() else values.astype("Float64").astype("float64")
 
 

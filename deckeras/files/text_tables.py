@@ -35,7 +35,8 @@ def read(path, options, texts, names):
         options: `deckeras.files.tables.Options`.
 
     Returns:
-        (pandas.DataFrame, options with what was detected, list of sentences about it).
+        (pandas.DataFrame, options with what was detected, list of sentences about it). The attribute `padded` of the
+        table lists the columns of numbers that the file has with zeros in front.
 
     Raises:
         ValueError: the file is not a table, or can be read in several ways.
@@ -55,6 +56,7 @@ def read(path, options, texts, names):
         if german:
             with text_files.opened(path, encoding, compression) as file:
                 frame, _ = _parse(file, dialect, options, [*texts, *german], names)
+        padded = _padded(frame, head, dialect)
         short = []
         if len(dialect.names) > 1 and frame.iloc[:, -1].isna().any():
             with text_files.opened(path, encoding, compression) as file:
@@ -70,7 +72,18 @@ def read(path, options, texts, names):
     if short:
         notices.append(f"cells are missing at the end of {len(short):,} lines (first in line {short[0]:,})")
     found = dataclasses.replace(options, header=dialect.header, encoding=encoding, prefer=dialect.sep or None)
+    frame.attrs["padded"] = padded
     return frame, found, notices + list(dialect.notices)
+
+
+def _padded(frame, head, dialect):
+    """Return the columns of whole numbers that have zeros in front in the beginning of the file, as codes do."""
+    names = [name for name in frame.columns if frame[name].dtype.kind in "iu"]
+    if not names or not re.search(r"(?<![\d.,])0\d", head):
+        return []
+    rows = dialects.cells(head, dialect)
+    places = {name: place for place, name in enumerate(dialect.names) if name in names}
+    return [name for name, at in places.items() if any(re.fullmatch(r"\s*0\d+\s*", row[at]) for row in rows)]
 
 
 def _thousands_or_decimals(frame, dialect, options, texts):

@@ -1,19 +1,25 @@
 """Read tables from the sheets of Excel workbooks."""
 
+import dataclasses
 import os
+import re
+import zipfile
 
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import dialects, headers
+from deckeras.files import columns, dialects, headers
+
+# A hidden row or column, or a formula that no value follows.
+_MORE = re.compile(rb"<(?:row|col) [^>]*hidden=\"(?:1|true)\"|(?:</f>|<f[^>]*/>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
 
 
 def read(path, sheet=None, skip=None, header=None, na=()):
     """Read the table of a sheet.
 
     Args:
-        path: .xlsx or .xls file.
-        sheet: str, default None: the only one that is not empty.
+        path: .xlsx, .xlsm, .xlsb, .ods or .xls file; its content rather than its name decides which.
+        sheet: str, default None: the only visible one that is not empty.
         skip: int, the number of lines above the table; default None: lines with fewer cells than the others.
         header: bool, default None: as `headers.has_names` decides.
         na: texts that mean a missing value.
@@ -23,31 +29,13 @@ def read(path, sheet=None, skip=None, header=None, na=()):
 
     Raises:
         ValueError: the file is not a workbook, or the sheet cannot be chosen.
-        ImportError: openpyxl, or xlrd for .xls, is not installed.
+        ImportError: openpyxl or python-calamine is not installed.
     """
-    import pandas
-
-    with open(path, "rb") as file:
-        if file.read(4) not in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-            raise ValueError(
-                f"{os.fspath(path)!r} is damaged or not a workbook. If it is text, rename it to .csv, else save it as "
-                ".xlsx again."
-            )
-    library = "openpyxl" if os.fspath(path).lower().endswith("x") else "xlrd"
-    try:
-        sheets = pandas.read_excel(path, sheet_name=None, header=None, dtype=object, engine=library)
-    except ImportError as error:
-        raise _extras.needed(f"Reading {os.path.splitext(path)[1]}", library, "excel") from error
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        # The parsers raise errors of any class for damaged bytes.
-        raise ValueError(
-            f"{os.fspath(path)!r} is damaged, protected or not a workbook: {error}. Save it as .xlsx again."
-        ) from error
-    cells, chosen, notices = *_choose(path, sheets, sheet), []
+    sheets, seen = _sheets(path)
+    name = _choose(path, sheets, seen, sheet)
+    cells, notices = sheets[name], list(seen[name].notices)
     if len(sheets) > 1:
-        notices.append(f'sheet "{chosen}" of {len(sheets)}')
+        notices.append(f'sheet "{name}" of {len(sheets)}')
     filled = cells.notna().to_numpy()
     start, titles = _start(cells, filled, skip)
     notices += dialects.told_titles(titles)
@@ -62,31 +50,130 @@ def read(path, sheet=None, skip=None, header=None, na=()):
                 f"{os.fspath(path)!r}: the first line differs from the rows and may name the columns. Use --header if "
                 "it does, or --no-header if it is a row."
             )
+    names = [str(number) for number in range(cells.shape[1])]
     if header:
-        names, doubled = dialects.unique(sample[0])
-        units = headers.is_units(sample[1], sample[2:], na) if len(sample) > 3 else False
-        notices += ["the second line is left out, since it holds units"] if units else []
-        notices += ["repeated names of columns are numbered"] if doubled else []
-        cells = cells.iloc[2 if units else 1 :].reset_index(drop=True)
-    else:
-        names = [str(number) for number in range(cells.shape[1])]
+        names, told = sample[0], []
+        if len(sample) > 3 and headers.is_units(sample[1], sample[2:], na):
+            names, sentence = headers.with_second_line(names, sample[1])
+            told.append(sentence)
+        cells = cells.iloc[1 + len(told) :].reset_index(drop=True)
+        names, more = headers.unique(names)
+        notices += told + more
     cells.columns = names
     what = "first line taken as names" if header else "no line of names (--header if the first one is)"
     return cells.infer_objects(), header, [f"{len(names):,} columns, {what}", *notices]
 
 
-def _choose(path, sheets, wanted):
-    """Return (the cells of the sheet, its name)."""
+@dataclasses.dataclass
+class _Seen:
+    """What a person sees of a sheet: whether it is shown, and sentences about what its cells do not say."""
+
+    visible: bool = True
+    notices: list = dataclasses.field(default_factory=list)
+
+
+def _sheets(path):
+    """Return (a dict from name to the cells of a sheet, a dict from name to its `_Seen`)."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start not in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+        raise ValueError(
+            f"{os.fspath(path)!r} is damaged or not a workbook. If it is text, rename it to .csv, else save it as "
+            ".xlsx again."
+        )
+    import pandas
+
+    try:
+        import openpyxl  # noqa: F401 - needed for what `_look` reports
+        import python_calamine
+
+        with open(path, "rb") as file:
+            found = python_calamine.CalamineWorkbook.from_filelike(file).sheets_metadata
+        sheet, visible = python_calamine.SheetTypeEnum.WorkSheet, python_calamine.SheetVisibleEnum.Visible
+        names = [each.name for each in found if each.typ == sheet]
+        with open(path, "rb") as file:
+            sheets = pandas.read_excel(file, sheet_name=names, header=None, dtype=object, engine="calamine")
+    except ImportError as error:
+        raise _extras.needed("Reading workbooks", "openpyxl and python-calamine", "excel") from error
+    except Exception as error:
+        # The parsers raise errors of any class for damaged bytes.
+        raise ValueError(
+            f"{os.fspath(path)!r} is damaged, protected or not a workbook: {error}. Save it as .xlsx again."
+        ) from error
+    seen = {each.name: _Seen(each.visible == visible) for each in found if each.typ == sheet}
+    if start == b"PK\x03\x04" and _has_more(path):
+        _look(path, sheets, seen)
+    return sheets, seen
+
+
+def _has_more(path):
+    """Return whether an .xlsx file has hidden rows or columns, or formulas without values."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        return any(_MORE.search(archive.read(name)) for name in parts)
+
+
+def _look(path, sheets, seen):
+    """Add what is hidden in the sheets, and formulas without values, to the notices of each sheet in `seen`."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path)
+    except Exception as error:
+        # It is stricter than the reader of the cells.
+        for sheet in seen.values():
+            sheet.notices.append(f"hidden rows, hidden columns and formulas without values are not reported: {error}")
+        return
+    for name, cells in sheets.items():
+        sheet = book[name]
+        rows = [number for number, row in sheet.row_dimensions.items() if row.hidden and number <= sheet.max_row]
+        # Neighboring columns of one width share an entry.
+        letters = [
+            openpyxl.utils.get_column_letter(number)
+            for column in sheet.column_dimensions.values()
+            if column.hidden
+            for number in range(column.min, min(column.max, sheet.max_column) + 1)
+        ]
+        empty = [
+            cell.coordinate
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.data_type == "f" and _is_empty(cells, cell.row - 1, cell.column - 1)
+        ]
+        seen[name].notices += _told(len(rows), letters, empty)
+
+
+def _is_empty(cells, row, column):
+    return row >= cells.shape[0] or column >= cells.shape[1] or _text(cells.iat[row, column]) == ""
+
+
+def _told(n_rows, letters, empty):
+    """Return sentences on hidden rows and columns, and on formulas without values."""
+    notices = []
+    if n_rows:
+        notices.append(f"hidden rows are read, too: {n_rows:,}, such as those of a filter")
+    if letters:
+        notices.append(f"hidden columns are read, too: {columns.listed(letters)}")
+    if empty:
+        notices.append(
+            f"formulas without a stored value are read as missing: {columns.listed(empty)}. Open the file in a "
+            "spreadsheet program and save it, which computes them"
+        )
+    return notices
+
+
+def _choose(path, sheets, seen, wanted):
+    """Return the name of the sheet to read."""
     if wanted is not None:
         if wanted not in sheets:
             raise ValueError(f"{os.fspath(path)!r} has no sheet {wanted!r}. It has {', '.join(map(repr, sheets))}.")
-        return sheets[wanted], wanted
-    full = {name: cells for name, cells in sheets.items() if cells.notna().to_numpy().any()}
-    if len(full) != 1:
-        what = f"{', '.join(map(repr, full))}. Choose one by --key" if full else "none with cells"
-        raise ValueError(f"{os.fspath(path)!r} should have one sheet with a table. Received: {what}.")
-    ((name, cells),) = full.items()
-    return cells, name
+        return wanted
+    full = [name for name, cells in sheets.items() if cells.notna().to_numpy().any()]
+    shown = [name for name in full if seen[name].visible]
+    if len(shown) == 1:
+        return shown[0]
+    what = f"{', '.join(map(repr, full))}. Choose one by --key" if full else "none with cells"
+    raise ValueError(f"{os.fspath(path)!r} should have one sheet with a table. Received: {what}.")
 
 
 def _start(cells, filled, skip):
