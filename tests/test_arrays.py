@@ -1,5 +1,6 @@
 """Arrays and typed tables of other programs, read right or refused with the way out."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -84,13 +85,73 @@ def test_matlab(version):
             files.read("data.mat")
 
 
-def test_matlab_7_3():
-    """It is HDF5 after a header of 512 bytes, with the axes the other way round."""
+@contextlib.contextmanager
+def matlab_7_3():
+    """Write data.mat as MATLAB 7.3 does: HDF5 after a header of 512 bytes, with the axes the other way round."""
     with h5py.File("data.mat", "w", userblock_size=512) as file:
-        file["X"], file["y"], file["#refs#/a"] = X.T, Y[None].astype(float), 0
+        yield file
     raw = bytearray(pathlib.Path("data.mat").read_bytes())
     raw[:128] = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
     pathlib.Path("data.mat").write_bytes(raw)
+
+
+@pytest.mark.parametrize("matrix", [X * (X > 0), np.zeros((5, 3))], ids=["some", "none"])
+def test_sparse_matlab_7_3(matrix):
+    columns = sparse.csc_matrix(matrix)
+    with matlab_7_3() as file:
+        group = file.create_group("X")
+        group.attrs["MATLAB_sparse"] = np.uint64(len(matrix))
+        group["jc"] = columns.indptr.astype("uint64")
+        if columns.nnz:
+            group["data"], group["ir"] = columns.data, columns.indices.astype("uint64")
+    np.testing.assert_array_equal(files.read("data.mat").x.toarray(), matrix)
+
+
+def test_cells_of_matlab_7_3():
+    words = [["cat", "horse"][label % 2] for label in Y]
+    with matlab_7_3() as file:
+        file["X"] = X.T
+        names = file.create_dataset("names", (1, len(words)), h5py.ref_dtype)
+        for number, word in enumerate(words):
+            cell = file.create_dataset(f"#refs#/{number}", data=np.array([[ord(char)] for char in word], "uint16"))
+            cell.attrs["MATLAB_class"] = np.bytes_("char")
+            names[0, number] = cell.ref
+    assert files.read("data.mat", labels="names").labels.tolist() == words
+
+
+def test_structs_of_matlab():
+    io.savemat("data.mat", {"s": {"X": X, "inner": {"y": Y}}})
+    with pytest.raises(ValueError, match="has the arrays s/X, s/inner/y"):
+        files.read("data.mat")
+    rows = files.read("data.mat", key="s/X", labels="s/inner/y")
+    np.testing.assert_array_equal(rows.x, X)
+    assert rows.labels.tolist() == Y.tolist()
+
+
+def test_images_of_matlab_come_last():
+    images = np.random.default_rng(0).integers(0, 255, (12, 8, 8, 3), dtype="uint8")
+    io.savemat("data.mat", {"X": np.moveaxis(images, 0, 3), "y": np.arange(12)})
+    rows = files.read("data.mat", labels="y")
+    np.testing.assert_array_equal(rows.x, images)
+    assert any("(8, 8, 3, 12) is read as (height, width, channels, images)" in notice for notice in rows.notices)
+
+
+@pytest.mark.parametrize("fill", [
+    lambda file: file.create_dataset("x", data=h5py.Empty("f")),
+    lambda file: file.__setitem__("x", h5py.SoftLink("/nowhere")),
+    lambda file: file.__setitem__("x", h5py.ExternalLink("other.h5", "/x")),
+    lambda file: file.create_group("x"),
+], ids=["null", "dangling", "external", "group"])  # fmt: skip
+def test_hdf5_without_an_array(fill):
+    with h5py.File("data.h5", "w") as file:
+        fill(file)
+    with pytest.raises(ValueError, match=r"'data.h5' should hold an array\. Received:"):
+        files.read("data.h5")
+
+
+def test_matlab_7_3():
+    with matlab_7_3() as file:
+        file["X"], file["y"], file["#refs#/a"] = X.T, Y[None].astype(float), 0
     rows = files.read("data.mat", labels="y")
     np.testing.assert_array_equal(rows.x, X)
     assert rows.labels.tolist() == Y.tolist()

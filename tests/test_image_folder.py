@@ -58,7 +58,7 @@ def test_transparency_lies_on_white(folder, mode):
         transparent(mode).save(folder / "0.png")
     found = read()
     np.testing.assert_array_equal(found.x[0], 255 - SHAPE)
-    assert "1 of 1 images with transparent pixels, which are laid on white" in found.notices
+    assert "1 of 1 images with an alpha channel or a transparent color, laid on white" in found.notices
     assert read(colour=True).x[0, 0, 0].tolist() == [255, 255, 255]
 
 
@@ -115,16 +115,58 @@ def test_heic(folder):
 def test_what_is_left_out_is_named(folder, monkeypatch):
     monkeypatch.setattr(pixels, "_heif", lambda: False)
     Image.fromarray(SHAPE).save(folder / "0.png")
-    for name in ("a.heic", "b.heic", "notes.txt", ".hidden.png", "Thumbs.db", "readme"):
+    for name in ("a.heic", "b.heic", "notes.txt", ".hidden.png", "._0.png", ".DS_Store", "Thumbs.db", "readme"):
         (folder / name).write_bytes(b"x")
+    (folder / "lost.png").symlink_to("nowhere.png")
+    (folder / "around").symlink_to(".")
     notices = read().notices
     assert "left out: 2 .heic (such as a.heic): Reading .heic needs pillow-heif. From the clone" in " ".join(notices)
-    assert "left out: notes.txt: not an extension of images" in notices
-    assert "left out: readme: not an extension of images" in notices
-    assert len(notices) == 3
+    assert "left out: notes.txt, readme: not an extension of images" in notices
+    assert "left out: .hidden.png: hidden" in notices
+    assert "left out: lost.png: not a file, or a link to none" in notices
+    assert "left out: around: a link to a folder" in notices
+    assert len(notices) == 5
     (folder / "0.png").unlink()
     with pytest.raises(ValueError, match="no images in 'images'.* needs pillow-heif"):
         read()
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "told"),
+    [
+        ([("L", (10, 10)), ("L", (10, 10))], {}, []),
+        ([("RGB", (10, 10)), ("L", (10, 10))], {}, ["1 of 2 images converted to gray if they have colors (--colour)"]),
+        ([("RGB", (10, 10))], {"colour": True}, []),
+        ([("RGBA", (10, 10))], {"colour": True}, [
+            "1 of 1 images with an alpha channel or a transparent color, laid on white",
+        ]),
+        ([("L", (40, 40))], {}, ["1 of 1 images resized from 40 x 40 to 32 x 32 (--image-size)"]),
+        ([("L", (40, 40))], {"image_size": 40}, []),
+        ([("L", (60, 20)), ("L", (10, 10)), ("L", (32, 32))], {}, [
+            "2 of 3 images resized to 32 x 32, from sizes such as 10 x 10 and 32 x 32 (--image-size)",
+            "1 of 3 images cropped to their middle, as their sides have another ratio",
+        ]),
+        ([("CMYK", (10, 10))], {"colour": True}, []),
+    ],
+)  # fmt: skip
+def test_what_is_changed_is_said(folder, images, options, told):
+    for number, (mode, size) in enumerate(images):
+        Image.new(mode, size, "white").save(folder / f"{number}.{'tif' if mode == 'CMYK' else 'png'}")
+    assert read(**options).notices == told
+
+
+def test_classes_of_subfolders(folder):
+    for name in ("cat/0.PNG", "dog/1.png", "dog/young/2.png", "3.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(SHAPE).save(folder / name)
+    rows = files.read("images", folder_labels=True)
+    assert dict(zip(rows.names, rows.labels, strict=True)) == {
+        "3.png": None, "cat/0.PNG": "cat", "dog/1.png": "dog", "dog/young/2.png": "dog/young",
+    }  # fmt: skip
+    assert rows.notices == [
+        "1 of 4 rows have no label; the scores are those of the others",
+        'subfolders of subfolders are classes of their own: "dog/young"',
+    ]
 
 
 def test_broken_images_can_be_skipped(folder):

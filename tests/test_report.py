@@ -140,8 +140,37 @@ def test_sparse_rows(assignments):
     q, z, _ = assignments
     x = sparse.random(60, 30, density=0.2, format="csr", random_state=0)
     page = report.make(RUN, table(x=x, features=None), q, z, np.eye(3, 30))
-    assert "and 18 more features" in page
+    assert "The features that differ most between clusters; 18 more" in page
     assert "The features that differ most between centroids; 6 more" in page
+
+
+def test_wide_tables_show_the_features_that_differ(assignments):
+    q, z, y = assignments
+    x = np.random.default_rng(0).normal(size=(60, 30))
+    x[:, 20] += 9 * y
+    x[:, 25] = 0
+    names = [f"f{number}" for number in range(30)]
+    centroids = np.stack([x[y == cluster].mean(axis=0) for cluster in range(3)])
+    centroids[0, 25] = 1e-5  # A decoder is not exact, and no row differs in this feature.
+    for values in x, sparse.csr_matrix(x):
+        page = report.make(RUN, table(x=values, features=names), q, z, centroids)
+        listed, middle = page[page.index('id="rows"') :], page[page.index('id="centroids"') :]
+        assert listed.index(">f20") < listed.index("The features that differ most between clusters; 18 more")
+        assert middle.index(">f20") < middle.index("The features that differ most between centroids; 6 more")
+        assert ">f25" not in middle
+
+
+def test_series_are_drawn(assignments):
+    q, z, _ = assignments
+    x = np.random.default_rng(0).normal(size=(60, 50, 2)).cumsum(axis=1)
+    page = report.make(RUN, table(x=x, features=None), q, z, x[:3].reshape(3, -1))
+    outline = Outline(page)
+    assert not outline.open
+    pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    assert len(pictures) == 60 + 60 + 3  # the map, the list, and the centroids
+    for picture in pictures[:3]:
+        lines = re.findall(r'points="([^"]+)"', base64.b64decode(picture).decode())
+        assert [len(line.split()) for line in lines] == [32, 32]
 
 
 def test_one_update_and_one_cluster(assignments):

@@ -12,6 +12,7 @@ import numpy as np
 from deckeras.plots import figures
 
 _MAX_SIDE = 56  # pixels of the picture of a row
+_WIDTH, _STEPS = 112, 32  # pixels and points of the picture of a series
 
 
 def page(title, sections):
@@ -123,6 +124,33 @@ def pictures(rows):
     else:
         low, high = min(0.0, float(np.min(rows.x))), float(np.max(rows.x))
     return lambda image: _encoded((np.asarray(image).reshape(shape) - low) / max(high - low, 1e-9) * 255)
+
+
+def curves(rows, shape):
+    """Return a function from a flat row to the picture of its series, a line for each channel.
+
+    Args:
+        rows: `deckeras.files.Rows`, flat.
+        shape: (time, channels).
+    """
+    # Values beyond most others would leave flat lines.
+    low, high = np.quantile(rows.x[:: max(1, len(rows.x) // 1000)], [0.005, 0.995])
+    steps = np.linspace(0, shape[0] - 1, min(shape[0], _STEPS)).round().astype(int)
+    across = np.linspace(1, _WIDTH - 1, len(steps))
+
+    def draw(row):
+        values = np.asarray(row, "float64").reshape(shape)[steps]
+        down = (1 + (_MAX_SIDE - 2) * (1 - (values - low) / max(high - low, 1e-9))).clip(0, _MAX_SIDE)
+        lines = "".join(
+            f'<polyline stroke="{colour(channel)}" points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in points)}"/>'
+            for channel, points in enumerate(zip(across, line, strict=True) for line in down.T)
+        )
+        picture = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_MAX_SIDE}" fill="none">{lines}</svg>'
+        )
+        return f"data:image/svg+xml;base64,{base64.b64encode(picture.encode()).decode()}"
+
+    return draw
 
 
 def _encoded(image):

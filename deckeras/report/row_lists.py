@@ -107,16 +107,19 @@ def _figures(shown, chosen):
 
 
 def _lines(shown, chosen):
-    rows, features = shown.rows, shown.features[:_MAX_COLUMNS]
-    part = rows.x[chosen]
+    rows, places = shown.rows, np.arange(len(shown.features))
+    if len(places) > _MAX_COLUMNS:
+        places = shown.telling[:_MAX_COLUMNS]
+    part = rows.x[chosen][:, places]
     values = part.toarray() if hasattr(part, "toarray") else np.asarray(part).reshape(len(chosen), -1)
     second = shown.second
     lines = []
-    for row, numbers in zip(chosen.tolist(), values[:, : len(features)].astype("float64").tolist(), strict=True):
+    for row, numbers in zip(chosen.tolist(), values.astype("float64").tolist(), strict=True):
         cells = [text(rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]
         cells += ["" if second is None else str(second[row])]
         lines.append((f' data-cluster="{shown.labels[row]}"', [*cells, *numbers]))
-    hidden = len(shown.features) - len(features)
-    note = f'<p class="note">and {hidden:,} more features</p>' if hidden else ""
-    header = ["row", "cluster", "q", "next cluster", *map(text, features)]
+    hidden = len(shown.features) - len(places)
+    note = f"The features that differ most between clusters; {hidden:,} more are not shown."
+    note = f'<p class="note">{note}</p>' if hidden else ""
+    header = ["row", "cluster", "q", "next cluster", *(text(shown.features[place]) for place in places.tolist())]
     return f'<div class="wide">{table(header, lines, sortable=True)}</div>{note}'

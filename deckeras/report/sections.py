@@ -31,6 +31,7 @@ class Shown:
     z: np.ndarray
     centroids: np.ndarray | None
     history: dict | None
+    series_shape: tuple | None = None
 
     @functools.cached_property
     def labels(self):
@@ -62,16 +63,24 @@ class Shown:
     @functools.cached_property
     def features(self):
         """List of str, the names of the features."""
-        return self.rows.features or [f"feature {number}" for number in range(math.prod(self.rows.x.shape[1:]))]
+        if self.rows.features:
+            return self.rows.features
+        return [f"feature {number}" for number in range(math.prod(self.rows.x.shape[1:]))]
+
+    @functools.cached_property
+    def telling(self):
+        """(n_features,) array, the features in the order of how much their means differ between the clusters."""
+        means = descriptions.cluster_means(self.rows.x, self.labels, self.q.shape[1])
+        return _by_difference(means[self.sizes > 0], self.rows.x)
 
     @functools.cached_property
     def picture(self):
-        """Function from a row to its picture, or None if rows are not images."""
-        return html_page.pictures(self.rows)
+        """Function from a row to its picture, or None if rows are neither images nor series."""
+        return html_page.pictures(self.rows) or (self.series_shape and html_page.curves(self.rows, self.series_shape))
 
     @functools.cached_property
     def words(self):
-        """List of str, each cluster in words; None if rows are images."""
+        """List of str, each cluster in words; None if rows have pictures."""
         if self.picture:
             return None
         return descriptions.words(self.rows.x, self.labels, self.q.shape[1], self.features)
@@ -93,10 +102,11 @@ def make(run, rows, q, z, centroids=None, history=None):
     Returns:
         str, a self-contained HTML page.
     """
-    # Series are shown as flat rows.
+    series_shape = None
     if rows.layout.image_shape is None and rows.x.ndim > 2:
+        series_shape = rows.x.shape[1:]
         rows = dataclasses.replace(rows, x=rows.x.reshape(len(rows.x), -1))
-    shown = Shown(run, rows, np.asarray(q), np.asarray(z), centroids, history)
+    shown = Shown(run, rows, np.asarray(q), np.asarray(z), centroids, history, series_shape)
     return html_page.page(run.get("title", "Clusters"), [(heading, write(shown)) for heading, write in SECTIONS])
 
 
@@ -210,9 +220,8 @@ def _centroids(shown):
             "</figure>"
             for cluster, centroid in enumerate(centroids)
         )
-    spread = np.maximum(_spread(shown.rows.x), 1e-12)
     mean = np.asarray(shown.rows.x.mean(axis=0)).ravel()
-    chosen = np.argsort(-np.ptp(centroids, axis=0) / spread, kind="stable")[:_MAX_FEATURES]
+    chosen = _by_difference(centroids, shown.rows.x)[:_MAX_FEATURES]
     header = ["feature", "mean of all rows", *map(name, range(len(centroids)))]
     lines = [
         [text(shown.features[feature]), float(mean[feature]), *(float(centroid[feature]) for centroid in centroids)]
@@ -243,11 +252,13 @@ def _reproduction(shown):
     return f"{command}<p>{text(versions)}</p>" if command or versions else ""
 
 
-def _spread(x):
-    """Return the standard deviation of each feature of dense or sparse rows."""
+def _by_difference(means, x):
+    """Return the features ordered by the range of their means, in standard deviations of the rows, if it is not 0."""
     from sklearn.preprocessing import StandardScaler
 
-    return np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
+    spread = np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
+    ranges = np.divide(np.ptp(means, axis=0), spread, out=np.zeros(len(spread)), where=spread > 1e-12)
+    return np.argsort(-ranges, kind="stable")
 
 
 SECTIONS = (

@@ -1,0 +1,125 @@
+"""Workbooks as openpyxl, xlwt and pandas write them: what a person sees of a sheet, and what its cells do not say."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pandas
+import pytest
+
+from deckeras import files
+
+openpyxl = pytest.importorskip("openpyxl")
+pytest.importorskip("python_calamine")
+X = np.random.default_rng(0).normal(50, 9, (12, 3)).round(2)
+TABLE = [["a", "b", "c"], *X.tolist()]
+SMALL_XLS = pathlib.Path(__file__).parent / "files" / "small.xls"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def book(lines=TABLE, change=lambda book, sheet: None, name="data.xlsx"):
+    """Write a workbook, and return its name."""
+    made = openpyxl.Workbook()
+    for line in lines:
+        made.active.append(line)
+    change(made, made.active)
+    made.save(name)
+    return name
+
+
+def hide(book, sheet):
+    sheet.column_dimensions["B"].hidden = True
+    sheet.row_dimensions[4].hidden = True
+
+
+def filter_rows(book, sheet):
+    sheet.auto_filter.ref = "A1:C13"
+    for number in range(3, 9):
+        sheet.row_dimensions[number].hidden = True
+
+
+def compute(book, sheet):
+    sheet["D1"] = "sum"
+    for number in range(2, 14):
+        sheet[f"D{number}"] = f"=A{number}+B{number}"
+
+
+def hide_another(book, sheet):
+    other = book.create_sheet("lists")
+    other.append([1, 2])
+    other.sheet_state = "hidden"
+
+
+def draw(book, sheet):
+    chart = openpyxl.chart.LineChart()
+    chart.add_data(openpyxl.chart.Reference(sheet, min_col=1, min_row=1, max_row=13))
+    book.create_chartsheet("drawn").add_chart(chart)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (hide, ["hidden rows are read, too: 1, such as those of a filter", "hidden columns are read, too: B"]),
+        (filter_rows, ["hidden rows are read, too: 6, such as those of a filter"]),
+        (compute, ["formulas without a stored value are read as missing: D2, D3, D4, D5, D6 and 7 more."]),
+        (hide_another, ['sheet "Sheet" of 2']),
+        (draw, []),
+        (lambda book, sheet: None, []),
+    ],
+)  # fmt: skip
+def test_what_the_cells_do_not_say(change, told):
+    rows = files.read(book(change=change))
+    np.testing.assert_array_equal(rows.x, X)
+    said = [notice for notice in rows.notices[1:] if not notice.startswith("left out, because no row has a value")]
+    assert len(said) == len(told)
+    assert all(notice.startswith(start) for notice, start in zip(said, told, strict=True))
+
+
+def test_names_of_merged_cells():
+    lines = [["size", None, "mass"], ["low", "high", "all"], *X.tolist()]
+    rows = files.read(book(lines, lambda book, sheet: sheet.merge_cells("A1:B1")))
+    assert rows.features == ["size low", "size high", "mass all"]
+    np.testing.assert_array_equal(rows.x, X)
+
+
+@pytest.mark.parametrize("name", ["data.xlsx", "data.xlsm", "data.xls"])
+def test_the_content_decides_which_kind_of_workbook(name):
+    np.testing.assert_array_equal(files.read(book(name=name)).x, X)
+
+
+@pytest.mark.parametrize("name", ["data.xls", "data.xlsx"])
+def test_xls(name):
+    """The file was written by xlwt: a title, three columns, of which one is of dates and one of true and false."""
+    shutil.copy(SMALL_XLS, name)
+    with pytest.raises(ValueError, match='column "day" holds dates, such as "2024-01-01'):
+        files.read(name)
+    rows = files.read(name, drop=["day"])
+    assert rows.features == ["größe", "flag"]
+    np.testing.assert_array_equal(rows.x, [[0.5, 1], [1.5, 0], [2.5, 1], [3.5, 0], [4.5, 0]])
+    assert rows.notices == [
+        "3 columns, first line taken as names",
+        'sheet "Sheet1" of 2',
+        'the line "Made in 2024" above the table is left out',
+        'numbers that count up, such as row numbers or times: "größe". --drop them if they are not features',
+        'true and false are read as 1 and 0 in "flag"',
+    ]
+
+
+def test_ods():
+    pytest.importorskip("odf")
+    pandas.DataFrame(X, columns=list("abc")).to_excel("data.ods", engine="odf", index=False)
+    np.testing.assert_array_equal(files.read("data.ods").x, X)
+
+
+@pytest.mark.parametrize("name", ["data.xlsx", "data.xls"])
+@pytest.mark.parametrize("size", [0, 3, 600, 3000])
+def test_torn_workbooks(name, size, capfd):
+    raw = pathlib.Path(book(name="whole.xlsx")).read_bytes() if name == "data.xlsx" else SMALL_XLS.read_bytes()
+    pathlib.Path(name).write_bytes(raw[:size])
+    with pytest.raises(ValueError, match=f"'{name}' is damaged"):
+        files.read(name)
+    assert capfd.readouterr().out == ""
