@@ -151,7 +151,7 @@ def test_what_is_left_out_is_named(folder, monkeypatch):
 )  # fmt: skip
 def test_what_is_changed_is_said(folder, images, options, told):
     for number, (mode, size) in enumerate(images):
-        Image.new(mode, size, "white").save(folder / f"{number}.{'tif' if mode == 'CMYK' else 'png'}")
+        Image.new("RGB", size, "white").convert(mode).save(folder / f"{number}.{'tif' if mode == 'CMYK' else 'png'}")
     assert read(**options).notices == told
 
 

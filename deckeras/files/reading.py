@@ -1,7 +1,7 @@
 """Read rows from tables, arrays and folders of images.
 
     .csv .tsv .tab .txt .data .dat      one row per line, also compressed by gzip, bzip2, xz or zip
-    .xlsx .xls .parquet .feather .arff .jsonl      tables with types
+    .xlsx .xls .ods .parquet .feather .arff .json .jsonl      tables with types
     .npy .npz .h5 .h5ad .mat .svmlight      an array or a sparse matrix, chosen by `key` if there are several
     a folder      its images, and those of its subfolders
 

@@ -66,7 +66,7 @@ def read(path, sheet=None, skip=None, header=None, na=()):
 
 @dataclasses.dataclass
 class _Seen:
-    """What a person sees of a sheet: whether it is shown, and sentences about what its cells do not say."""
+    """The visibility of a sheet, and sentences about what its cells do not say."""
 
     visible: bool = True
     notices: list = dataclasses.field(default_factory=list)
