@@ -309,7 +309,19 @@ def test_errors_are_one_message_and_code_1(capsys, arguments, message):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fit", "flowers.csv"], ["fit", "a", "-k", "x"], ["fit", "a", "-k", "2", "-q", "--json"]]
+    "arguments",
+    [
+        [],
+        ["fit", "flowers.csv"],
+        ["fit", "a", "-k", "x"],
+        ["fit", "a", "-k", "0"],
+        ["fit", "a", "-k", "2", "--epochs", "-1"],
+        ["fit", "a", "-k", "2", "--image-size", "0"],
+        ["fit", "a", "-k", "2", "--image-shape", "8", "0"],
+        ["fit", "a", "-k", "2", "--skip", "-1"],
+        ["choose-k", "a", "--from", "0"],
+        ["fit", "a", "-k", "2", "-q", "--json"],
+    ],
 )
 def test_bad_commands_are_code_2(capsys, arguments):
     with pytest.raises(SystemExit) as error:

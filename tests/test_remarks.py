@@ -313,3 +313,10 @@ def test_arff_in_other_encodings_and_forms():
     pathlib.Path("a.arff").write_text(text.replace("1,2", "{0 1, 1 2}"), encoding="utf-8")
     with pytest.raises(ValueError, match="sparse, in braces"):
         files.read("a.arff")
+
+
+@pytest.mark.parametrize(("option", "value"), [("image_size", 0), ("skip", 0), ("key", "")])
+def test_options_of_0_are_options(option, value):
+    pandas.DataFrame({"a": A}).to_parquet("data.parquet")
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} does not apply to a table"):
+        files.read("data.parquet", **{option: value})

@@ -101,7 +101,12 @@ def _add_fit(commands):
     fit = _command(commands, "fit", "DATA -k K", "Cluster the rows of a file or the images of a folder.", _FIT_EXAMPLES)
     fit.add_argument("data", metavar="DATA", help=_DATA_HELP)
     fit.add_argument(
-        "-k", "--n-clusters", type=int, required=True, metavar="K", help="the number of clusters; choose-k suggests one"
+        "-k",
+        "--n-clusters",
+        type=reading_options.at_least(1),
+        required=True,
+        metavar="K",
+        help="the number of clusters; choose-k suggests one",
     )
     fit.add_argument("-o", "--output", metavar="DIR", help="folder for the results; default: NAME-clusters")
     fit.add_argument("--resume", action="store_true", help="resume the interrupted run in the folder")
@@ -128,8 +133,12 @@ def _add_choose(commands):
         commands, "choose-k", "DATA", "Try several numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES
     )
     choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
-    choose.add_argument("--from", dest="min_clusters", type=int, default=2, metavar="K", help="default: 2")
-    choose.add_argument("--to", dest="max_clusters", type=int, default=15, metavar="K", help="default: 15")
+    choose.add_argument(
+        "--from", dest="min_clusters", type=reading_options.at_least(1), default=2, metavar="K", help="default: 2"
+    )
+    choose.add_argument(
+        "--to", dest="max_clusters", type=reading_options.at_least(1), default=15, metavar="K", help="default: 15"
+    )
     choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
     reading_options.add_labels(choose)
     _add_output(choose)
@@ -200,9 +209,14 @@ def _add_training(parser):
         help="default: chosen by the data",
     )
     group.add_argument("--convolutional", action="store_true", help="use a convolutional autoencoder; for images")
-    group.add_argument("--epochs", type=int, metavar="N", help="epochs of pretraining; default: the recipe's")
     group.add_argument(
-        "--max-iter", type=int, metavar="N", help="maximum number of batches in clustering; default: the recipe's"
+        "--epochs", type=reading_options.at_least(1), metavar="N", help="epochs of pretraining; default: the recipe's"
+    )
+    group.add_argument(
+        "--max-iter",
+        type=reading_options.at_least(0),
+        metavar="N",
+        help="maximum number of batches in clustering; default: the recipe's",
     )
     group.add_argument(
         "--tol", type=float, help="stop when a smaller fraction of the rows changes cluster; default: the recipe's"

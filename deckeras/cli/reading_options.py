@@ -1,10 +1,27 @@
 """The options of the command that say how files are read: those of `deckeras.files.read`."""
 
+import argparse
+
 # The names that the command passes on unchanged.
 NAMES = {
     "key", "names", "labels", "drop", "one_hot", "missing", "na", "sep", "skip", "comment", "decimal", "thousands",
     "encoding", "header", "image_size", "image_shape", "colour", "folder_labels", "skip_broken",
 }  # fmt: skip
+
+
+def at_least(minimum):
+    """Return the type of an option that takes whole numbers from `minimum`, so that others are errors at once."""
+
+    def whole_number(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < minimum:
+            raise argparse.ArgumentTypeError(f"it should be a whole number of at least {minimum}. Received: {text}")
+        return value
+
+    return whole_number
 
 
 def add_labels(parser):
@@ -35,10 +52,17 @@ def add_images(parser):
     group = parser.add_argument_group("arrays and images")
     group.add_argument("--key", help="the array of an .npz, .h5, .h5ad or .mat file, or the sheet of a workbook")
     group.add_argument(
-        "--image-shape", nargs="+", type=int, metavar="N", help="height, width and channels of the image in a flat row"
+        "--image-shape",
+        nargs="+",
+        type=at_least(1),
+        metavar="N",
+        help="height, width and channels of the image in a flat row",
     )
     group.add_argument(
-        "--image-size", type=int, metavar="N", help="pixels per side; default: the images' own up to 32, else 32"
+        "--image-size",
+        type=at_least(1),
+        metavar="N",
+        help="pixels per side; default: the images' own up to 32, else 32",
     )
     group.add_argument("--colour", action="store_true", help="keep the colors of images; default: gray")
     add_skip_broken(group)
@@ -48,7 +72,7 @@ def add_text(parser):
     """Add the options for text files."""
     group = parser.add_argument_group("text files (everything is detected, and reported, unless it is given here)")
     group.add_argument("--sep", metavar="CHARACTER", help='separator: "," ";" tab blank')
-    group.add_argument("--skip", type=int, metavar="N", help="lines above the table")
+    group.add_argument("--skip", type=at_least(0), metavar="N", help="lines above the table")
     group.add_argument("--comment", metavar="TEXT", help="leave out lines that begin with it")
     group.add_argument("--decimal", metavar="CHARACTER", help='the decimal separator: "." or ","')
     group.add_argument("--thousands", metavar="CHARACTER", help="the thousands separator")

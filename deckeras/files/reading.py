@@ -148,7 +148,7 @@ def read(
         >>> rows.notices
         ['semicolon-separated, 3 columns, first line taken as names', 'decimal commas in "weight"']
     """
-    given = {name: value for name, value in locals().items() if name != "path" and value not in (None, (), [], False)}
+    given = {name: value for name, value in locals().items() if name != "path" and _is_given(value)}
     if header is False:
         given["header"] = header
     if missing not in (None, "median", "drop"):
@@ -166,6 +166,11 @@ def read(
     table = tables.read(path, options, [*filter(None, (names, labels)), *one_hot], names)
     layout, notices = _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip)
     return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
+
+
+def _is_given(value):
+    # 0 is a value, although it equals False.
+    return value is not None and value is not False and not (isinstance(value, list | tuple) and not value)
 
 
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
