@@ -169,6 +169,8 @@ def test_cells(matrix):
         files.read("cells.h5ad", labels="type")
     with pytest.raises(ValueError, match="has no matrix 'raw'. It has X, layers/counts"):
         files.read("cells.h5ad", key="raw")
+    assert "X is read, and not layers/counts (--key)" in files.read("cells.h5ad").notices
+    assert files.read("cells.h5ad", key="layers/counts").notices == []
 
 
 def test_cells_by_anndata():

@@ -54,7 +54,9 @@ def read(path, key=None, labels=None):
             from deckeras.files import hdf5
 
             x, names, features, y = hdf5.anndata(path, key, labels)
-            found = Found(x, key, y, names, features)
+            others = hdf5.other_matrices(path) if key is None else []
+            notices = [f"X is read, and not {', '.join(others[:5])} (--key)"] if others else []
+            found = Found(x, key, y, names, features, notices)
         elif kind in (".svmlight", ".svm", ".libsvm"):
             found = _svmlight(path)
         else:

@@ -151,6 +151,12 @@ def anndata(path, key=None, labels=None):
         return x, names, features, y
 
 
+def other_matrices(path):
+    """Return the names of the matrices of an AnnData file besides X."""
+    with opened(path) as file:
+        return [name for name in matrices(file) if name.startswith(("layers/", "obsm/")) or name == "raw/X"]
+
+
 def check_observations(path):
     """Raise a ValueError if `write_observations` cannot write into a file."""
     with opened(path) as file:
