@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from deckeras.files import arrays, class_labels, columns, image_folder, tables
+from deckeras.files import arrays, class_labels, columns, image_folder, promises, tables
 
 _TABLE = tables.TEXT + tables.OTHER
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".rds", ".rdata")
@@ -85,6 +85,7 @@ class Rows:
     notices: list = dataclasses.field(default_factory=list)
 
 
+@promises.within_memory
 def read(
     path,
     *,
@@ -174,6 +175,7 @@ def read(
     return _table(path, table.frame, _with_images(path, layout, image_shape), labels, notices)
 
 
+@promises.within_memory
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
     """Read new rows in the way of earlier ones.
 
@@ -224,6 +226,7 @@ def _kind(path):
         return "images"
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file or folder {path!r}.")
+    promises.check_regular(path)
     extension = tables.extension(path)
     if extension in _TABLE or extension in tables.COMPRESSED:
         return "table"
@@ -342,6 +345,8 @@ def _table(path, frame, layout, y, notices):
         frame = frame[whole]
     if not len(frame) or not used:
         raise ValueError(f"{os.fspath(path)!r} should have rows and columns of numbers. Received: {frame.shape}")
+    n_features = len(layout.columns) + sum(map(len, layout.categories.values()))
+    promises.check_dense(path, (len(frame), n_features), "a table of numbers")
     numbers = frame[layout.columns].astype("float64")
     if layout.medians is not None:
         count = int(numbers.isna().sum().sum())
@@ -353,17 +358,8 @@ def _table(path, frame, layout, y, notices):
         parts.append((frame[column].astype(str).to_numpy()[:, None] == np.array(values, object)).astype("float64"))
         features += [f"{column}={value}" for value in values]
     names = frame[layout.names].to_numpy() if layout.names else frame.index.to_numpy()
-    y = None if y is None else _labels(frame[y], len(frame), f"the column {y!r}", notices)
+    y = None if y is None else class_labels.of_rows(frame[y], len(frame), f"the column {y!r}", notices)
     return Rows(np.hstack(parts), names, features, y, layout, notices)
-
-
-def _labels(y, n, name, notices):
-    """Return clean labels, and add a notice of the rows without one."""
-    y = class_labels.clean(y, n, name)
-    lacking = int(n - class_labels.present(y).sum())
-    if lacking:
-        notices.append(f"{lacking:,} of {n:,} rows have no label; the scores are those of the others")
-    return y
 
 
 def _read_array(path, key, y, image_shape):
@@ -384,7 +380,7 @@ def _read_array(path, key, y, image_shape):
                 f"{int(np.prod(x.shape[1:]))}. Received: {tuple(image_shape)}"
             )
     notices = list(found.notices)
-    y = None if found.labels is None else _labels(found.labels, x.shape[0], f"the array {y!r}", notices)
+    y = None if found.labels is None else class_labels.of_rows(found.labels, x.shape[0], f"the array {y!r}", notices)
     layout = Layout(kind="array", key=key or found.key, image_shape=None if image_shape is None else list(image_shape))
     names = np.arange(x.shape[0]) if found.names is None else found.names
     return Rows(x, names, found.features, y, layout, notices)

@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import numerals, text_files, text_tables, workbooks
+from deckeras.files import numerals, promises, text_files, text_tables, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
@@ -140,6 +140,7 @@ def _other(path, kind):
 
     try:
         if kind == ".parquet":
+            _check_parquet(path)
             return pandas.read_parquet(path)
         if kind == ".feather":
             return pandas.read_feather(path)
@@ -148,12 +149,20 @@ def _other(path, kind):
         return _json(path)
     except ImportError as error:
         raise _extras.needed(f"Reading {kind}", "pyarrow", "parquet") from error
-    except (OSError, ValueError, NotImplementedError, UnicodeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except (OSError, ValueError, NotImplementedError, UnicodeError, RecursionError) as error:
+        if repr(os.fspath(path)) in str(error) or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise ValueError(
             f"{os.fspath(path)!r} is damaged or not a {kind} file: {error}. Copy or export it again."
         ) from error
+
+
+def _check_parquet(path):
+    """Raise a ValueError if a table does not fit in memory: a few bytes may hold any number of equal values."""
+    import pyarrow.parquet
+
+    found = pyarrow.parquet.read_metadata(path)
+    promises.check_dense(path, (found.num_rows, max(1, found.num_columns)), "a table")
 
 
 def _json(path):
@@ -168,6 +177,7 @@ def _json(path):
             records = [json.loads(line) for line in file if line.strip()]
     if not all(isinstance(record, dict) for record in records):
         raise ValueError("each line should be an object of names and values")
+    promises.check_dense(path, (len(records), len(set().union(*records))), "a table")
     return pandas.DataFrame(records)
 
 
@@ -175,6 +185,7 @@ def _arff(path):
     import pandas
     from scipy.io import arff
 
+    promises.check_text(path, os.path.getsize(path))
     try:
         with open(path, encoding="utf-8") as file:
             values, _ = arff.loadarff(file)
