@@ -143,6 +143,11 @@ def xlsx_bomb(path):
     xlsx(path, lambda sheet: sheet.replace(b"</sheetData>", b"</sheetData>" + b" " * 2 * MEMORY))
 
 
+def short_lines(path):
+    """A table of many columns, most lines of which have one cell."""
+    path.write_text(f"{','.join('abcdefghij' * 30)}\n" * 2 + f"{','.join('1' * 300)}\n" * 600 + "1\n" * 40_000)
+
+
 TEXT = b"1,2".ljust(4095) + b"\n"  # which all compress fast
 
 
@@ -185,6 +190,7 @@ FILES = {
     parquet: ("a.parquet", {}, MEMORY - 1, r"a table of shape \(8388608, 1\), which promises 67,108,864 bytes"),
     wide_jsonl: ("a.jsonl", {}, MEMORY, r"a table of shape \(4000, 4000\), which promises 128,000,000 bytes"),
     one_hot: ("a.csv", {"one_hot": ["b"]}, MEMORY, r"a table of numbers of shape \(4000, 4001\), which promises"),
+    short_lines: ("a.csv", {}, MEMORY, r"a table of shape \(40602, 300\), which promises 97,444,800 bytes"),
     xlsx_far_cells: ("a.xlsx", {}, None, r"cells of shape \(1048576, 16384\), .* promises 137,438,953,472 bytes"),
     xlsx_bomb: ("a.xlsx", {}, MEMORY, "its XML, which promises"),
     bomb(open): ("a.csv", {}, MEMORY, "67,108,864 bytes of text, which promises 134,217,728 bytes"),

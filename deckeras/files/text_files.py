@@ -14,7 +14,7 @@ _HEAD = 2**18  # characters that are examined
 _MAX_HEAD = 2**25  # characters that are examined if lines are long
 _LINES = 50  # lines that are examined
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
-_RATIOS = {"gzip": 1032, "xz": 8000, "bzip2": 2**21}  # bytes of text for one of the file, at most
+_RATIOS = {"gzip": 1032, "zip": 1032, "xz": 8000, "bzip2": 2**21}  # bytes of text for one of the file, at most
 _FOREIGN = {
     b"PK\x05\x06": "an empty zip file",
     b"%PDF": "a PDF document",
@@ -72,6 +72,22 @@ def look(path, encoding=None):
         if more and (cut := max(head.rfind("\n"), head.rfind("\r"))) > 0:
             head = head[: cut + 1]
     return encoding, compression, head
+
+
+def check_cells(path, compression, n_columns):
+    """Raise a ValueError if a table of so many columns does not fit in memory, in which short lines are filled up.
+
+    Args:
+        path: the file.
+        compression: str or None, as `look` returns it.
+        n_columns: int.
+    """
+    most = os.path.getsize(path) * _RATIOS.get(compression, 1) // 2  # lines of a character each
+    if 8 * most * n_columns <= promises.memory():
+        return
+    with explained(path, ""), _bytes(path, compression) as file:
+        n_lines = sum(block.count(b"\n") for block in iter(lambda: file.read(_HEAD), b""))
+    promises.check_dense(path, (n_lines, n_columns), "a table")
 
 
 @contextlib.contextmanager
