@@ -1,9 +1,13 @@
-"""Trainings of each kind, for `test_kills.py`, which ends this process and starts another.
+"""Trainings of each kind, each in a process of its own, for `test_kills.py`, which ends them.
 
-It prints "ready", reads lines of a kind and a directory, trains in that directory, writes the weights there, and prints
-"done".
+For each line of a kind and a directory that it reads, it forks a process that trains in the directory, writes the
+weights there, prints "done" and waits for its end. It prints the number of the process first, and "ended" with the exit
+code last. Imports take longer than the trainings, so this process makes them for all.
 """
 
+import importlib
+import os
+import signal
 import sys
 
 import keras
@@ -69,14 +73,24 @@ def estimator(options):
 KINDS = {each.__name__: each for each in (dec, idec, layer_by_layer, augmented, convolutional, averaged, estimator)}
 
 
+def train(kind, directory):
+    model = KINDS[kind]({"checkpoint_dir": directory, "verbose": 0})
+    np.savez(f"{directory}/weights.npz", *model.get_weights())
+    print("done", flush=True)
+    signal.pause()
+
+
 def main():
-    print("ready", flush=True)
+    # What the trainings import when they need it.
+    for name in "deckeras.estimator", "deckeras.initialization.start", "sklearn.cluster", "sklearn.mixture":
+        importlib.import_module(name)
     for line in sys.stdin:
-        kind, directory = line.split(maxsplit=1)
-        directory = directory.rstrip("\n")
-        model = KINDS[kind]({"checkpoint_dir": directory, "verbose": 0})
-        np.savez(f"{directory}/weights.npz", *model.get_weights())
-        print("done", flush=True)
+        process = os.fork()
+        if not process:
+            return train(*line.split())
+        print(process, flush=True)
+        print("ended", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+    return None
 
 
 if __name__ == "__main__":
