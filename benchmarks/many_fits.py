@@ -3,8 +3,8 @@
     python benchmarks/many_fits.py
     python benchmarks/many_fits.py --times 50 --contestants deckeras keras
 
-Each contestant has a process of its own. `keras` is the same work in plain Keras: an autoencoder, then the encoder with a
-layer of soft assignments that is trained to a fixed target. Both build, train and drop a new model each time.
+Each contestant has a process of its own. `keras` is similar work in plain Keras: an autoencoder, then the encoder with
+a softmax that is trained to a fixed target. Both build, train and drop a new model each time.
 """
 
 import argparse
