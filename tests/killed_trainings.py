@@ -74,6 +74,7 @@ KINDS = {each.__name__: each for each in (dec, idec, layer_by_layer, augmented, 
 
 
 def train(kind, directory):
+    signal.alarm(1800)  # It ends by itself if nobody is left to end it.
     model = KINDS[kind]({"checkpoint_dir": directory, "verbose": 0})
     np.savez(f"{directory}/weights.npz", *model.get_weights())
     print("done", flush=True)

@@ -34,6 +34,7 @@ class Trainer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            process_group=0,
             # More threads of PyTorch's than cores would wait for each other.
             env={**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"},
         )
@@ -42,7 +43,7 @@ class Trainer:
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)  # with the training that it has forked
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
