@@ -24,7 +24,7 @@ import tempfile
 
 import numpy as np
 
-from deckeras import _extras
+from deckeras import _extras, _records
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import whole_file
 
@@ -53,12 +53,12 @@ def check(folder, run, *, resume=False):
 
     Raises:
         ValueError: the folder holds another run, or this one although it is not to be resumed.
+        OSError: its run.json is damaged.
     """
     path = os.path.join(folder, "run.json")
     if not os.path.exists(path) or not (_checkpoints(folder) or os.path.exists(os.path.join(folder, _FILES["model"]))):
         return None
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
+    found = _records.load(path)
     finished = found.get("finished") and not _checkpoints(folder)
     if not resume:
         way_out = "Choose" if finished else "Add --resume to resume it, or choose"
@@ -205,14 +205,11 @@ def read(path):
     record = os.path.join(folder, "run.json")
     if not os.path.exists(record):
         raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
-    try:
-        with open(record, encoding="utf-8") as file:
-            run = dict(json.load(file))
-    except (ValueError, TypeError) as error:
-        raise OSError(f"{record!r} is truncated, damaged or not of a run ({error}). Restore a copy.") from error
+    run = _records.load(record)
     if not run.get("finished"):
         command = run.get("command", "deckeras fit")
         raise FileNotFoundError(f"{folder!r} holds a run that has not finished. Resume it first: {command} --resume")
+    _records.check(record, run)
     return folder, run
 
 

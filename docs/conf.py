@@ -47,6 +47,7 @@ _PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "LICENSE": "license.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
     "examples/paper/README.md": "paper.md",
     "weights/README.md": "weights.md",

@@ -455,7 +455,20 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path):
         shutil.copy(FILES / f"images-{name}.h5", tmp_path / f"{name}.h5")
     models = deckeras.convolutional_autoencoder((4, 4), 2, filters=(2,), kernel_sizes=(3,))
     recipe = deckeras.recipes.get("images", image_shape=(4, 4), epochs=1, least_iterations=4, n_init=2)
-    deckeras.pretrain_autoencoder(*models, images, recipe=recipe, checkpoint_dir=tmp_path, verbose=0)
+    layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}
+    former = keras.Sequential(
+        [
+            keras.Input((16,)),
+            layers.Reshape((4, 4, 1), dtype="float32"),
+            layers.RandomTranslation(0.1, 0.1, **exact),
+            layers.RandomRotation(10 / 360, **exact),
+            layers.Reshape((16,), dtype="float32"),
+        ]
+    )
+    pretraining = {"recipe": recipe, "checkpoint_dir": tmp_path, "verbose": 0}
+    with pytest.raises(ValueError, match="another training.* augment"):
+        deckeras.pretrain_autoencoder(*models, images, **pretraining)
+    deckeras.pretrain_autoencoder(*models, images, augment=former, **pretraining)
     model = DEC(models[0], 2)
     assert len(model.fit(images, recipe=recipe, max_iterations=15, **options).epoch) == 3
     with pytest.raises(ValueError, match="n_clusters: 2 in the file, 3 here"):

@@ -1,7 +1,8 @@
 """Trainings that are killed or terminated at random moments, and resumed, end with the weights of a whole one."""
 
-import contextlib
+import importlib.util
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -15,48 +16,61 @@ import pytest
 from deckeras import DEC, cli, dense_autoencoder
 from deckeras._train import interrupts
 
-# Each run prints a line when it begins to train, and ends at once if it is told to.
-TRAINING = """
-import sys
-import keras, numpy as np
-import deckeras
-
-x = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
-print("ready", flush=True)
-for line in sys.stdin:
-    directory, = line.split()
-    encoder, decoder = deckeras.dense_autoencoder(6, units=(8, 2))
-    options = {"checkpoint_dir": directory, "verbose": 0}
-    deckeras.pretrain_autoencoder(encoder, decoder, x, epochs=6, batch_size=50, **options)
-    model = deckeras.DEC(encoder, 3)
-    model.fit(x, init="kmeans", n_init=1, batch_size=50, update_interval=4, max_iterations=48, tol=0, **options)
-    np.savez(directory + "/weights.npz", *model.get_weights())
-    print("done", flush=True)
-"""
+SCRIPT = pathlib.Path(__file__).with_name("killed_trainings.py")
+# Between two trainings, SIGTERM does what Python has it do.
+CODES = {signal.SIGKILL: {-signal.SIGKILL}, signal.SIGTERM: {-signal.SIGTERM, interrupts.TERMINATED}}
+KINDS = ("dec", "idec", "layer_by_layer", "augmented", "convolutional", "averaged", "estimator")
+# How many times each kind is ended by each signal in the long test. PyTorch compiles nothing, and JAX takes longest.
+ROUNDS = {"torch": 9, "tensorflow": 4, "jax": 2}
 
 
-@contextlib.contextmanager
-def trainer():
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", TRAINING],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+class Trainer:
+    """The process of `killed_trainings.py`, from which each training is forked."""
 
+    def __init__(self, backend):
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            process_group=0,
+            # More threads of PyTorch's than cores would wait for each other.
+            env={**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"},
+        )
 
-def train(process, directory):
-    process.stdin.write(f"{directory}\n")
-    process.stdin.flush()
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.killpg(self.process.pid, signal.SIGKILL)  # with the training that it has forked
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def begin(self, kind, directory):
+        """Begin a training, and return its process."""
+        self.process.stdin.write(f"{kind} {directory}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def train(self, kind, directory):
+        """Train to the end, and return the seconds."""
+        process = self.begin(kind, directory)
+        started = time.monotonic()
+        assert self.process.stdout.readline() == "done\n"
+        seconds = time.monotonic() - started
+        self.end(process, signal.SIGKILL)
+        return seconds
+
+    def end(self, process, number):
+        """End a training by a signal, and return whether it was complete."""
+        os.kill(process, number)
+        lines = [self.process.stdout.readline()]
+        if lines[0] == "done\n":
+            lines.append(self.process.stdout.readline())
+        assert int(lines[-1].removeprefix("ended ")) in CODES[number]
+        return len(lines) > 1
 
 
 def weights(directory):
@@ -64,41 +78,48 @@ def weights(directory):
         return [arrays[name] for name in arrays]
 
 
-def end_and_resume(tmp_path, signals):
-    """Train in one process after the other, each of which is ended after a random time."""
-    random = np.random.default_rng(len(signals))
-    whole, ended = tmp_path / "whole", tmp_path / "ended"
-    with trainer() as process:
-        started = time.monotonic()
-        train(process, whole)
-        assert process.stdout.readline() == "done\n"
-        seconds = time.monotonic() - started
-    for number in signals:
-        with trainer() as process:
-            train(process, ended)
-            time.sleep(random.uniform(0, seconds))
-            process.send_signal(number)
-            assert process.wait(60) in CODES[number]
-    with trainer() as process:
-        train(process, ended)
-        assert process.stdout.readline() == "done\n"
-    for found, expected in zip(weights(ended), weights(whole), strict=True):
-        np.testing.assert_array_equal(found, expected)
-    assert sorted(os.listdir(ended)) == ["checkpoint.h5", "pretraining.h5", "weights.npz"]
+def end_and_resume(folder, endings, backend):
+    """End trainings after a random time each, and resume each in another process.
 
+    Args:
+        folder: path, in which each training has a directory.
+        endings: list of (kind, signal).
+        backend: str.
 
-# Between two trainings, SIGTERM does what Python has it do.
-CODES = {signal.SIGKILL: {-signal.SIGKILL}, signal.SIGTERM: {-signal.SIGTERM, interrupts.TERMINATED}}
+    Returns:
+        int, the number of trainings that were ended before they were complete.
+    """
+    random, n_cut = np.random.default_rng(), 0
+    with Trainer(backend) as trainer:
+        seconds = {kind: trainer.train(kind, folder / kind) for kind in dict(endings)}
+        for position, (kind, number) in enumerate(endings):
+            directory = folder / str(position)
+            process = trainer.begin(kind, directory)
+            time.sleep(random.uniform(0, seconds[kind]))
+            n_cut += not trainer.end(process, number)
+            trainer.train(kind, directory)
+            for found, expected in zip(weights(directory), weights(folder / kind), strict=True):
+                np.testing.assert_array_equal(found, expected)
+            assert sorted(os.listdir(directory)) == sorted(os.listdir(folder / kind))
+            print(f"{backend} {kind} {number.name} after {n_cut} of {position + 1}: the same weights", flush=True)
+    return n_cut
 
 
 def test_ended_at_random_moments_and_resumed(tmp_path):
-    end_and_resume(tmp_path, [signal.SIGKILL, signal.SIGTERM])
+    end_and_resume(tmp_path, [("dec", signal.SIGKILL), ("dec", signal.SIGTERM)], keras.config.backend())
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", CODES)
-def test_ended_a_hundred_times_and_resumed(number, tmp_path):
-    end_and_resume(tmp_path, [number] * 100)
+@pytest.mark.parametrize("backend", ROUNDS)
+def test_ended_a_hundred_times_and_resumed(backend, number, tmp_path):
+    """105 times by each signal, over all kinds and backends."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    endings = [(kind, number) for kind in KINDS] * ROUNDS[backend]
+    n_cut = end_and_resume(tmp_path, endings, backend)
+    print(f"{number.name} ended {len(endings)} trainings on {backend}, {n_cut} of them before the end; weights equal")
+    assert n_cut > len(endings) / 3
 
 
 class SendTerm(keras.callbacks.Callback):

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(deckeras.__file__).parent
 # From the ground up. A room is a file or a folder of the package; what is further down knows nothing of what is above.
 ROOMS = [
     "_extras",
+    "_records",
     "metrics",
     "target",
     "layers",

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from deckeras import distribution
-from deckeras._train import fused_updates
+from deckeras._train import fused_updates, watch
 from deckeras._train.interrupts import DeferredInterrupt
 
 _RESIDENT_BYTES = 2**31
@@ -82,6 +82,7 @@ def predict(compute, rows, callbacks=None, **kwargs):
         with DeferredInterrupt() as hold, _tracing_models():
 
             def end_batch(batch, logs=None):
+                watch.beat()
                 if hold.came:
                     model.stop_predicting = True
 

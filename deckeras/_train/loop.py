@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from deckeras import distribution
-from deckeras._train import device, directories, interrupts
+from deckeras._train import device, directories, interrupts, watch
 from deckeras._train.checkpoint import Checkpoint
 
 _LOOKED_AT = 1000  # rows whose scale is looked at
@@ -80,7 +80,8 @@ def train(
     directory, resumption = None, "This training was not saved: pass checkpoint_dir to make it resumable."
     if checkpoint:
         directory, resumption = checkpoint.directory, f"The same call resumes from the checkpoint {checkpoint.path!r}."
-    with directories.hold_directory(directory), interrupts.terminable(f"SIGTERM ended the training. {resumption}"):
+    ended = f"SIGTERM ended the training. {resumption}"
+    with directories.hold_directory(directory), interrupts.terminable(ended), watch.watched(resumption):
         return run(seed, started)
 
 
@@ -184,6 +185,7 @@ def train_batches(model, batches, callbacks):
         callbacks.on_train_batch_begin(len(history))
         with interrupts.DeferredInterrupt():
             history += device.train_together(model, group)
+        watch.beat()
         callbacks.on_train_batch_end(len(history) - 1, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
 

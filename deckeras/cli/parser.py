@@ -62,7 +62,7 @@ def build_parser():
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says where DATA went when an option of several values took it."""
+    """A parser that says where DATA went if an option of several values took it, or if it looks like an option."""
 
     def parse_known_args(self, args=None, namespace=None):
         self._given = args
@@ -78,6 +78,9 @@ class _Parser(argparse.ArgumentParser):
                     f". {name} takes all values that follow it. Received: {' '.join([name, *values])}. Put DATA first, "
                     "before the options"
                 )
+        for word in self._given or []:
+            if word.startswith("-") and word not in self._option_string_actions and os.path.exists(word):
+                message += f". If {word} is the data, write ./{word}"
         super().error(message)
 
     def _lists(self, words):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import re
 import zipfile
@@ -9,8 +10,13 @@ import zlib
 
 import numpy as np
 
+from deckeras.files import promises
+
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".svm", ".libsvm")
 _CHANNELS = (1, 3, 4)
+_MATLAB_BYTES = {"single": 4, "char": 4, "logical": 1} | {
+    f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32)
+}  # of the elements of variables; of all others 8
 _BLOCK = 2**22  # values that are checked together
 
 
@@ -86,6 +92,8 @@ def _arrays(path, kind, stack):
     """Return a dict from the name of each array to a function that reads it. A file without names has the name ""."""
     try:
         if kind == ".npy":
+            with open(path, "rb") as file:
+                promises.check_npy(path, file, os.path.getsize(path), "an array")
             array = np.load(path, mmap_mode="r")
             return {"": lambda: array}
         if kind == ".npz":
@@ -93,6 +101,8 @@ def _arrays(path, kind, stack):
             if {"format", "shape", "data"} <= set(file.files):
                 from scipy import sparse
 
+                for name in file.files:
+                    _check_member(path, file.zip, name)
                 return {"": lambda: sparse.load_npz(path)}
             return {name: lambda name=name: _of_zip(path, file, name) for name in file.files}
     except ValueError as error:
@@ -118,12 +128,25 @@ def _reader(item, path):
 
 def _of_zip(path, file, name):
     try:
+        _check_member(path, file.zip, name)
         return file[name]
     except ValueError as error:
         raise _unreadable(path, error) from error
 
 
+def _check_member(path, archive, name):
+    """Raise a ValueError if an array of an .npz file is not in the file, or does not fit in memory."""
+    member = next(each for each in archive.infolist() if each.filename in (name, f"{name}.npy"))
+    what = f"the array {name!r}"
+    promises.check(path, member.file_size, what)
+    if member.filename.endswith(".npy"):
+        with archive.open(member) as file:
+            promises.check_npy(path, file, member.file_size, what)
+
+
 def _unreadable(path, error):
+    if repr(os.fspath(path)) in str(error):
+        return error
     with open(path, "rb") as file:
         whole = file.read(6) == b"\x93NUMPY" or zipfile.is_zipfile(path)
     if whole and re.search("object", str(error), re.IGNORECASE):
@@ -139,10 +162,11 @@ def _unreadable(path, error):
 
 def _matlab(path, stack):
     """Return the readers of the variables of a MATLAB file."""
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     try:
+        _check_variables(path, whosmat(path))
         values = loadmat(path)
     except NotImplementedError:
         # Version 7.3 is HDF5 with reversed axes.
@@ -152,7 +176,7 @@ def _matlab(path, stack):
         found = {name: item for name, item in found.items() if not name.startswith("#")}
         return {name: lambda item=item: hdf5.matlab_value(item, path) for name, item in found.items()}
     except (MatReadError, ValueError, TypeError, OSError, IndexError, KeyError, MemoryError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if repr(os.fspath(path)) in str(error) or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise ValueError(
             f"{os.fspath(path)!r} is truncated or not a valid .mat file: {error}. Save it again."
@@ -173,9 +197,21 @@ def _without_structs(values):
     return found
 
 
+def _check_variables(path, variables):
+    """Raise a ValueError if a MATLAB file is too small for its variables, or the memory is."""
+    total = 0
+    for name, shape, kind in variables:
+        if kind != "sparse":  # whose shape says nothing of its size
+            promised = math.prod(shape) * _MATLAB_BYTES.get(kind, 8)
+            promises.check_deflated(path, promised, f"the variable {name!r} of shape {shape}")
+            total += promised
+    promises.check(path, total, "the sum of its variables")
+
+
 def _svmlight(path):
     from sklearn.datasets import load_svmlight_file
 
+    promises.check_text(path, os.path.getsize(path))
     try:
         x, y = load_svmlight_file(os.fspath(path))
     except (ValueError, OverflowError) as error:
@@ -232,7 +268,10 @@ def _shaped(path, found):
             what = "complex numbers" if x.dtype.kind == "c" else f"values of dtype {x.dtype}"
             raise ValueError(f"{os.fspath(path)!r} should hold real numbers. Received: {what}")
         if not x.dtype.isnative:
+            promises.check(path, x.nbytes, "an array of another byte order")
             x = x.astype(x.dtype.newbyteorder("="))
+    else:
+        promises.check_sparse(path, x.shape)
     if x.ndim == 0:
         raise ValueError(f"{os.fspath(path)!r} should hold an array of rows. Received: the single number {x}")
     if 0 in x.shape:

@@ -49,6 +49,15 @@ def clean(y, n, name="labels"):
     return found
 
 
+def of_rows(y, n, name, notices):
+    """Return clean labels as `clean` does, and add a notice of the rows without one to a list."""
+    y = clean(y, n, name)
+    lacking = int(n - present(y).sum())
+    if lacking:
+        notices.append(f"{lacking:,} of {n:,} rows have no label; the scores are those of the others")
+    return y
+
+
 def present(y):
     """Return an (n,) bool mask of the rows that have a label.
 

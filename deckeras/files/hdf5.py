@@ -1,10 +1,13 @@
 """Arrays and sparse matrices in HDF5 files, among them those of AnnData (.h5ad), 10x and MATLAB 7.3."""
 
 import contextlib
+import math
 import os
 
 import h5py
 import numpy as np
+
+from deckeras.files import promises
 
 _SPARSE = {"data", "indices", "indptr"}
 
@@ -21,6 +24,37 @@ def opened(path):
         raise ValueError(
             f"{os.fspath(path)!r} is truncated or not an HDF5 file. Copy, download or write it again. ({error})"
         ) from error
+
+
+def contents(item):
+    """Return what a data set holds, which must lie in its own file and fit in memory.
+
+    Args:
+        item: `h5py.Dataset`.
+
+    Raises:
+        ValueError: its values lie in another file, or do not fit in memory.
+    """
+    path = item.file.filename
+    sources = [source.file_name for source in item.virtual_sources()] if item.is_virtual else []
+    if item.external or any(source != "." for source in sources):
+        raise ValueError(
+            f"{path!r} should hold its values itself. Received: {item.name!r}, whose values lie in another file, "
+            "from which nothing is read. Write them into one file."
+        )
+    chunk = math.prod(item.chunks or (0,)) * item.dtype.itemsize
+    promises.check(path, max(int(item.nbytes), chunk), f"the data set {item.name!r} of shape {item.shape}")
+    return item[()]
+
+
+def _member(group, name):
+    """Return a member of a group, unless a link leads to it in another file."""
+    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        raise ValueError(
+            f"{group.file.filename!r} should hold its values itself. Received: {name!r} in {group.name!r}, a link to "
+            "another file, from which nothing is read. Copy them into one file."
+        )
+    return group[name]
 
 
 def matrices(file):
@@ -49,15 +83,20 @@ def value(item, path):
                 f"{os.fspath(path)!r} should hold an array in {item.name!r}. Received: a table of fields, "
                 f"{item.dtype.names[:5]}"
             )
-        return item[()]
+        return contents(item)
     from scipy import sparse
 
-    parts = item["data"][()], item["indices"][()], item["indptr"][()]
+    parts = tuple(contents(_member(item, name)) for name in ("data", "indices", "indptr"))
     if "barcodes" in item:
         # Files of 10x hold genes by cells, compressed by columns.
-        n = len(item["barcodes"])
-        return sparse.csr_matrix(parts, shape=(n, int(item["shape"][0])))
-    shape = item["shape"][()] if "shape" in item else item.attrs.get("shape", item.attrs.get("h5sparse_shape"))
+        shape = len(_member(item, "barcodes")), int(contents(_member(item, "shape"))[0])
+        promises.check_sparse(path, shape)
+        return sparse.csr_matrix(parts, shape=shape)
+    shape = (
+        contents(_member(item, "shape"))
+        if "shape" in item
+        else item.attrs.get("shape", item.attrs.get("h5sparse_shape"))
+    )
     if shape is None:
         raise ValueError(f"{os.fspath(path)!r} has a sparse matrix in {item.name!r} without its shape.")
     shape = tuple(int(size) for size in shape)
@@ -71,6 +110,7 @@ def value(item, path):
                 'columns. Set the attribute "encoding-type" of its group to "csr_matrix".'
             )
         columns = fitting[1]
+    promises.check_sparse(path, shape)
     made = (sparse.csc_matrix if columns else sparse.csr_matrix)(parts, shape=shape)
     return made.tocsr()
 
@@ -107,7 +147,7 @@ def _matlab_cell(item, path):
 def row_names(item):
     """Return the names of the rows of a matrix of 10x, or None for other matrices."""
     if isinstance(item, h5py.Group) and "barcodes" in item:
-        return texts(item["barcodes"][()])
+        return texts(contents(_member(item, "barcodes")))
     return None
 
 
@@ -139,8 +179,8 @@ def anndata(path, key=None, labels=None):
         x = value(found[key or "X"], path)
         if "obs" not in file:
             raise ValueError(f"{os.fspath(path)!r} should be an AnnData file. It has no obs.")
-        names = column(file["obs"], None)
-        features = column(file["var"], None).tolist() if "var" in file else None
+        names = column(_member(file, "obs"), None)
+        features = column(_member(file, "var"), None).tolist() if "var" in file else None
         features = features if features is not None and len(features) == x.shape[-1] else None
         y = None
         if labels is not None:
@@ -160,6 +200,8 @@ def other_matrices(path):
 def check_observations(path):
     """Raise a ValueError if `write_observations` cannot write into a file."""
     with opened(path) as file:
+        for name in {"obs", "obsm"} & set(file):
+            _member(file, name)
         if not isinstance(file.get("obs"), h5py.Group):
             raise ValueError(
                 f"{os.fspath(path)!r} was written by AnnData before 0.7. Read and write it by a newer version first."
@@ -175,7 +217,7 @@ def write_observations(path, columns, embedding=None):
         embedding: (n, d) array, default None; written to obsm as "X_deckeras".
     """
     with h5py.File(path, "r+") as file:
-        obs = file["obs"]
+        obs = _member(file, "obs")
         order = [_text(name) for name in obs.attrs.get("column-order", [])]
         for name, values in columns.items():
             if name in obs:
@@ -187,7 +229,7 @@ def write_observations(path, columns, embedding=None):
         order += [name for name in columns if name not in order]
         obs.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
         if embedding is not None:
-            group = file.require_group("obsm")
+            group = _member(file, "obsm") if "obsm" in file else file.create_group("obsm")
             group.attrs.setdefault("encoding-type", "dict")
             group.attrs.setdefault("encoding-version", "0.1.0")
             if "X_deckeras" in group:
@@ -199,22 +241,22 @@ def column(frame, name):
     """Return a column of obs or var, or the index if `name` is None. Missing categories become None."""
     # AnnData before 0.7 wrote a frame as one data set.
     if isinstance(frame, h5py.Dataset):
-        return texts(frame[name or frame.dtype.names[0]])
+        return texts(contents(frame)[name or frame.dtype.names[0]])
     if name is None:
         name = _text(frame.attrs.get("_index", "_index"))
-    item = frame[name]
+    item = _member(frame, name)
     if isinstance(item, h5py.Group) and "codes" in item:
-        codes, categories = item["codes"][()], texts(item["categories"][()])
+        codes, categories = contents(_member(item, "codes")), texts(contents(_member(item, "categories")))
         return np.array([None if code < 0 else categories[code] for code in codes.tolist()], object)
     # A nullable column is a group of values and mask.
     if isinstance(item, h5py.Group):
-        values, mask = texts(item["values"][()]), item["mask"][()]
+        values, mask = texts(contents(_member(item, "values"))), contents(_member(item, "mask"))
         return np.array([None if out else each for each, out in zip(values.tolist(), mask, strict=True)], object)
     # AnnData 0.7 refers to the categories of a column.
     if "categories" in item.attrs:
-        categories = texts(frame.file[item.attrs["categories"]][()])
-        return np.array([None if code < 0 else categories[code] for code in item[()].tolist()], object)
-    return texts(item[()])
+        categories = texts(contents(frame.file[item.attrs["categories"]]))
+        return np.array([None if code < 0 else categories[code] for code in contents(item).tolist()], object)
+    return texts(contents(item))
 
 
 def _columns(frame):

@@ -2,7 +2,7 @@
 
 import os
 
-from deckeras.files import arrays, pixels, tables
+from deckeras.files import arrays, pixels, promises, tables
 
 WORDS = {"table": "a table", "array": "an array", "images": "a folder of images"}
 _TABLE = tables.TEXT + tables.OTHER
@@ -39,6 +39,7 @@ def of(path):
         return "images"
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file or folder {path!r}.")
+    promises.check_regular(path)
     extension, last = tables.extension(path), os.path.splitext(path)[1].lower()
     packed = last in tables.COMPRESSED
     if packed and extension not in (*tables.TEXT, *tables.LINES, last):

@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from deckeras.files import arrays, class_labels, columns, headers, image_folder, kinds, remarks, tables
+from deckeras.files import arrays, class_labels, columns, headers, image_folder, kinds, promises, remarks, tables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,7 @@ class Rows:
     notices: list = dataclasses.field(default_factory=list)
 
 
+@promises.within_memory
 def read(
     path,
     *,
@@ -173,6 +174,7 @@ def _is_given(value):
     return value is not None and value is not False and not (isinstance(value, list | tuple) and not value)
 
 
+@promises.within_memory
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
     """Read new rows in the way of earlier ones.
 
@@ -303,6 +305,8 @@ def _table(path, table, layout, y, notices):
         frame = frame[whole]
     if not len(frame) or not used:
         raise ValueError(f"{os.fspath(path)!r} should have rows and columns of numbers. Received: {frame.shape}")
+    n_features = len(layout.columns) + sum(map(len, layout.categories.values()))
+    promises.check_dense(path, (len(frame), n_features), "a table of numbers")
     numbers = frame[layout.columns].astype("float64")
     if layout.medians is not None:
         count = int(numbers.isna().sum().sum())
@@ -318,17 +322,8 @@ def _table(path, table, layout, y, notices):
         features += [f"{column}={value}" for value in values]
     names = frame[layout.names] if layout.names else frame.index
     names = names.to_numpy() if layout.names or table.names is None else table.names[names]
-    y = None if y is None else _labels(frame[y], len(frame), f"the column {y!r}", notices)
+    y = None if y is None else class_labels.of_rows(frame[y], len(frame), f"the column {y!r}", notices)
     return Rows(np.hstack(parts), names, features, y, layout, notices)
-
-
-def _labels(y, n, name, notices):
-    """Return clean labels, and add a notice of the rows without one."""
-    y = class_labels.clean(y, n, name)
-    lacking = int(n - class_labels.present(y).sum())
-    if lacking:
-        notices.append(f"{lacking:,} of {n:,} rows have no label; the scores are those of the others")
-    return y
 
 
 def _read_array(path, key, y, image_shape):
@@ -349,7 +344,7 @@ def _read_array(path, key, y, image_shape):
                 f"{int(np.prod(x.shape[1:]))}. Received: {tuple(image_shape)}"
             )
     notices = list(found.notices)
-    y = None if found.labels is None else _labels(found.labels, x.shape[0], f"the array {y!r}", notices)
+    y = None if found.labels is None else class_labels.of_rows(found.labels, x.shape[0], f"the array {y!r}", notices)
     layout = Layout(kind="array", key=key or found.key, image_shape=None if image_shape is None else list(image_shape))
     names = np.arange(x.shape[0]) if found.names is None else found.names
     return Rows(x, names, found.features, y, layout, notices)
@@ -360,7 +355,7 @@ def _read_folder(path, folder_labels, **options):
     y, notices = None, list(found.notices)
     if folder_labels:
         folders = np.array([os.path.dirname(name) or None for name in found.names], object)
-        y = _labels(folders, len(folders), "the names of the subfolders", notices)
+        y = class_labels.of_rows(folders, len(folders), "the names of the subfolders", notices)
         nested = sorted({folder for folder in folders if folder and "/" in folder})
         notices += [f"subfolders of subfolders are classes of their own: {headers.listed(nested)}"] if nested else []
     layout = Layout(kind="images", image_shape=list(found.x.shape[1:]), white=found.white)

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import numerals, text_files, text_tables, workbooks
+from deckeras.files import numerals, promises, text_files, text_tables, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
@@ -151,14 +151,15 @@ def _other(path, kind, encoding):
 
     try:
         if kind == ".parquet":
+            _check_parquet(path)
             return pandas.read_parquet(path)
         if kind in (".feather", ".arrow"):
             return pandas.read_feather(path)
         return _arff(path, encoding) if kind == ".arff" else _json(path, encoding)
     except ImportError as error:
         raise _extras.needed(f"Reading {kind}", "pyarrow", "parquet") from error
-    except (OSError, ValueError, NotImplementedError, UnicodeError) as error:
-        if getattr(error, "errno", None) is not None or str(error).startswith(repr(os.fspath(path))):
+    except (OSError, ValueError, NotImplementedError, UnicodeError, RecursionError) as error:
+        if repr(os.fspath(path)) in str(error) or getattr(error, "errno", None) is not None:
             raise
         raise ValueError(
             f"{os.fspath(path)!r} is damaged or not a {kind} file: {str(error).rstrip('.')}. Copy or export it again."
@@ -196,12 +197,21 @@ def _json(path, encoding):
     records = records[0] if whole else records
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("it should hold objects of names and values, a list of them or one per line")
+    promises.check_dense(path, (len(records), len(set().union(*records))), "a table")
     frame = pandas.DataFrame(records)
     if len(frame) == 1 and len(frame.columns) and frame.iloc[0].map(lambda value: isinstance(value, list | dict)).all():
         raise ValueError(
             "it should hold an object for each row. It has one of columns; pandas writes rows by orient='records'"
         )
     return frame
+
+
+def _check_parquet(path):
+    """Raise a ValueError if a table does not fit in memory: a few bytes may hold any number of equal values."""
+    import pyarrow.parquet
+
+    found = pyarrow.parquet.read_metadata(path)
+    promises.check_dense(path, (found.num_rows, max(1, found.num_columns)), "a table")
 
 
 def _distinct(pairs):
@@ -225,6 +235,7 @@ def _arff(path, encoding):
     import pandas
     from scipy.io import arff
 
+    promises.check_text(path, os.path.getsize(path))
     try:
         with _text(path, encoding) as file:
             values, _ = arff.loadarff(io.StringIO(file.read().replace("\r\n", "\n")))

@@ -8,10 +8,13 @@ import lzma
 import os
 import zipfile
 
+from deckeras.files import promises
+
 _HEAD = 2**18  # characters that are examined
 _MAX_HEAD = 2**25  # characters that are examined if lines are long
 _LINES = 50  # lines that are examined
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
+_RATIOS = {"gzip": 1032, "zip": 1032, "xz": 8000, "bzip2": 2**21}  # bytes of text for one of the file, at most
 _FOREIGN = {
     b"PK\x05\x06": "an empty zip file",
     b"%PDF": "a PDF document",
@@ -44,6 +47,7 @@ def look(path, encoding=None):
         ValueError: the file is not text, or not in this encoding.
     """
     compression = _compression(path)
+    _check_size(path, compression)
     with _bytes(path, compression) as file:
         start = _read(path, file, 4096)
     if not start:
@@ -68,6 +72,22 @@ def look(path, encoding=None):
         if more and (cut := max(head.rfind("\n"), head.rfind("\r"))) > 0:
             head = head[: cut + 1]
     return encoding, compression, head
+
+
+def check_cells(path, compression, n_columns):
+    """Raise a ValueError if a table of so many columns does not fit in memory, in which short lines are filled up.
+
+    Args:
+        path: the file.
+        compression: str or None, as `look` returns it.
+        n_columns: int.
+    """
+    most = os.path.getsize(path) * _RATIOS.get(compression, 1) // 2  # lines of a character each
+    if 8 * most * n_columns <= promises.memory():
+        return
+    with explained(path, ""), _bytes(path, compression) as file:
+        n_lines = sum(block.count(b"\n") for block in iter(lambda: file.read(_HEAD), b""))
+    promises.check_dense(path, (n_lines, n_columns), "a table")
 
 
 @contextlib.contextmanager
@@ -97,6 +117,20 @@ def explained(path, encoding):
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"{os.fspath(path)!r} cannot be decompressed: {error}. Copy or download it again.") from error
+
+
+def _check_size(path, compression):
+    """Raise a ValueError if the text does not fit in memory. It is unpacked and counted if no header has its size."""
+    size = os.path.getsize(path)
+    if compression == "zip":
+        with explained(path, ""), zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    elif compression and size * _RATIOS[compression] > (limit := promises.text_limit()):
+        size = 0
+        with explained(path, ""), _bytes(path, compression) as file:
+            while size <= limit and (more := file.read(_HEAD)):
+                size += len(more)
+    promises.check_text(path, size)
 
 
 def _read(path, file, size):

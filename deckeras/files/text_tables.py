@@ -48,6 +48,7 @@ def read(path, options, texts, names):
             head, sep=options.sep, skip=options.skip, comment=options.comment, header=options.header, na=options.na,
             prefer=prefer,
         )  # fmt: skip
+        text_files.check_cells(path, compression, len(dialect.names))
         with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
             frame, like_rows = _parse(file, dialect, options, texts, names)
         if like_rows and options.comment is None:

@@ -1,5 +1,6 @@
 """Read tables from the sheets of Excel workbooks."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -8,10 +9,12 @@ import zipfile
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import columns, dialects, headers
+from deckeras.files import columns, dialects, headers, promises
 
 # A hidden row or column, or a formula that no value follows.
 _MORE = re.compile(rb"<(?:row|col) [^>]*hidden=\"(?:1|true)\"|(?:</f>|<f[^>]*/>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
+_CELL = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,3})([0-9]{1,7})["']""")
+_BLOCK = 2**20
 
 
 def read(path, sheet=None, skip=None, header=None, na=()):
@@ -81,6 +84,7 @@ def _sheets(path):
             f"{os.fspath(path)!r} is damaged or not a workbook. If it is text, rename it to .csv, else save it as "
             ".xlsx again."
         )
+    _check_size(path)
     import pandas
 
     try:
@@ -160,6 +164,33 @@ def _told(n_rows, letters, empty):
             "spreadsheet program and save it, which computes them"
         )
     return notices
+
+
+def _check_size(path):
+    """Raise a ValueError if the cells of a workbook do not fit in memory: two of them may lie a billion apart."""
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        promises.check(path, sum(member.file_size for member in archive.infolist()), "its XML")
+        for member in archive.infolist():
+            if member.filename.lower().endswith(".xml"):
+                with archive.open(member) as file:
+                    promises.check_dense(path, _extent(file), f"{member.filename!r}, with cells")
+
+
+def _extent(file):
+    """Return (the last row, the last column) of the cells in the XML of a sheet."""
+    n_rows, n_columns, rest = 0, 0, b""
+    while block := file.read(_BLOCK):
+        for column, row in _CELL.findall(rest + block):
+            n_rows, n_columns = max(n_rows, int(row)), max(n_columns, _column_number(column))
+        rest = block[-32:]
+    return n_rows, n_columns
+
+
+def _column_number(letters):
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
 
 
 def _choose(path, sheets, seen, wanted):

@@ -1,0 +1,110 @@
+"""The record of a run, `run.json`, which anybody may have written. Its entries are checked before they are used."""
+
+import json
+
+_NUMBER = (int, float)
+_SCORES = {"acc": _NUMBER, "nmi": _NUMBER, "ari": _NUMBER}
+# A pattern is a type, None, a set of texts, a tuple of patterns of which one fits, a list with the pattern of all
+# items, or a dict with the pattern of each entry, or with that of all entries under `str`.
+LAYOUT = {
+    "kind": {"table", "array", "images"},
+    "key": (str, None),
+    "columns": [str],
+    "categories": {str: [str]},
+    "medians": ({str: _NUMBER}, None),
+    "drop_missing": bool,
+    "names": (str, None),
+    "na": [str],
+    "sep": (str, None),
+    "skip": (int, None),
+    "comment": (str, None),
+    "decimal": (str, None),
+    "thousands": (str, None),
+    "encoding": (str, None),
+    "header": bool,
+    "affixes": {str: str},
+    "image_shape": ([int], None),
+    "white": (int, None),
+}
+NEEDED = {
+    "data": str,
+    "layout": LAYOUT,
+    "labels": (str, None),
+    "folder_labels": bool,
+    "facts": {str: str},
+    "history": {str: [_NUMBER]},
+}
+OPTIONAL = {
+    "title": str,
+    "command": str,
+    "settings": dict,
+    "notices": [str],
+    "warnings": [str],
+    "versions": {str: str},
+    "sizes": [int],
+    "scores": (_SCORES, None),
+    "seconds": _NUMBER,
+    "kmeans": {"rows": int, "differ": int, "sizes": [int], "scores": (_SCORES, None)},
+    "verdict": {"sentences": [str]},
+}
+
+
+def load(path):
+    """Return the dict of a run.json.
+
+    Raises:
+        OSError: the file cannot be read, or is damaged.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def check(path, run):
+    """Check the entries of the record of a finished run.
+
+    Args:
+        path: str, the file, for the message.
+        run: dict.
+
+    Raises:
+        OSError: an entry is missing or of another type; the message names it.
+    """
+    for name, pattern in (NEEDED | OPTIONAL).items():
+        if name not in run:
+            if name in NEEDED:
+                raise _damaged(path, f"it has no entry {name!r}")
+        elif not _fits(run[name], pattern):
+            raise _damaged(path, f"its entry {name!r} is {run[name]!r:.100}")
+    if set(run["layout"]) - set(LAYOUT):
+        raise _damaged(path, f"its layout has the entries {sorted(set(run['layout']) - set(LAYOUT))!r:.100}")
+    lengths = {len(values) for values in run["history"].values()}
+    if len(lengths) > 1 or ("loss" in run["history"]) != ("changed" in run["history"]):
+        raise _damaged(path, "its history is not complete")
+    if not isinstance(run.get("settings", {}).get("method", ""), str):
+        raise _damaged(path, "its method is no text")
+
+
+def _fits(value, pattern):
+    match pattern:
+        case None:
+            return value is None
+        case set():
+            return isinstance(value, str) and value in pattern
+        case tuple():
+            return any(_fits(value, each) for each in pattern)
+        case list():
+            return isinstance(value, list) and all(_fits(item, pattern[0]) for item in value)
+        case dict():
+            if not isinstance(value, dict):
+                return False
+            if str in pattern:
+                return all(_fits(item, pattern[str]) for item in value.values())
+            return all(_fits(value.get(name), each) for name, each in pattern.items())
+    return isinstance(value, pattern)
+
+
+def _damaged(path, reason):
+    return OSError(f"{path!r} is truncated, damaged or not of a run ({reason}). Restore a copy.")
