@@ -1,7 +1,9 @@
 """Optional libraries: the extras of the installation."""
 
+from __future__ import annotations
 
-def needed(task, library, extra):
+
+def needed(task: str, library: str, extra: str) -> ImportError:
     """Return an ImportError with the command that installs an optional library.
 
     Args:

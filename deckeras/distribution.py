@@ -7,6 +7,8 @@ rows, is done by each process for its own rows, without waiting for the others.
 With one process all functions here do what their names say for that one alone, on any backend.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import math
@@ -14,11 +16,16 @@ import os
 import sys
 import traceback
 import weakref
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from deckeras._data import checks, row_views, seeding
+from deckeras._typing import Array, RowArray, Tensor
 
 _HEARTBEAT = 20  # seconds; JAX's 100 leave the others waiting that long for one that is gone
 _VARIABLES = tuple(f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
@@ -27,7 +34,7 @@ _CHUNK = 2**20  # bytes a collective: one compiled program serves all that is lo
 _compiled = weakref.WeakKeyDictionary()
 
 
-def start(address=None, n_processes=None, process=None):
+def start(address: str | None = None, n_processes: int | None = None, process: int | None = None) -> None:
     """Join the processes of a distributed training. To be called first of all, in each of them.
 
     Sets Keras's distribution to `DataParallel` over all devices of all processes, and all random seeds to one number,
@@ -76,23 +83,23 @@ def start(address=None, n_processes=None, process=None):
         sys.excepthook = _end_at_once
 
 
-def process_count():
+def process_count() -> int:
     """int, the number of processes that train together."""
     return _jax().process_count() if active() else 1
 
 
-def process_index():
+def process_index() -> int:
     """int, the number of this process, from 0."""
     return _jax().process_index() if active() else 0
 
 
-def active():
+def active() -> bool:
     """Return whether a distribution is set: over processes, or over the devices of this one."""
     return keras.config.backend() == "jax" and keras.distribution.distribution() is not None
 
 
 @contextlib.contextmanager
-def single_process():
+def single_process() -> Iterator[None]:
     """Suspend the distribution, so that one process can save a model without waiting for the others.
 
     Keras makes variables as it saves, and under a distribution all processes make a variable together.
@@ -105,7 +112,7 @@ def single_process():
         keras.distribution.set_distribution(distribution)
 
 
-def check(model):
+def check(model: keras.Model) -> None:
     """Raise ValueError where a model was made for a kind of distribution in which it would be trained wrongly."""
     strategy = getattr(model, "distribute_strategy", None)
     if getattr(strategy, "num_replicas_in_sync", 1) > 1:
@@ -117,7 +124,7 @@ def check(model):
 
 
 @contextlib.contextmanager
-def failing_together():
+def failing_together() -> Iterator[None]:
     """Say so where a computation failed since another process is gone.
 
     Raises:
@@ -136,7 +143,7 @@ def failing_together():
 
 
 @failing_together()
-def gather(array):
+def gather(array: npt.ArrayLike) -> list[Array]:
     """Return the arrays of all processes, in their order. They may differ in shape and type, and hold no objects."""
     array = np.asarray(array)
     if process_count() == 1:
@@ -160,22 +167,22 @@ def gather(array):
     return [np.lib.format.read_array(file, allow_pickle=False) for file in files]
 
 
-def total(value):
+def total(value: npt.ArrayLike) -> Any:
     """Return the sum over the processes of a number or an array."""
     return _plain(sum(gather(value)))
 
 
-def agreed(value):
+def agreed(value: npt.ArrayLike) -> Any:
     """Return the number or the array of the first process in all of them."""
     return _plain(gather(value)[0])
 
 
-def agreed_seed(seed):
+def agreed_seed(seed: int | None) -> int:
     """`seeding.fixed_seed`, but where it is None one number in all processes."""
     return seeding.fixed_seed(seed) if seed is not None else agreed(seeding.fixed_seed(None))
 
 
-def relative_weights(sample_weight, n, n_clusters):
+def relative_weights(sample_weight: npt.ArrayLike | None, n: int, n_clusters: int) -> npt.NDArray[np.float64] | None:
     """Return the weights of this process's n rows, scaled so that the weights of all processes have a mean of 1.
 
     Args:
@@ -202,19 +209,19 @@ def relative_weights(sample_weight, n, n_clusters):
     return weights * (total(n) / total(weights.sum()))
 
 
-def own_rows(n):
+def own_rows(n: int) -> slice:
     """This process's part of n rows that all of them can read, as a slice: `x[own_rows(len(x))]`."""
     process, processes = process_index(), process_count()
     return slice(n * process // processes, n * (process + 1) // processes)
 
 
-def own_part(array, n):
+def own_part(array: Array, n: int) -> Array:
     """Return the n rows of this process in an array that has the rows of all processes, one after the other."""
     start = int(np.sum(gather(n)[: process_index()]))
     return array[start : start + n]
 
 
-def local_batch_size(batch_size):
+def local_batch_size(batch_size: int) -> int:
     """Return this process's part of a batch, rounded down to a multiple of its devices.
 
     Args:
@@ -229,12 +236,12 @@ def local_batch_size(batch_size):
     return max(1, batch_size // devices) * devices // process_count()
 
 
-def own_seed(seed):
+def own_seed(seed: int) -> int | list[int]:
     """Return the seed of the order of this process's rows."""
     return seed if process_count() == 1 else [seed, process_index()]
 
 
-def fingerprint(x):
+def fingerprint(x: RowArray) -> dict[str, Any]:
     """`row_views.fingerprint` of the rows of all processes."""
     own = row_views.fingerprint(x)
     parts = gather(np.array([own["n_samples"], own["checksum"]], np.uint64))
@@ -242,7 +249,7 @@ def fingerprint(x):
     return {**own, "n_samples": n_samples, "checksum": checksum % 2**64}
 
 
-def outputs(model, batches):
+def outputs(model: keras.Model, batches: Iterable[Tensor]) -> Array:
     """Compute the outputs of a model for this process's batches, from its own copy of the weights.
 
     Under a distribution `Model.predict` would compute the batches of all processes together, of which there may be more
@@ -258,7 +265,7 @@ def outputs(model, batches):
     return np.concatenate([np.asarray(_call(model, batch)[0]) for batch in batches])
 
 
-def augmented(model, rows):
+def augmented(model: keras.Model, rows: Tensor) -> Array:
     """Compute the training outputs of a model for this process's batch, and advance the state of its random numbers."""
     found, state = _call(model, rows, training=True)
     for variable, value in zip(model.non_trainable_variables, state, strict=True):
@@ -269,10 +276,10 @@ def augmented(model, rows):
     return np.asarray(found)
 
 
-def _call(model, rows, training=False):
+def _call(model: keras.Model, rows: Tensor, training: bool = False) -> tuple[Any, Any]:
     """(outputs, non-trainable variables) of a model in this process alone."""
     if model not in _compiled:
-        reference = weakref.ref(model)  # else the value would keep its key alive
+        reference: Any = weakref.ref(model)  # else the value would keep its key alive
         _compiled[model] = _jax().jit(
             lambda *arguments, training: reference().stateless_call(*arguments, training=training),
             static_argnames="training",
@@ -284,20 +291,20 @@ def _call(model, rows, training=False):
     return _compiled[model](*weights, rows, training=training)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """An array of no dimension as a Python number."""
     return value if np.ndim(value) else value.item()
 
 
-def _jax():
+def _jax() -> Any:
     import jax
 
     return jax
 
 
-def _given_processes(*arguments):
+def _given_processes(*arguments: str | int | None) -> tuple[str, int, int] | None:
     """(address, number of processes, number of this one), from arguments or else variables; None if all are None."""
-    found = [
+    found: list[Any] = [
         os.environ.get(name) if given is None else given for given, name in zip(arguments, _VARIABLES, strict=True)
     ]
     missing = found.count(None)
@@ -311,7 +318,7 @@ def _given_processes(*arguments):
     return found[0].partition(",")[0], int(found[1]), int(found[2])
 
 
-def _end_at_once(kind, error, trace):
+def _end_at_once(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print the exception and end without waiting for the other processes, which may be waiting for this one."""
     traceback.print_exception(kind, error, trace)
     sys.stdout.flush()

@@ -6,6 +6,8 @@ window. The rows that were read last remain in memory, up to two windows of them
 between two.
 """
 
+from __future__ import annotations
+
 import collections
 import itertools
 import math
@@ -13,17 +15,22 @@ import mmap
 import os
 import threading
 import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import h5py
 import keras
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
+
+from deckeras._typing import Array
 
 _BLOCK_BYTES = 2**22
 _WINDOW_BYTES = 2**25
 
 
-def as_source(x):
+def as_source(x: Any) -> Blocks | None:
     """Rows that are read in blocks, for what does not lie in memory; None for all else.
 
     Args:
@@ -52,7 +59,7 @@ def as_source(x):
     return None
 
 
-def row_numbers(index, n):
+def row_numbers(index: Any, n: int) -> npt.NDArray[np.int64]:
     """Return the numbers of the rows that NumPy would give for an index into n of them.
 
     Args:
@@ -84,7 +91,7 @@ def row_numbers(index, n):
     return np.where(rows < 0, rows + n, rows)
 
 
-def rows_of_batch(batch, source):
+def rows_of_batch(batch: Any, source: str) -> Array:
     """Return the rows in a batch: the batch itself, or the first element of a tuple, such as (x, y).
 
     Args:
@@ -95,7 +102,7 @@ def rows_of_batch(batch, source):
         TypeError: it is no array of real numbers, such as a dict of arrays.
         ValueError: its dimension is less than 2.
     """
-    rows = batch[0] if isinstance(batch, list | tuple) and len(batch) else batch
+    rows: Any = batch[0] if isinstance(batch, list | tuple) and len(batch) else batch
     rows = rows.toarray() if sparse.issparse(rows) else rows
     if isinstance(rows, dict):
         raise TypeError(
@@ -117,7 +124,7 @@ def rows_of_batch(batch, source):
     return rows
 
 
-def check_end(x):
+def check_end(x: Any) -> None:
     """Raise ValueError if batches have no end, as far as they say so."""
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
@@ -143,7 +150,7 @@ class Blocks:
 
     in_order = False  # whether blocks come one after the other, and another order means to begin anew
 
-    def __init__(self, sizes, row_shape, dtype):
+    def __init__(self, sizes: Sequence[int] | Array, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         self.shape = (int(self._starts[-1]), *row_shape)
         self.dtype = np.dtype(dtype)
@@ -151,14 +158,14 @@ class Blocks:
         self._kept, self._kept_bytes = collections.OrderedDict(), 0
         self._lock = threading.Lock()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.shape)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Array:
         rows = row_numbers(index, len(self))
         if rows.ndim != 1:
             return self[rows.ravel()].reshape(*rows.shape, *self.shape[1:])
@@ -170,14 +177,14 @@ class Blocks:
                 found[here] = self._block(block)[rows[here] - self._starts[block]]
         return found
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.asarray(self[:], dtype=dtype)
 
-    def flat(self):
+    def flat(self) -> Blocks:
         """Return the same rows, each as a vector."""
         return _Flat(self)
 
-    def order(self, random):
+    def order(self, random: np.random.Generator) -> Array:
         """Return the numbers of all rows in a random order in which each block need be read only once.
 
         Args:
@@ -199,7 +206,7 @@ class Blocks:
             ]
         )
 
-    def _block(self, number):
+    def _block(self, number: int) -> Array:
         if number not in self._kept:
             for found, rows in self._read(number):
                 self._forget(found)
@@ -210,33 +217,33 @@ class Blocks:
         self._kept.move_to_end(number)
         return self._kept[number]
 
-    def _forget(self, number):
+    def _forget(self, number: int) -> None:
         if number in self._kept:
             self._kept_bytes -= self._kept.pop(number).nbytes
 
-    def _read(self, number):
+    def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         """Yield (number, rows) of blocks, the one that is asked for last."""
         raise NotImplementedError
 
 
 class _Flat(Blocks):
-    def __init__(self, x):
+    def __init__(self, x: Blocks) -> None:
         self._x, self.in_order = x, x.in_order
         super().__init__(np.diff(x._starts), (math.prod(x.shape[1:]),), x.dtype)
 
-    def _block(self, number):
+    def _block(self, number: int) -> Array:
         return self._x._block(number).reshape(-1, self.shape[1])
 
 
 class _File(Blocks):
     """The rows of a mapped file, read instead of mapped: pages of a map count as the process's memory."""
 
-    def __init__(self, x, position):
-        self._path, self._position = x.filename, position
+    def __init__(self, x: np.memmap, position: int) -> None:
+        self._path, self._position = os.fspath(x.filename or ""), position
         self._row_bytes = x[:1].nbytes
         super().__init__(_even_sizes(len(x), _BLOCK_BYTES // self._row_bytes), x.shape[1:], x.dtype)
 
-    def _read(self, number):
+    def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         first, last = self._starts[number], self._starts[number + 1]
         shape = (int(last - first), *self.shape[1:])
         rows = np.fromfile(
@@ -248,20 +255,20 @@ class _File(Blocks):
 class _Dataset(Blocks):
     """The rows of an HDF5 data set, in blocks of whole chunks."""
 
-    def __init__(self, x):
+    def __init__(self, x: h5py.Dataset) -> None:
         self._x = x
         row_bytes = math.prod(x.shape[1:]) * x.dtype.itemsize
         chunk = x.chunks[0] if x.chunks else 1
         super().__init__(_even_sizes(len(x), _BLOCK_BYTES // row_bytes // chunk * chunk or chunk), x.shape[1:], x.dtype)
 
-    def _read(self, number):
+    def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         yield number, self._x[self._starts[number] : self._starts[number + 1]]
 
 
 class _Batches(Blocks):
     """The rows of what gives them in batches; each batch is a block."""
 
-    def __init__(self, x):
+    def __init__(self, x: Any) -> None:
         self._x = x
         sizes, first, self._checksums = [], None, []
         for batch in self._iterate(0):
@@ -273,12 +280,12 @@ class _Batches(Blocks):
                 )
             sizes.append(len(batch))
             self._checksums.append(zlib.crc32(batch.tobytes()))
-        if not sum(sizes):
+        if first is None or not sum(sizes):
             raise ValueError(f"x should not be empty. Received: a {type(x).__name__} without rows")
         super().__init__(sizes, first.shape[1:], first.dtype)
         self[:1]  # which fails now rather than in the middle if batches change
 
-    def _same(self, number, batch):
+    def _same(self, number: int, batch: Array) -> Array:
         """Return the batch, if it is the one that was read at first."""
         if zlib.crc32(batch.tobytes()) != self._checksums[number]:
             raise ValueError(
@@ -288,20 +295,20 @@ class _Batches(Blocks):
             )
         return batch
 
-    def _iterate(self, first):
+    def _iterate(self, first: int) -> Iterator[Array]:
         """Yield the batches from number `first` on."""
         raise NotImplementedError
 
-    def _rows(self, batch):
+    def _rows(self, batch: Any) -> Array:
         return rows_of_batch(batch, type(self._x).__name__)
 
 
 class _PyDataset(_Batches):
-    def _iterate(self, first):
+    def _iterate(self, first: int) -> Iterator[Array]:
         check_end(self._x)
         return (self._rows(self._x[number]) for number in range(first, self._x.num_batches))
 
-    def _read(self, number):
+    def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         yield number, self._same(number, self._rows(self._x[number]))
 
 
@@ -310,20 +317,21 @@ class _Stream(_Batches):
 
     in_order = True
 
-    def __init__(self, x):
+    def __init__(self, x: Any) -> None:
         check_end(x)
         if iter(x) is x:
             raise TypeError(
                 f"x should be readable more than once. Received: {type(x).__name__}, which ends after one reading. "
                 "Make a keras.utils.PyDataset or a tf.data.Dataset of it."
             )
-        self._next, self._batches = 0, iter(())
+        self._next: int = 0
+        self._batches: Iterator[Array] = iter(())
         super().__init__(x)
 
-    def _iterate(self, first):
+    def _iterate(self, first: int) -> Iterator[Array]:
         return map(self._rows, itertools.islice(iter(self._x), first, None))
 
-    def _read(self, number):
+    def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         if not 0 < self._next <= number:
             self._next, self._batches = 0, self._iterate(0)
         # The blocks between remain in memory, too: the rows of a window are asked for in any order.
@@ -334,14 +342,14 @@ class _Stream(_Batches):
             yield found, batch
 
 
-def _even_sizes(n, size):
+def _even_sizes(n: int, size: int) -> list[int]:
     size = max(1, size)
     return [min(size, n - start) for start in range(0, n, size)]
 
 
-def _position(x):
+def _position(x: np.memmap) -> int | None:
     """Where in its file the first row of a mapped array lies; None if it has no file or does not lie there in order."""
-    root = x
+    root: Any = x
     while isinstance(root.base, np.ndarray):
         root = root.base
     # A copy-on-write map may differ from its file.

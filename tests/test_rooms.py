@@ -14,6 +14,7 @@ ROOT = pathlib.Path(deckeras.__file__).parent
 ROOMS = [
     "_extras",
     "_records",
+    "_typing",
     "metrics",
     "target",
     "layers",

@@ -1,15 +1,20 @@
 """Batches of rows for training, in an order that a seed and a number decide, and for prediction."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import math
 import queue
 import threading
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from deckeras._data import checks, row_views
+from deckeras._typing import Array, RowArray, Tensor
 
 
 class OrderedBatches(keras.utils.PyDataset):
@@ -20,26 +25,30 @@ class OrderedBatches(keras.utils.PyDataset):
         batch_size: int, default None: what `predict_batch_size` gives for such rows.
     """
 
-    def __init__(self, x, batch_size=None):
+    def __init__(self, x: RowArray, batch_size: int | None = None) -> None:
         super().__init__()
         self.x = x
         self.batch_size = batch_size or row_views.predict_batch_size(math.prod(x.shape[1:]))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Tensor]:
         start = index * self.batch_size
         return (row_views.as_batch(self.x[start : start + self.batch_size]),)
 
 
-def large_batches(x, row_shape, n_outputs, batch_size=None):
+def large_batches(
+    x: Any, row_shape: Sequence[int | None], n_outputs: int, batch_size: int | None = None
+) -> OrderedBatches:
     """Return the rows of x in batches as large as memory allows, for a model of `n_outputs` outputs."""
     x = checks.check_rows(x, row_shape)
     return OrderedBatches(x, batch_size or row_views.predict_batch_size(max(math.prod(x.shape[1:]), n_outputs)))
 
 
-def training_batches(x, batch_size, seed, start, steps):
+def training_batches(
+    x: Any, batch_size: int, seed: int | Sequence[int], start: int, steps: int
+) -> Generator[tuple[Array, Tensor]]:
     """Yield (row numbers, rows) of the batches from number `start` to `start + steps` of `shuffled_batches`.
 
     Rows that do not lie in memory are read in a thread of its own, ahead of the computation.
@@ -49,7 +58,7 @@ def training_batches(x, batch_size, seed, start, steps):
     return batches if row_views.blocks_of(x) is None else _ahead(batches)
 
 
-def shuffled_batches(x, batch_size, seed, start=0):
+def shuffled_batches(x: Any, batch_size: int, seed: int | Sequence[int], start: int = 0) -> Iterator[Array]:
     """Yield index arrays of `batch_size` rows without end, each epoch in a new random order.
 
     Batch t is a function of the number of rows, `batch_size`, `seed` and t alone, so a resumed run needs to remember
@@ -81,7 +90,7 @@ def shuffled_batches(x, batch_size, seed, start=0):
         rows = rows[batch_size:]
 
 
-def _ahead(batches, size=4):
+def _ahead(batches: Iterator[Any], size: int = 4) -> Generator[Any]:
     """Yield what `batches` yields, which a thread computes up to `size` elements ahead."""
     ready, ended = queue.Queue(size), threading.Event()
 

@@ -1,16 +1,23 @@
 """Checks of what comes to a training, before the work starts: rows, labels, weights and counts."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from deckeras import sources
 from deckeras._data import frames, row_views
+from deckeras._typing import Array, RowArray
 
 _LARGEST = 1e30  # which leaves layers some orders of magnitude to the end of float32
 
 
-def check_rows(x, row_shape=None, n_min=1):
+def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int = 1) -> RowArray:
     """Check that `x` can be trained on, and return it as an array.
 
     Args:
@@ -51,11 +58,11 @@ def check_rows(x, row_shape=None, n_min=1):
     return x
 
 
-def _fits(shape, expected):
+def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
     return len(shape) == len(expected) and all(want in (None, size) for size, want in zip(shape, expected, strict=True))
 
 
-def _check_finite(x):
+def _check_finite(x: Any) -> None:
     if x.dtype.kind != "f" or getattr(x, "checked", False):
         return
     # float64 beyond the range of the computation would turn into infinity there, unseen. So would sums of float32 near
@@ -81,14 +88,14 @@ def _check_finite(x):
         x.checked = True  # Another reading would take long.
 
 
-def check_count(name, value):
+def check_count(name: str, value: Any) -> int:
     """Return `value` as an int, or raise ValueError if it is not a whole number of at least 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
         raise ValueError(f"{name} should be a whole number of at least 1. Received: {name}={value!r}")
     return int(value)
 
 
-def check_labels(y, n):
+def check_labels(y: npt.ArrayLike | None, n: int) -> Array | None:
     """Check labels, before anything is trained.
 
     Args:
@@ -123,7 +130,7 @@ def check_labels(y, n):
     return y
 
 
-def _is_missing(label):
+def _is_missing(label: object) -> bool:
     try:
         return label is None or bool(label != label)  # NaN alone differs from itself.
     except TypeError:  # pandas.NA is neither equal nor unequal to anything.
@@ -132,7 +139,7 @@ def _is_missing(label):
         return False
 
 
-def _decoded(y):
+def _decoded(y: Array) -> Array:
     """Labels with text in place of bytes, and of one type where they are of one."""
     labels = list(y)
     for row, label in enumerate(labels):
@@ -151,7 +158,7 @@ def _decoded(y):
     return found
 
 
-def check_weights(sample_weight, n):
+def check_weights(sample_weight: npt.ArrayLike | None, n: int) -> npt.NDArray[np.float64] | None:
     """Check the weights of rows.
 
     Args:

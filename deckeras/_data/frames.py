@@ -1,18 +1,23 @@
 """DataFrames as arrays of numbers, also with columns of bool, nullable types or Arrow, which NumPy reads as objects."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
 
 import numpy as np
+
+from deckeras._typing import Array
 
 _WAY_OUT = "Turn text, categories and dates into numbers first, or leave the column out."
 
 
-def is_frame(x):
+def is_frame(x: object) -> bool:
     """Return whether x is a pandas DataFrame."""
     return type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "columns") and hasattr(x, "iloc")
 
 
-def as_array(x):
+def as_array(x: Any) -> Array | None:
     """Return the numbers of a table as an array.
 
     Args:
@@ -53,7 +58,7 @@ def as_array(x):
     return values
 
 
-def object_numbers(values):
+def object_numbers(values: Array) -> Array:
     """Return objects that are all real numbers, or `pandas.NA`, as float64 with NaN for NA; others unchanged."""
     if values.dtype != object:
         return values
@@ -68,7 +73,7 @@ def object_numbers(values):
         return values
 
 
-def labels_of(x):
+def labels_of(x: Any) -> list[Any] | None:
     """Return the names of a DataFrame's columns where scikit-learn does not compare them, else None.
 
     These are names that are not text, such as numbers or the tuples of several levels.
@@ -91,7 +96,7 @@ def labels_of(x):
     return names
 
 
-def first_not_number(values):
+def first_not_number(values: Array) -> str:
     """Return the words for the first object in an array that is no real number; none where there is no such object."""
     for index, value in np.ndenumerate(values):
         try:
@@ -102,7 +107,7 @@ def first_not_number(values):
     return ""
 
 
-def _numbers(name, column):
+def _numbers(name: object, column: Any) -> Array:
     dtype = column.dtype
     kind = str(getattr(dtype, "kind", "O"))
     if str(dtype) == "category" or kind in "mMc" or "period" in str(dtype) or "interval" in str(dtype):
@@ -116,13 +121,13 @@ def _numbers(name, column):
     return column.to_numpy(dtype="float64", na_value=np.nan)
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     # Decimal is a number, but no numbers.Real.
     real = isinstance(value, numbers.Real | np.bool_) or type(value).__name__ == "Decimal"
     return real and not isinstance(value, str)
 
 
-def _check_finite(values, names):
+def _check_finite(values: Array, names: list[Any]) -> None:
     good = np.isfinite(values)
     if not good.all():
         row, place = (int(number) for number in np.argwhere(~good)[0])

@@ -1,10 +1,14 @@
 """The shapes of rows: which are series, and which are images."""
 
+from __future__ import annotations
+
+from deckeras._typing import Shape
+
 _MIN_SIDE = 4  # pixels of an image
 _MAX_RATIO = 2  # of the longer side of an image to the shorter, exclusive
 
 
-def looks_like_series(shape):
+def looks_like_series(shape: Shape) -> bool:
     """Return whether a row of this shape is a series of channels rather than an image.
 
     Args:

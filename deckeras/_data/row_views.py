@@ -1,20 +1,26 @@
 """Rows as training and prediction read them: a few at a time, made while they are read, never copied as a whole."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from deckeras import sources
 from deckeras._data import frames
+from deckeras._typing import Array, RowArray, Tensor
 
 _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
 _ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, past the rounding of float16
 
 
-def as_rows(x):
+def as_rows(x: Any) -> Array | sources.Blocks:
     """Return x as an array of rows, or as `sources.Blocks` where the rows do not lie in memory."""
     table = frames.as_array(x)
     if table is not None:
@@ -32,24 +38,24 @@ def as_rows(x):
     return frames.object_numbers(values)
 
 
-def as_batch(rows):
+def as_batch(rows: Tensor) -> Tensor:
     """Return `rows` in the float type that Keras computes in: the only copy of the data that training makes."""
     return rows if keras.ops.is_tensor(rows) else np.asarray(rows, dtype=keras.config.floatx())
 
 
-def predict_batch_size(n_values):
+def predict_batch_size(n_values: int) -> int:
     """Return the rows of a batch without gradients: as many of `n_values` each as fill 16 MiB, from 32 to 4,096."""
     return int(np.clip(_BATCH_VALUES // max(1, n_values), 32, 4096))
 
 
-def blocks(x):
+def blocks(x: RowArray) -> Iterator[tuple[int, Any]]:
     """Yield (number of the first row, rows) over x, as many rows at a time as fill 16 MiB."""
     size = predict_batch_size(math.prod(x.shape[1:]))
     for start in range(0, len(x), size):
         yield start, x[start : start + size]
 
 
-def blocks_of_rows(x, numbers):
+def blocks_of_rows(x: RowArray, numbers: Array) -> Iterator[Any]:
     """Yield some rows of x, by their sorted numbers, a block of them at a time.
 
     Rows that do not lie in memory are read once, in order, since their files cannot be read in any other.
@@ -65,14 +71,14 @@ def blocks_of_rows(x, numbers):
             yield block[inside - start]
 
 
-def blocks_of(x):
+def blocks_of(x: object) -> sources.Blocks | None:
     """Return the `sources.Blocks` that rows are read from, or None where they lie in memory."""
     while isinstance(x, View):
         x = x.x
     return x if isinstance(x, sources.Blocks) else None
 
 
-def of_one_length(x):
+def of_one_length(x: RowArray) -> bool:
     """Return whether all rows of x but zeros have the same Euclidean length, as tf-idf and normalized features have.
 
     Such rows are scaled already, to be compared by the angle between them.
@@ -91,19 +97,19 @@ def of_one_length(x):
     return longest > 0
 
 
-def reads_itself(x):
+def reads_itself(x: object) -> bool:
     """Return whether x has batches of its own: a PyDataset, `tf.data.Dataset` or torch DataLoader."""
     if hasattr(x, "__array__"):
         return False
     return isinstance(x, keras.utils.PyDataset) or type(x).__module__.partition(".")[0] in ("tensorflow", "torch")
 
 
-def take(x, rows):
+def take(x: RowArray, rows: Array) -> RowArray:
     """Return some of the rows of an array or a `View`, by their numbers; those of a view are not made yet."""
     return x.take(rows) if isinstance(x, View) else x[rows]
 
 
-def fingerprint(x):
+def fingerprint(x: RowArray) -> dict[str, Any]:
     """Compute what tells one data set from another: its shape and a checksum of its values in Keras's floats.
 
     The checksum is a sum over the rows, so that it is the same in whichever order and pieces they come.
@@ -131,23 +137,23 @@ class View:
             keep their shape.
     """
 
-    def __init__(self, x, change=None):
+    def __init__(self, x: Any, change: Callable[[Array], Array] | None = None) -> None:
         self.x = x.tocsr() if sparse.issparse(x) else as_rows(x)
         self.change = change
         self.checked = False
         self.shape, self.ndim, self.dtype = self.x.shape, self.x.ndim, np.dtype(keras.config.floatx())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index):
-        rows = self.x[index]
+    def __getitem__(self, index: Any) -> Array:
+        rows: Any = self.x[index]
         rows = rows.toarray() if sparse.issparse(rows) else rows
         return as_batch(rows if self.change is None else self.change(rows))
 
-    def take(self, rows):
+    def take(self, rows: Array) -> View:
         """Return a `View` of some of the rows, by their numbers; these are copied, but not changed yet."""
         return View(self.x[rows], self.change)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.asarray(self[:], dtype=dtype)

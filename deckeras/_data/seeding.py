@@ -1,10 +1,12 @@
 """Seeds: one number that decides all that is random in a training."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 
 
-def fixed_seed(seed):
+def fixed_seed(seed: int | None) -> int:
     """Return the seed as an int, or a new random one for None; raise ValueError if scikit-learn could not take it."""
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
@@ -13,7 +15,7 @@ def fixed_seed(seed):
     return int(seed)
 
 
-def layer_seed(seed):
+def layer_seed(seed: int) -> int:
     """Return a seed below 2**32 in the form that Keras's layers take.
 
     On PyTorch, which has no uint32, they keep it in an int32 and read the bits as Keras's uint32, but refuse what lies
