@@ -1,9 +1,14 @@
 """The alternation: target from every row's assignment, batches towards it, assignment anew."""
 
+from __future__ import annotations
+
 import contextlib
 import warnings
 import zlib
+from collections.abc import Callable
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from scipy.spatial.distance import pdist
@@ -11,7 +16,9 @@ from scipy.spatial.distance import pdist
 from deckeras import distribution
 from deckeras._data import batching, row_views
 from deckeras._train import device
+from deckeras._train.checkpoint import Checkpoint
 from deckeras._train.loop import train_batches
+from deckeras._typing import Array, RowArray
 from deckeras.target import cluster_frequencies, target_distribution
 
 _AGREEMENT = 0.99  # fraction of the rows; the rest are those on the borders between clusters
@@ -33,22 +40,35 @@ class Alternation:
         sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
 
-    def __init__(self, model, x, y, batch_size, augmenter, begin, *, lead=1, checkpoint=None, sample_weight=None):
+    def __init__(
+        self,
+        model: Any,
+        x: RowArray,
+        y: Array | None,
+        batch_size: int,
+        augmenter: Any,
+        begin: Callable[[int], Array | None],
+        *,
+        lead: int = 1,
+        checkpoint: Checkpoint | None = None,
+        sample_weight: Array | None = None,
+    ) -> None:
         self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
         self.begin, self.lead, self.checkpoint, self.sample_weight = begin, lead, checkpoint, sample_weight
         self.first = None
         self.on_device = x if augmenter.changes else device.to_device(x)
         self.rows = model._rows(x)
-        self.q = self.weights = None
+        self.q: Any = None
+        self.weights: list[int] | None = None
 
-    def assign(self):
+    def assign(self) -> Array:
         """q of every row under the current weights, computed once for each state of them."""
         weights = [zlib.crc32(ops.convert_to_numpy(weight)) for weight in self.model.weights]
         if weights != self.weights:
             self.q, self.weights = self.model.predict(self.rows, verbose=0), weights
         return self.q
 
-    def epoch(self, start, steps, seed, callbacks):
+    def epoch(self, start: int, steps: int, seed: int, callbacks: keras.callbacks.CallbackList) -> dict[str, float]:
         if start == 0 and not self.model.placed:
             self.first = self.begin(seed)
         elif self.first is None and self.checkpoint and self.checkpoint.arrays:
@@ -61,15 +81,17 @@ class Alternation:
         if logs["changed"] <= 1 - _AGREEMENT or start + steps >= self.lead * steps:
             self.first = None
         if self.checkpoint:
-            leading = self.first is not None
-            self.checkpoint.arrays = {"first": np.concatenate(distribution.gather(self.first))} if leading else {}
+            first = None if self.first is None else np.concatenate(distribution.gather(self.first))
+            self.checkpoint.arrays = {} if first is None else {"first": first}
         if self.y is not None:
             from deckeras.metrics import scores  # slow to import, and needed only where there are labels
 
             logs.update(scores(*(np.concatenate(distribution.gather(each)) for each in (self.y, new_labels))))
         return logs
 
-    def _train(self, first, start, steps, seed, callbacks):
+    def _train(
+        self, first: Array | None, start: int, steps: int, seed: int, callbacks: keras.callbacks.CallbackList
+    ) -> tuple[Array, dict[str, float]]:
         """Train towards the target of all assignments, or of the first ones; return their labels, and the logs."""
         p = self.assign() if first is None else np.array(first)
         self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
@@ -82,12 +104,12 @@ class Alternation:
             batches = ((row, self.model._targets(row, target), *weights) for row, target, weights in rows)
             return labels, train_batches(self.model, batches, callbacks)
 
-    def _weights_of(self, numbers):
+    def _weights_of(self, numbers: Array) -> tuple[Array, ...]:
         """Return the weights of some rows as the third element of a batch, or nothing where all rows count alike."""
         return () if self.sample_weight is None else (row_views.as_batch(self.sample_weight[numbers]),)
 
 
-def warn_of_lost_clusters(sizes, centroids, scale):
+def warn_of_lost_clusters(sizes: Array, centroids: Array, scale: float) -> None:
     """Warn of the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
     empty = np.flatnonzero(sizes == 0).tolist()
     if empty:

@@ -10,10 +10,14 @@ groups `model`, `optimizer` and `others` with one data set for each variable, na
 files of versions before 5, which have no checksum.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import h5py
 import keras
@@ -23,6 +27,7 @@ from deckeras import distribution
 from deckeras._train import hdf5_contents
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import cannot, reason_of, whole_file
+from deckeras._typing import Array, Path
 
 __all__ = [
     "Checkpoint",
@@ -39,7 +44,7 @@ READABLE = (3, 4, VERSION)  # 3 says less of what was asked, and 5 is the first 
 _RESTART = "Delete it to start anew, or restore a copy."
 
 
-def architecture(model):
+def architecture(model: keras.Model) -> list[list[Any]]:
     """Return the JSON-able class, activation and weights' shapes of each layer, the same in every process."""
     layers = []
     for layer in model.layers:
@@ -51,12 +56,12 @@ def architecture(model):
     return layers
 
 
-def settings(keras_object):
+def settings(keras_object: Any) -> Any:
     """Return the JSON-able settings of a layer or an optimizer, equal for any two that work alike."""
     return _without_names(json.loads(json.dumps(serialize(keras_object))))
 
 
-def serialize(keras_object):
+def serialize(keras_object: Any) -> Any:
     """Return the config of a Keras object, with names of classes that every backend knows.
 
     On PyTorch Keras puts classes of its own in the place of the optimizers, and names those, which no other backend can
@@ -65,7 +70,7 @@ def serialize(keras_object):
     return _with_public_names(keras.saving.serialize_keras_object(keras_object))
 
 
-def scheduled_iterations(path):
+def scheduled_iterations(path: Path) -> int | None:
     """Return how many iterations the learning rate of the checkpoint falls over, None if it does not or there is none.
 
     A training that is resumed with more of them keeps this schedule: a new one would raise the rate again.
@@ -90,7 +95,14 @@ class Checkpoint:
         arrays: dict from name to array, saved and restored with the variables.
     """
 
-    def __init__(self, path, model, identity, optimizer=None, others=()):
+    def __init__(
+        self,
+        path: Path,
+        model: keras.Model,
+        identity: dict[str, Any],
+        optimizer: Any = None,
+        others: Iterable[keras.Variable] = (),
+    ) -> None:
         self.path = os.fspath(path)
         self.model = model
         self.identity = json.loads(json.dumps(identity))
@@ -102,11 +114,11 @@ class Checkpoint:
         self._iteration = None  # of the state in the file
 
     @property
-    def directory(self):
+    def directory(self) -> str:
         """str, the directory of the file."""
         return os.path.dirname(os.path.abspath(self.path))
 
-    def exists(self):
+    def exists(self) -> bool:
         """Return whether there is a file to resume from.
 
         Raises:
@@ -120,7 +132,7 @@ class Checkpoint:
             )
         return bool(seen[0])
 
-    def save(self, state):
+    def save(self, state: dict[str, Any]) -> None:
         """Write weights, optimizer and state (a dict of what JSON and `float` can take), atomically.
 
         Of several processes the first does it for all.
@@ -140,7 +152,7 @@ class Checkpoint:
             raise made from error
         self._iteration = state.get("iteration")
 
-    def restore(self):
+    def restore(self) -> dict[str, Any] | None:
         """Restore the model and its optimizer, if there is a file.
 
         Nothing is changed unless everything fits. The optimizer's variables are restored only if it is compiled with
@@ -176,7 +188,7 @@ class Checkpoint:
         self.arrays, self._iteration = found["arrays"], found["state"].get("iteration")
         return found["state"]
 
-    def _write(self, draft, state):
+    def _write(self, draft: str, state: dict[str, Any]) -> None:
         try:
             with h5py.File(draft, "w", locking=False, userblock_size=hdf5_contents.BLOCK) as file:
                 file.attrs["deckeras_checkpoint"] = VERSION
@@ -192,12 +204,12 @@ class Checkpoint:
             raise OSError(str(error)) from error
         hdf5_contents.seal(draft)
 
-    def _resumption(self):
+    def _resumption(self) -> str:
         if self._iteration is None or not os.path.isfile(self.path):
             return "There is no checkpoint to resume from."
         return f"The checkpoint {self.path!r} is of iteration {self._iteration}: the same call resumes from there."
 
-    def _read(self):
+    def _read(self) -> dict[str, Any]:
         """Return the verified contents of the file as a dict."""
         try:
             with hdf5_contents.opened(self.path) as (file, sealed):
@@ -217,7 +229,7 @@ class Checkpoint:
             )
         return found
 
-    def _check(self, identity, version):
+    def _check(self, identity: dict[str, Any], version: int) -> None:
         asked = self.identity
         if version != VERSION:
             asked = {name: value for name, value in asked.items() if name in identity}
@@ -228,7 +240,7 @@ class Checkpoint:
                 "Pass another directory, or delete the file to start anew."
             )
 
-    def _fitting(self, found, group, variables):
+    def _fitting(self, found: dict[str, Any], group: str, variables: Sequence[keras.Variable]) -> list[Array]:
         values = found[group]
         if len(values) != len(variables):
             raise ValueError(
@@ -243,7 +255,7 @@ class Checkpoint:
         return values
 
 
-def _contents(file):
+def _contents(file: h5py.File) -> dict[str, Any]:
     """Return what a file of a checkpoint holds."""
     hdf5_contents.check(file, os.path.getsize(file.filename))
     found = {name: json.loads(file.attrs[name]) for name in ("identity", "optimizer", "state")}
@@ -254,7 +266,7 @@ def _contents(file):
     return found
 
 
-def _with_public_names(config):
+def _with_public_names(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     if str(config.get("module")).startswith("keras.src.backend."):
@@ -262,14 +274,14 @@ def _with_public_names(config):
     return {key: _with_public_names(value) for key, value in config.items()}
 
 
-def _without_names(config):
+def _without_names(config: Any) -> Any:
     """Leave out the names, which Keras numbers anew for each instance (`sgd`, `sgd_1`)."""
     if not isinstance(config, dict):
         return config
     return {key: _without_names(value) for key, value in config.items() if key != "name"}
 
 
-def _differences(found, expected, path=""):
+def _differences(found: Any, expected: Any, path: str = "") -> Iterator[str]:
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted({*found, *expected}):
             yield from _differences(found.get(key), expected.get(key), f"{path}.{key}" if path else key)
@@ -277,6 +289,6 @@ def _differences(found, expected, path=""):
         yield f"{path}: {found} in the file, {expected} here"
 
 
-def _write_variables(group, variables):
+def _write_variables(group: h5py.Group, variables: Iterable[keras.Variable]) -> None:
     for position, variable in enumerate(variables):
         group.create_dataset(str(position), data=keras.ops.convert_to_numpy(variable)).attrs["path"] = variable.path

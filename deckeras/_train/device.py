@@ -4,11 +4,15 @@ Steps in one call equal as many calls of `train_on_batch`. The host looks at the
 that small steps do not wait for Python, nor a GPU for the host. Keras knows this as `steps_per_execution`.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import logging
 import operator
 import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +20,7 @@ import numpy as np
 from deckeras import distribution
 from deckeras._train import fused_updates, watch
 from deckeras._train.interrupts import DeferredInterrupt
+from deckeras._typing import Array, Callbacks, RowArray, Tensor
 
 _RESIDENT_BYTES = 2**31
 _STEPS = 20  # of 256 rows of 784 features: 16 MiB
@@ -23,7 +28,7 @@ _BYTES = 2**26
 _programs = weakref.WeakKeyDictionary()
 
 
-def steps_together(model, batch, callbacks):
+def steps_together(model: keras.Model, batch: Any, callbacks: Sequence[keras.callbacks.Callback]) -> int:
     """Return the number of steps to take in one call.
 
     What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow. One
@@ -45,7 +50,7 @@ def steps_together(model, batch, callbacks):
     return int(np.clip(_BYTES // batch_bytes, 1, _STEPS))
 
 
-def train_together(model, batches):
+def train_together(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[dict[str, float]]:
     """Train a compiled model on several batches, of which the first of all is to be alone.
 
     Args:
@@ -67,7 +72,7 @@ def train_together(model, batches):
         return known[1](batches)
 
 
-def predict(compute, rows, callbacks=None, **kwargs):
+def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.CallbackList = None, **kwargs: Any) -> Any:
     """Predict so that an interrupt of the user ends it after a batch, and nothing that ends it costs the weights.
 
     Args:
@@ -100,7 +105,7 @@ def predict(compute, rows, callbacks=None, **kwargs):
 
 
 @contextlib.contextmanager
-def _tracing_models():
+def _tracing_models() -> Iterator[None]:
     """Drop TensorFlow's warnings that Keras's functions are traced again: it takes those of several models for one."""
     logger = logging.getLogger("tensorflow")
     logger.addFilter(_is_not_of_keras)
@@ -110,12 +115,12 @@ def _tracing_models():
         logger.removeFilter(_is_not_of_keras)
 
 
-def _is_not_of_keras(record):
+def _is_not_of_keras(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     return not ("tf.function retracing" in message and "TensorFlowTrainer" in message)
 
 
-def _sees_batches(callback):
+def _sees_batches(callback: keras.callbacks.Callback) -> bool:
     """Return whether a user's callback has anything to do at a batch."""
     base = keras.callbacks.Callback
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -125,7 +130,7 @@ def _sees_batches(callback):
     return any(hook in vars(callback) or (own and getattr(kind, hook) is not getattr(base, hook)) for hook in hooks)
 
 
-def accelerated():
+def accelerated() -> bool:
     """Return whether the backend computes on a GPU or TPU."""
     match keras.config.backend():
         case "tensorflow":
@@ -143,7 +148,7 @@ def accelerated():
     return False
 
 
-def to_device(x):
+def to_device(x: RowArray) -> RowArray | OnDevice:
     """Return the rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
     if not isinstance(x, np.ndarray) or not accelerated() or distribution.active():
         return x
@@ -159,18 +164,18 @@ class OnDevice:
         x: (n, ...) array.
     """
 
-    def __init__(self, x):
+    def __init__(self, x: Array) -> None:
         self.shape = x.shape
         self.rows = keras.ops.convert_to_tensor(x, dtype=x.dtype.name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, numbers):
+    def __getitem__(self, numbers: Array) -> Tensor:
         return keras.ops.cast(keras.ops.take(self.rows, numbers, axis=0), keras.config.floatx())
 
 
-def _stacked(batches):
+def _stacked(batches: list[Any]) -> Any:
     """One structure of tensors, with an axis of batches before the others, of a list of structures of arrays."""
     stacks = {}
 
@@ -184,7 +189,7 @@ def _stacked(batches):
     return keras.tree.map_structure(stack, *batches)
 
 
-def _tensorflow_program(model):
+def _tensorflow_program(model: Callable[[], Any]) -> Callable[[list[Any]], list[dict[str, float]]]:
     import tensorflow as tf
 
     names = []
@@ -205,7 +210,7 @@ def _tensorflow_program(model):
     return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(_stacked(batches)).numpy()]
 
 
-def _jax_program(model):
+def _jax_program(model: Callable[[], Any]) -> Callable[[list[Any]], list[dict[str, float]]]:
     import jax
 
     def step(state, batch):

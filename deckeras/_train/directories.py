@@ -5,6 +5,8 @@ however that ends, so no lock is ever left behind. Drafts of files are named by 
 the next one to hold it removes those that a killed process has left.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import functools
@@ -13,9 +15,12 @@ import os
 import re
 import socket
 import stat
+import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 LOCK_FILE = ".deckeras.lock"
 DRAFT = ".deckeras-draft-"
@@ -24,9 +29,12 @@ _STALE = re.compile(rf"{re.escape(DRAFT)}[0-9a-f]+\.tmp(\..*)?|(checkpoint|pretr
 _BUSY = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _held = {}  # from device and inode of a directory to the process and the thread that hold it, and how many times
 _registry = threading.Lock()
+_Path = TypeVar("_Path", bound=str | os.PathLike[str])
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
-def prepare_directory(path):
+def prepare_directory(path: _Path) -> _Path:
     """Create the directory if it is missing, and prove that files can be written there.
 
     Meant to be called before a training starts rather than when its result is due. Returns the path.
@@ -47,7 +55,7 @@ def prepare_directory(path):
 
 
 @contextlib.contextmanager
-def hold_directory(path):
+def hold_directory(path: str | os.PathLike[str] | None) -> Iterator[None]:
     """Keep all other processes and threads out of the directory of a training until the block has ended.
 
     A thread that holds a directory may hold it once more. Of the processes of a distributed training the first holds
@@ -94,25 +102,26 @@ def hold_directory(path):
             release()
 
 
-def holding_directory(function):
+def holding_directory(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
     """Decorate a function so that it holds the directory of its argument `checkpoint_dir` while it runs."""
 
     @functools.wraps(function)
-    def hold(*args, checkpoint_dir=None, **kwargs):
-        with hold_directory(checkpoint_dir):
-            return function(*args, checkpoint_dir=checkpoint_dir, **kwargs)
+    def hold(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        directory: Any = kwargs.get("checkpoint_dir")
+        with hold_directory(directory):
+            return function(*args, **kwargs)
 
     return hold
 
 
-def holds(path):
+def holds(path: str | os.PathLike[str]) -> bool:
     """Return whether this process holds a directory."""
     with contextlib.suppress(OSError):
         return _held.get(_identity(path), (None,))[0] == os.getpid()
     return False
 
 
-def _acquire(path):
+def _acquire(path: str) -> Callable[[], None]:
     """Hold a directory, and return the function that ends it."""
     key, me = _identity(path), (os.getpid(), threading.get_ident())
     with _registry:
@@ -127,7 +136,7 @@ def _acquire(path):
     return lambda: _release(key, path)
 
 
-def _release(key, path):
+def _release(key: tuple[int, int], path: str) -> None:
     with _registry:
         *holder, count, lock = _held.pop(key)
         if count > 1:
@@ -136,7 +145,7 @@ def _release(key, path):
             _unlock(path, lock)
 
 
-def _lock(path):
+def _lock(path: str) -> int | None:
     """Lock the file of a directory, and return its descriptor; None where the file system has no locks."""
     file = os.path.join(path, LOCK_FILE)
     while True:
@@ -166,7 +175,7 @@ def _lock(path):
     return lock
 
 
-def _opened(file):
+def _opened(file: str) -> int:
     # Neither another file through a link nor a pipe that nobody reads.
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -180,21 +189,21 @@ def _opened(file):
     raise OSError(f"Cannot lock the directory by {file!r}: {reason}. Remove this file, or pass another directory.")
 
 
-def _lock_file(lock):
-    try:
-        import fcntl
-    except ImportError:
+def _lock_file(lock: int) -> None:
+    if sys.platform == "win32":
         import msvcrt
 
         os.lseek(lock, 2**30, os.SEEK_SET)  # Others cannot read the bytes that are locked.
         msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
         os.lseek(lock, 0, os.SEEK_SET)
     else:
+        import fcntl
+
         # Of the process alone: `flock` would stay with processes that were forked off and outlive this one.
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _unlock(path, lock):
+def _unlock(path: str, lock: int) -> None:
     file = os.path.join(path, LOCK_FILE)
     if os.name == "posix":  # Elsewhere a file that is open cannot be removed.
         with contextlib.suppress(OSError):
@@ -203,7 +212,7 @@ def _unlock(path, lock):
     os.close(lock)
 
 
-def _holder(lock):
+def _holder(lock: int) -> str:
     try:
         found = json.loads(os.pread(lock, 1000, 0) if hasattr(os, "pread") else os.read(lock, 1000))
         return f"process {int(found['pid'])} on the host {found['host']!s:.100}"
@@ -211,19 +220,19 @@ def _holder(lock):
         return "another process"
 
 
-def _refusal(path, holder):
+def _refusal(path: str, holder: str) -> str:
     return (
         f"The directory {path!r} should be used by one training at a time. Received: a directory that {holder} trains "
         "in. Wait until it has ended, or pass another directory."
     )
 
 
-def _identity(path):
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int]:
     found = os.stat(path)
     return found.st_dev, found.st_ino
 
 
-def _remove_drafts(path):
+def _remove_drafts(path: str) -> None:
     """Remove what killed processes have left unfinished."""
     with contextlib.suppress(OSError), os.scandir(path) as entries:
         for entry in entries:

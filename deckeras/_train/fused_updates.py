@@ -1,12 +1,18 @@
 """TensorFlow's kernels for what Keras's optimizers do in some ten operations, each of which reads all weights."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
+from deckeras._typing import Tensor
+
 
 @contextlib.contextmanager
-def fused(optimizer):
+def fused(optimizer: Any) -> Iterator[None]:
     """Update each weight by one kernel within this block, to the same values but for rounding.
 
     What is traced within it stays so. It does nothing on other backends, for other optimizers than Adam, AdamW and SGD
@@ -37,7 +43,7 @@ def fused(optimizer):
         del optimizer.update_step
 
 
-def _adam(optimizer, number, gradient, variable, learning_rate):
+def _adam(optimizer: Any, number: int, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
     import tensorflow as tf
 
     step = tf.cast(optimizer.iterations + 1, variable.dtype)
@@ -56,7 +62,7 @@ def _adam(optimizer, number, gradient, variable, learning_rate):
     )
 
 
-def _momentum(optimizer, number, gradient, variable, learning_rate):
+def _momentum(optimizer: Any, number: int, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
     import tensorflow as tf
 
     tf.raw_ops.ResourceApplyKerasMomentum(

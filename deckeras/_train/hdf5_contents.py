@@ -1,11 +1,16 @@
 """HDF5 files that hold all they show, no more than they promise, and what was once written: checked and sealed."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 
 import h5py
+
+from deckeras._typing import Path
 
 BLOCK = 512  # bytes of the user block, the least that HDF5 takes
 _SEAL = b"deckeras sha256 "
@@ -14,7 +19,7 @@ _DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
 
 
 @contextlib.contextmanager
-def opened(path):
+def opened(path: Path) -> Iterator[tuple[h5py.File, bool]]:
     """Open an HDF5 file to read, and yield it and whether it has a seal.
 
     Raises:
@@ -29,7 +34,7 @@ def opened(path):
         yield file, sealed
 
 
-def check(group, size):
+def check(group: h5py.Group, size: int) -> None:
     """Check that a group holds its contents itself, before any of them is read.
 
     Args:
@@ -54,7 +59,7 @@ def check(group, size):
                 raise ValueError(f"{where!r} promises {item.nbytes:,} bytes, which it does not hold")
 
 
-def seal(path):
+def seal(path: Path) -> None:
     """Write the SHA-256 of a file into its user block, which HDF5 leaves to others.
 
     Args:
@@ -67,7 +72,7 @@ def seal(path):
         file.write(text)
 
 
-def verify(path):
+def verify(path: Path) -> bool:
     """Compare a file with its seal, before HDF5 reads it: on damaged files HDF5 may also crash or never end.
 
     Returns:

@@ -4,10 +4,15 @@ SIGTERM is what SLURM, Kubernetes and Colab send before they kill a process. Whe
 training turns it into an exception, so that files are closed and directories released.
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import signal
 import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Self
 
 TERMINATED = 143  # as a shell has it: 128 and the number of the signal
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -16,7 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Terminated(SystemExit):
     """SIGTERM came. Python ends with the exit code 143 if nobody catches it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(TERMINATED)
 
 
@@ -35,7 +40,7 @@ class DeferredInterrupt:
 
     came = False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._before, self._heard = {}, {}
         if threading.current_thread() is threading.main_thread():  # the only one that signals come to
             for number in _SIGNALS:
@@ -45,19 +50,19 @@ class DeferredInterrupt:
                     signal.signal(number, self._hear)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
         for number, arguments in self._heard.items():
             self._before[number](*arguments)
 
-    def _hear(self, number, frame):
+    def _hear(self, number: int, frame: FrameType | None) -> None:
         self.came = True
         self._heard[number] = number, frame
 
 
 @contextlib.contextmanager
-def terminable(message=None):
+def terminable(message: str | None = None) -> Iterator[None]:
     """Raise `Terminated` in this block if SIGTERM comes, unless the process has a handler of its own for it.
 
     It does nothing outside of the main thread, to which alone signals come.

@@ -1,23 +1,34 @@
 """The pairs of layers that the paper pretrains one after the other."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 
 from deckeras import distribution
 from deckeras._data import seeding
 
 
-def pair_autoencoder(row_shape, below, encoding, decoding, dropout, seed):
+def pair_autoencoder(
+    encoder: keras.Model,
+    pairs: Sequence[tuple[keras.Layer, keras.Layer]],
+    position: int,
+    dropout: float,
+    seed: int | None,
+) -> keras.Model:
     """Return a model from rows to the error of the pair's reconstruction of h, whose target is zero."""
-    inputs = hidden = keras.Input(row_shape)
-    for layer in below:
+    encoding, decoding = pairs[position]
+    inputs = hidden = keras.Input(encoder.input_shape[1:])
+    for layer in encoder.layers[:position]:
         hidden = layer(hidden)
-    seed = distribution.agreed_seed(seed)
-    noisy = keras.layers.Dropout(dropout, seed=seeding.layer_seed(seed))(hidden)
-    code = keras.layers.Dropout(dropout, seed=seeding.layer_seed(seed ^ 1))(encoding(noisy))
+    agreed = distribution.agreed_seed(seed)
+    noisy = keras.layers.Dropout(dropout, seed=seeding.layer_seed(agreed))(hidden)
+    code = keras.layers.Dropout(dropout, seed=seeding.layer_seed(agreed ^ 1))(encoding(noisy))
     return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
 
 
-def mirrored_layers(encoder, decoder):
+def mirrored_layers(encoder: keras.Model, decoder: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
     """Return the pairs (layer of the encoder, layer of the decoder that inverts it); ValueError if there are none."""
     encoding, decoding = encoder.layers, decoder.layers[::-1]
     mirrored = len(encoding) == len(decoding) and all(

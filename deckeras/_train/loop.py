@@ -1,10 +1,13 @@
 """The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,26 +15,27 @@ import numpy as np
 from deckeras import distribution
 from deckeras._train import device, directories, interrupts, watch
 from deckeras._train.checkpoint import Checkpoint
+from deckeras._typing import Callbacks, RowArray, Verbose
 
 _LOOKED_AT = 1000  # rows whose scale is looked at
 _LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
 
 
 def train(
-    model,
-    epoch,
+    model: keras.Model,
+    epoch: Callable[[int, int, int, keras.callbacks.CallbackList], dict[str, float]],
     *,
-    iterations,
-    steps_per_epoch,
-    seed,
-    converged=None,
-    checkpoint=None,
-    checkpoint_every=1,
-    callbacks=None,
-    verbose="auto",
-    started=None,
-    rows=None,
-):
+    iterations: int,
+    steps_per_epoch: int,
+    seed: int,
+    converged: Callable[[dict[str, float]], bool] | None = None,
+    checkpoint: Checkpoint | None = None,
+    checkpoint_every: int = 1,
+    callbacks: Callbacks = None,
+    verbose: Verbose = "auto",
+    started: float | None = None,
+    rows: RowArray | None = None,
+) -> keras.callbacks.History:
     """Run epochs until the iterations are used up, the training has converged, or a callback stops it.
 
     Args:
@@ -98,9 +102,9 @@ class _Run:
     converged: Callable | None
     checkpoint: Checkpoint | None
     checkpoint_every: int
-    rows: object
+    rows: RowArray | None
 
-    def __call__(self, seed, started):
+    def __call__(self, seed: int, started: float) -> keras.callbacks.History:
         state, restored = self._begin(seed)
         model, callbacks, history, checkpoint = self.model, self.callbacks, self.history, self.checkpoint
         logs = {name: values[-1] for name, values in state["history"].items()}
@@ -111,8 +115,9 @@ class _Run:
         callbacks.on_train_begin()
         history.history, history.epoch = state["history"], list(range(count))
         # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
-        if (model._initial_epoch or 0) > count:
-            count, model._initial_epoch = model._initial_epoch, None
+        reached: int = model._initial_epoch or 0
+        if reached > count:
+            count, model._initial_epoch = reached, None
             state = {**state, "iteration": min(count * self.steps_per_epoch, self.iterations)}
         while not self._ended(state, done):
             logs, iteration = self._train_epoch(count, state)
@@ -131,7 +136,7 @@ class _Run:
         history.times, history.seconds = state["times"], _last(state["times"])
         return history
 
-    def _begin(self, seed):
+    def _begin(self, seed: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Return the state to begin with, and the one that was restored or None."""
         restored = self.checkpoint and self.checkpoint.restore()
         if restored:
@@ -141,7 +146,7 @@ class _Run:
             self.checkpoint.save(state)  # so that a run interrupted before its next write begins as this one did
         return state, None
 
-    def _train_epoch(self, count, state):
+    def _train_epoch(self, count: int, state: dict[str, Any]) -> tuple[dict[str, float], int]:
         """Train one epoch, and return its logs and the iteration that it ends with."""
         model, start = self.model, state["iteration"]
         steps = min(self.steps_per_epoch, self.iterations - start)
@@ -158,14 +163,16 @@ class _Run:
         _fill_gaps(self.history.history, known, count + 1)
         return logs, start + steps
 
-    def _converged(self, logs):
+    def _converged(self, logs: dict[str, float]) -> bool:
         return bool(logs and self.converged and self.converged(logs))
 
-    def _ended(self, state, done):
+    def _ended(self, state: dict[str, Any], done: bool) -> bool:
         return done or state["iteration"] >= self.iterations or self.model.stop_training
 
 
-def train_batches(model, batches, callbacks):
+def train_batches(
+    model: keras.Model, batches: Iterable[tuple[Any, ...]], callbacks: keras.callbacks.CallbackList
+) -> dict[str, float]:
     """Train a compiled model on a few batches, telling the callbacks about each, or each few that go together.
 
     Args:
@@ -190,11 +197,11 @@ def train_batches(model, batches, callbacks):
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
 
 
-def _last(times):
+def _last(times: list[float]) -> float:
     return times[-1] if times else 0.0
 
 
-def _finalize(model):
+def _finalize(model: keras.Model) -> None:
     """Replace the weights by their averages, for an optimizer that computes averages."""
     model.optimizer.finalize_variable_values(model.trainable_variables)
     if getattr(model.optimizer, "use_ema", False):
@@ -203,19 +210,21 @@ def _finalize(model):
             variable.assign(keras.ops.copy(variable))
 
 
-def _fill_gaps(history, known, count):
+def _fill_gaps(history: dict[str, list[float]], known: set[str], count: int) -> None:
     """Fill up with NaN what was not logged in each epoch, such as scores where only a part of the runs had labels."""
     for name, values in history.items():
         gap = [math.nan] * (count - len(values))
         history[name] = values + gap if name in known else gap + values
 
 
-def _diverged(model, logs):
+def _diverged(model: keras.Model, logs: dict[str, float]) -> bool:
     weights = (keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables)
     return not math.isfinite(logs["loss"]) or not all(np.isfinite(weight).all() for weight in weights)
 
 
-def _divergence_message(model, iteration, steps, checkpoint, rows):
+def _divergence_message(
+    model: keras.Model, iteration: int, steps: int, checkpoint: Checkpoint | None, rows: RowArray | None
+) -> str:
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     message = (
         f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}, at a "
@@ -226,7 +235,7 @@ def _divergence_message(model, iteration, steps, checkpoint, rows):
     return f"{message} The weights are back at those of the last checkpoint, {checkpoint.path!r}."
 
 
-def _cure(rows):
+def _cure(rows: RowArray | None) -> str:
     if rows is not None:
         some = np.asarray(rows[:: math.ceil(len(rows) / _LOOKED_AT)], np.float64)
         spread = float(np.sqrt(np.mean(np.square(some))))

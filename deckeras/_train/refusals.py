@@ -1,5 +1,9 @@
 """Arguments of Keras, DEC-keras and scikit-learn that have no meaning here, and what to use instead."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 _INSTEAD = {
     "maxiter": "It is max_iterations here.",
     "max_iter": "It is max_iterations here.",
@@ -40,7 +44,7 @@ _PRETRAINING = {
 }
 
 
-def check(function, arguments):
+def check(function: str, arguments: Mapping[str, object]) -> None:
     """Raise TypeError for arguments that a function does not take, with the way out where there is one.
 
     Args:

@@ -1,10 +1,13 @@
 """Functions and layers in words of JSON, so that a file can say what was asked of a training."""
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import json
 import types
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +20,7 @@ _DEEPEST = 4  # objects within objects that are described
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def function(value, depth=0):
+def function(value: Any, depth: int = 0) -> Any:
     """Describe a function so that two that work differently differ, whatever their names.
 
     Args:
@@ -58,7 +61,7 @@ def function(value, depth=0):
     return {"object": type(value).__qualname__, "state": state}
 
 
-def clustering(model):
+def clustering(model: Any) -> dict[str, Any]:
     """Describe a `deckeras.DEC`, as its checkpoint does."""
     return {
         "kind": "clustering",
@@ -69,7 +72,7 @@ def clustering(model):
     }
 
 
-def layers(model):
+def layers(model: keras.Model) -> dict[str, Any]:
     """Describe the settings of a model's layers: a dict from the number and class of each to what it was asked for."""
     found = {}
     for number, one in enumerate(model.layers):
@@ -78,7 +81,7 @@ def layers(model):
     return found
 
 
-def layer(one):
+def layer(one: keras.Layer) -> dict[str, Any]:
     """Describe the settings of a layer, without those that do not change how it works once it has its weights."""
     try:
         config = one.get_config()
@@ -90,11 +93,11 @@ def layer(one):
     return {name: _asked(value, getattr(one, name, None)) for name, value in config.items() if _is_asked(name)}
 
 
-def _is_asked(name):
+def _is_asked(name: str) -> bool:
     return name not in _NOT_ASKED and not name.endswith("initializer")
 
 
-def _asked(config, held=None):
+def _asked(config: Any, held: Any = None) -> Any:
     """Return a part of a config without settings nobody asked for, with descriptions in place of lambdas."""
     if isinstance(config, list):
         return [_asked(item) for item in config]
@@ -105,18 +108,18 @@ def _asked(config, held=None):
     return {name: _asked(value) for name, value in config.items() if _is_asked(name)}
 
 
-def loss(value):
+def loss(value: Any) -> Any:
     """Return the config of a loss, by the name of its function."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of each lambda.
         return keras.saving.serialize_keras_object(keras.losses.get(value))
 
 
-def _as_json(value):
+def _as_json(value: Any) -> Any:
     return function(value) if callable(value) else keras.saving.serialize_keras_object(value)
 
 
-def _code(value):
+def _code(value: types.FunctionType) -> list[Any]:
     """Return the code of a function, and the values that it takes from elsewhere."""
     cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
     held = value.__globals__
@@ -126,7 +129,7 @@ def _code(value):
     return [_instructions(value.__code__), [_shallow(part) for part in rest]]
 
 
-def _shallow(value):
+def _shallow(value: Any) -> Any:
     """Describe a value that a function holds; functions by their instructions alone, since they may hold each other."""
     if isinstance(value, types.FunctionType):
         return _instructions(value.__code__)
@@ -139,14 +142,14 @@ def _shallow(value):
     return type(value).__qualname__
 
 
-def _filled(cell):
+def _filled(cell: types.CellType) -> bool:
     try:
         return cell.cell_contents is not None
     except ValueError:  # of a function that is still being defined
         return False
 
 
-def _instructions(code):
+def _instructions(code: types.CodeType) -> list[Any]:
     constants = [
         _instructions(constant) if isinstance(constant, types.CodeType) else repr(constant)
         for constant in code.co_consts
@@ -154,5 +157,5 @@ def _instructions(code):
     return [code.co_code.hex(), list(code.co_names), constants]
 
 
-def _digest(value):
+def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:16]

@@ -1,10 +1,13 @@
 """Files that are whole or absent, and what to say where one cannot be written."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
 import re
 import secrets
+from collections.abc import Iterator
 
 from deckeras._train.directories import DRAFT, holds
 
@@ -22,7 +25,7 @@ _ADVICE = {
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield a name to write to, and rename that file to `path` once the block has ended without an error.
 
     The name is new and hard to guess, and the file is made before the block begins, so that no link or pipe can stand
@@ -50,7 +53,7 @@ def whole_file(path):
                 os.remove(draft)
 
 
-def cannot(what, path, error, way_out=""):
+def cannot(what: str, path: str, error: OSError, way_out: str = "") -> OSError:
     """Return an OSError of the same class as `error` that says which file cannot be read or written, and why.
 
     Args:
@@ -60,14 +63,13 @@ def cannot(what, path, error, way_out=""):
         way_out: str, default what the reason suggests.
     """
     number, reason = reason_of(error)
-    made = type(OSError(number, ""))(
-        f"Cannot {what} {path!r}: {reason}. {way_out or _ADVICE.get(number, 'Pass another path.')}"
-    )
+    advice = way_out or _ADVICE.get(number or 0, "Pass another path.")
+    made = type(OSError(number, ""))(f"Cannot {what} {path!r}: {reason}. {advice}")
     made.errno = number
     return made
 
 
-def reason_of(error):
+def reason_of(error: OSError) -> tuple[int | None, str]:
     """Return the number and the words of the operating system's reason for an error, which HDF5 has in its text."""
     number = error.errno
     if number is None:
@@ -78,7 +80,7 @@ def reason_of(error):
     return number, str(error) if number is None else os.strerror(number)
 
 
-def _new_draft(path):
+def _new_draft(path: str) -> str:
     """Create an empty file beside `path`, under a name that was free, and return the name."""
     directory, name = os.path.split(path)
     prefix = DRAFT if holds(directory or ".") else _LOOSE_DRAFT
