@@ -1,8 +1,14 @@
 """K-means on the rows themselves, to compare with a clustering by a network."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from deckeras import metrics
+from deckeras._typing import Array, RowArray
 from deckeras.files import class_labels
 
 _MAX_ROWS = 10_000  # rows that k-means is fitted to
@@ -10,7 +16,7 @@ _MAX_VALUES = 2**26  # values of these rows: 256 MiB
 _BLOCK = 2**22  # values that are assigned together
 
 
-def kmeans(x, n_clusters, *, seed=0):
+def kmeans(x: RowArray, n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
     """Cluster rows by k-means with ten restarts, fitted to a random sample of at most 10,000 rows.
 
     Args:
@@ -42,7 +48,7 @@ def kmeans(x, n_clusters, *, seed=0):
     return np.concatenate(parts).astype("int64")
 
 
-def compare(clusters, others, y=None):
+def compare(clusters: npt.ArrayLike, others: npt.ArrayLike, y: npt.ArrayLike | None = None) -> dict[str, Any]:
     """Compare two clusterings of the same rows.
 
     Args:
@@ -67,7 +73,7 @@ def compare(clusters, others, y=None):
     }
 
 
-def scores(y, clusters):
+def scores(y: npt.ArrayLike | None, clusters: Array) -> dict[str, float] | None:
     """Return ACC, NMI and ARI of the rows that have a label, or None if none has.
 
     Args:

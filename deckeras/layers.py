@@ -1,11 +1,18 @@
 """The clustering layer: embedded points z in, soft assignments q out."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
+
+from deckeras._typing import Array, Initializer, Tensor
 
 HALF_PRECISION = ("float16", "bfloat16")
 LOWEST = -3e38  # just inside the range of float32
@@ -56,7 +63,9 @@ class ClusteringLayer(keras.layers.Layer):
     Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016, equation 1.
     """
 
-    def __init__(self, n_clusters, alpha=1.0, clusters_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self, n_clusters: int, alpha: float = 1.0, clusters_initializer: Initializer = "glorot_uniform", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.n_clusters = check_n_clusters(n_clusters)
         self.alpha = check_alpha(alpha)
@@ -65,7 +74,7 @@ class ClusteringLayer(keras.layers.Layer):
         if self.compute_dtype in HALF_PRECISION:
             self.dtype_policy = "float32"
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         self.clusters = self.add_weight(
             name="clusters",
             shape=(self.n_clusters, input_shape[-1]),
@@ -73,7 +82,7 @@ class ClusteringLayer(keras.layers.Layer):
         )
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         distances = squared_distances(inputs, self.clusters)
         relative = distances / self.alpha
         # ONNX has no log1p. The difference matters where alpha is large and all distances are small against it.
@@ -85,13 +94,13 @@ class ClusteringLayer(keras.layers.Layer):
         # A distance whose square overflows has a log-kernel of -inf; a row of nothing else would become NaN.
         return ops.softmax(ops.maximum(log_kernel, LOWEST))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.n_clusters)
 
-    def quantize(self, *args, **kwargs):
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Leave the centroids in full precision: they are few numbers, on whose differences the clusters depend."""
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "n_clusters": self.n_clusters,
@@ -100,7 +109,7 @@ class ClusteringLayer(keras.layers.Layer):
         }
 
 
-def graph_parts(inputs, outputs):
+def graph_parts(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> tuple[keras.Model, ClusteringLayer]:
     """Return the encoder and the clustering layer of a graph that ends in one.
 
     Args:
@@ -122,7 +131,7 @@ def graph_parts(inputs, outputs):
     return keras.Model(inputs, layer.input, name="encoder"), layer
 
 
-def squared_distances(z, centroids):
+def squared_distances(z: Tensor, centroids: Tensor) -> Tensor:
     r"""Squared Euclidean distances $\lVert z_i - \mu_j \rVert^2$, in memory for (batch, n_clusters) numbers.
 
     The differences themselves are formed where they take no more than that, for small numbers of clusters. For others
@@ -146,13 +155,13 @@ def squared_distances(z, centroids):
     return ops.cast(ops.minimum(wide, FARTHEST**2), z.dtype)
 
 
-def _expanded_distances(z, centroids):
+def _expanded_distances(z: Tensor, centroids: Tensor) -> Tensor:
     squares = ops.sum(ops.square(z), axis=1, keepdims=True) + ops.sum(ops.square(centroids), axis=1)
     products = ops.einsum("ij,kj->ik", z, centroids)  # matmul would give float32 on PyTorch
     return ops.maximum(squares - 2 * products, 0)
 
 
-def _corrected_distances(z, centroids):
+def _corrected_distances(z: Tensor, centroids: Tensor) -> Tensor:
     import jax
 
     origin = ops.stop_gradient(ops.mean(centroids, axis=0))  # distances do not depend on it
@@ -167,14 +176,14 @@ def _corrected_distances(z, centroids):
     return distances
 
 
-def check_n_clusters(n_clusters):
+def check_n_clusters(n_clusters: Any) -> int:
     """Return `n_clusters` as an int, or raise ValueError if it is not a whole number of at least 1."""
     if isinstance(n_clusters, bool) or not hasattr(n_clusters, "__index__") or n_clusters < 1:
         raise ValueError(f"n_clusters should be a whole number of at least 1. Received: n_clusters={n_clusters!r}")
     return int(n_clusters)
 
 
-def check_centroids(centroids, shape):
+def check_centroids(centroids: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return `centroids` as an array, or raise ValueError if they are not finite numbers of this shape."""
     centroids = np.asarray(centroids)
     if centroids.shape != shape or not np.isfinite(centroids).all():
@@ -185,9 +194,11 @@ def check_centroids(centroids, shape):
     return centroids
 
 
-def check_alpha(alpha):
+def check_alpha(alpha: Any) -> float:
     """Return `alpha` as a float, or raise ValueError if it is not a positive number that float32 can compute with."""
-    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not SMALLEST_ALPHA <= alpha <= LARGEST_ALPHA:
+    # `numbers.Real` declares no comparison with a float, but each of its classes has one.
+    real = not isinstance(alpha, bool) and isinstance(alpha, numbers.Real)
+    if not real or not SMALLEST_ALPHA <= alpha <= LARGEST_ALPHA:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(
             f"alpha should be a positive number from {SMALLEST_ALPHA} to {LARGEST_ALPHA}. Received: alpha={alpha!r}. "
             "The paper takes 1."

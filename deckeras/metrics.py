@@ -1,13 +1,20 @@
 """Scores of a clustering: plain functions of label arrays, never of a model."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
+from deckeras._typing import Array
 
-def _check_labels(y_true, y_pred):
+
+def _check_labels(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
     y_true, y_pred = _as_labels(y_true), _as_labels(y_pred)
     if y_true.ndim != 1 or y_true.shape != y_pred.shape or y_true.size == 0:
         raise ValueError(
@@ -17,7 +24,7 @@ def _check_labels(y_true, y_pred):
     return y_true, y_pred
 
 
-def _as_labels(labels):
+def _as_labels(labels: npt.ArrayLike) -> Array:
     """Return labels as an array. Bytes, which scikit-learn refuses, become text."""
     labels = np.asarray(labels)
     if labels.dtype.kind == "S" or (labels.dtype == object and any(isinstance(label, bytes) for label in labels.flat)):
@@ -25,12 +32,13 @@ def _as_labels(labels):
     return labels
 
 
-def _codes(y_true, y_pred):
+def _codes(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
     """Return both labelings as whole numbers."""
-    return tuple(np.unique(labels, return_inverse=True)[1] for labels in _check_labels(y_true, y_pred))
+    true, predicted = (np.unique(labels, return_inverse=True)[1] for labels in _check_labels(y_true, y_pred))
+    return true, predicted
 
 
-def match_clusters(y_true, y_pred):
+def match_clusters(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[Any, Any]:
     """Match clusters to classes, one to one, so that as many rows as possible agree.
 
     Args:
@@ -58,7 +66,7 @@ def match_clusters(y_true, y_pred):
     return {clusters[column]: classes[row] for column, row in matched}
 
 
-def accuracy(y_true, y_pred):
+def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     r"""Return the unsupervised clustering accuracy: the fraction of rows that agree under the best one-to-one matching.
 
     $$\mathrm{ACC} = \max_m \frac{1}{n} \sum_i \mathbf{1}\{y_i = m(c_i)\}$$
@@ -85,17 +93,17 @@ def accuracy(y_true, y_pred):
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / y_true.size)
 
 
-def nmi(y_true, y_pred):
+def nmi(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     """Return the normalized mutual information (by the arithmetic mean of the entropies), a float from 0 to 1."""
     return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
-def ari(y_true, y_pred):
+def ari(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     """Return the adjusted Rand index: 1.0 for equal partitions, about 0 for random ones. It can be negative."""
     return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
-def scores(y_true, y_pred):
+def scores(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
     """Return ACC, NMI and ARI together.
 
     Returns:
@@ -109,7 +117,7 @@ def scores(y_true, y_pred):
     return {"acc": accuracy(y_true, y_pred), "nmi": nmi(y_true, y_pred), "ari": ari(y_true, y_pred)}
 
 
-def cluster_sizes(labels, n_clusters=None):
+def cluster_sizes(labels: npt.ArrayLike, n_clusters: int | None = None) -> npt.NDArray[np.int64]:
     """Return the number of rows in each cluster.
 
     Args:
@@ -138,7 +146,7 @@ def cluster_sizes(labels, n_clusters=None):
     return sizes
 
 
-def surest_rows(q, n_rows=10):
+def surest_rows(q: npt.ArrayLike, n_rows: int = 10) -> list[Array]:
     """Return the most confident rows of each cluster.
 
     Args:
@@ -161,7 +169,7 @@ def surest_rows(q, n_rows=10):
     return [rows[:n_rows] for rows in np.split(order, ends[:-1])]
 
 
-def divergences(p, q):
+def divergences(p: npt.ArrayLike, q: npt.ArrayLike) -> npt.NDArray[np.float64]:
     r"""Return the loss of DEC for each row: $\mathrm{KL}(p_i \| q_i)$, in nats.
 
     Args:
@@ -186,7 +194,7 @@ def divergences(p, q):
     return entropy(p, np.maximum(q, np.finfo(np.float32).tiny), axis=1)
 
 
-def generalizability(loss, validation_loss):
+def generalizability(loss: float, validation_loss: float) -> float:
     r"""Return the generalizability of a clustering to held-out rows: $G = L_{train} / L_{validation}$.
 
     Args:

@@ -8,13 +8,20 @@ fit in one array, sum f over the pieces first, and then compute p piece by piece
     >>> targets = [target_distribution(q, frequencies) for q in pieces]
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
+from deckeras._typing import Array, Tensor
 
-def cluster_frequencies(q, sample_weight=None):
+
+def cluster_frequencies(q: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     r"""Return the soft cluster frequencies $f_j = \sum_i w_i q_{ij}$ of the rows in `q`.
 
     Args:
@@ -32,7 +39,7 @@ def cluster_frequencies(q, sample_weight=None):
     return q.sum(axis=0, dtype=np.float64) if isinstance(q, np.ndarray) else ops.sum(q, axis=0)
 
 
-def target_distribution(q, frequencies=None, *, sample_weight=None):
+def target_distribution(q: Tensor, frequencies: Tensor | None = None, *, sample_weight: Tensor | None = None) -> Tensor:
     r"""Return the target distribution p of the soft assignments q.
 
     $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}}, \qquad f_j = \sum_i q_{ij}$$
@@ -70,7 +77,7 @@ def target_distribution(q, frequencies=None, *, sample_weight=None):
             f"frequencies should hold one number for each of the {q.shape[1]} clusters of q. "
             f"Received: frequencies of shape {tuple(frequencies.shape)}"
         )
-    xp = np if isinstance(q, np.ndarray) else ops
+    xp: Any = np if isinstance(q, np.ndarray) else ops
     tiny = np.finfo(np.float32).tiny
     # q / f is computed before the square, because q ** 2 alone underflows for small assignments.
     weights = q * (q / xp.maximum(frequencies, tiny))
@@ -78,7 +85,9 @@ def target_distribution(q, frequencies=None, *, sample_weight=None):
     return p.astype(q.dtype, copy=False) if xp is np else p
 
 
-def embedding_gradient(z, centroids, p=None, *, alpha=1.0):
+def embedding_gradient(
+    z: npt.ArrayLike, centroids: npt.ArrayLike, p: Array | None = None, *, alpha: float = 1.0
+) -> npt.NDArray[np.float64]:
     r"""Return the gradient of the loss with respect to each embedded row.
 
     $$\frac{\partial L}{\partial z_i} = \frac{\alpha + 1}{\alpha} \sum_j

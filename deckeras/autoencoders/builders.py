@@ -1,11 +1,16 @@
 """Builders of (encoder, decoder) pairs of `keras.Sequential` models."""
 
+from __future__ import annotations
+
 import math
 import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from deckeras._typing import Initializer, Shape, Tensor
 from deckeras.layers import HALF_PRECISION
 
 _SEQUENCES = {
@@ -18,13 +23,13 @@ _SEQUENCES = {
 
 
 def dense_autoencoder(
-    n_features,
-    units=(500, 500, 2000, 10),
+    n_features: int,
+    units: Sequence[int] = (500, 500, 2000, 10),
     *,
-    activation="relu",
-    kernel_initializer="glorot_uniform",
-    seed=0,
-):
+    activation: str | Callable[[Tensor], Tensor] | None = "relu",
+    kernel_initializer: Initializer = "glorot_uniform",
+    seed: int | None = 0,
+) -> tuple[keras.Sequential, keras.Sequential]:
     """Build a dense encoder and the decoder that mirrors it.
 
     With the default units the encoder is n_features-500-500-2000-10 and the decoder 10-2000-500-500-n_features. The
@@ -80,16 +85,16 @@ def dense_autoencoder(
 
 
 def convolutional_autoencoder(
-    image_shape,
-    n_embedding=10,
+    image_shape: Shape,
+    n_embedding: int = 10,
     *,
-    row_shape=None,
-    filters=(32, 64, 128),
-    kernel_sizes=(5, 5, 3),
-    activation="relu",
-    kernel_initializer="glorot_uniform",
-    seed=0,
-):
+    row_shape: Shape | None = None,
+    filters: Sequence[int] = (32, 64, 128),
+    kernel_sizes: Sequence[int] = (5, 5, 3),
+    activation: str | Callable[[Tensor], Tensor] | None = "relu",
+    kernel_initializer: Initializer = "glorot_uniform",
+    seed: int | None = 0,
+) -> tuple[keras.Sequential, keras.Sequential]:
     """Build a convolutional encoder of images and the decoder that mirrors it.
 
     Each convolution halves height and width by its stride, without pooling, and a dense layer maps the result to the
@@ -165,7 +170,7 @@ def convolutional_autoencoder(
     return encoder, decoder
 
 
-def check_row_shape(image_shape, row_shape=None):
+def check_row_shape(image_shape: Shape, row_shape: Shape | None = None) -> tuple[int, ...]:
     """Return the shape of a row that holds one image, by default flat. Raise ValueError if the row cannot hold it."""
     if len(image_shape) not in (2, 3):
         raise ValueError(
@@ -180,7 +185,7 @@ def check_row_shape(image_shape, row_shape=None):
     return row_shape
 
 
-def check_sizes(**sizes):
+def check_sizes(**sizes: Any) -> None:
     """Raise ValueError if a size, or an element of a sequence of sizes, is not a positive whole number."""
     for name, values in sizes.items():
         if name in _SEQUENCES:
@@ -196,16 +201,25 @@ def check_sizes(**sizes):
             raise ValueError(f"{name} should hold positive whole numbers, at least one. Received: {values!r}")
 
 
-def _is_count(value):
+def _is_count(value: Any) -> bool:
     return hasattr(value, "__index__") and not isinstance(value, bool) and np.ndim(value) == 0 and value >= 1
 
 
-def layer_seeds(seed, count):
+def layer_seeds(seed: int | None, count: int) -> Iterator[int]:
     """Return an iterator over `count` seeds for layers."""
     return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 
 
-def full_layer(kind, size, name, seed, kernel_initializer, activation, full_precision, **settings):
+def full_layer(
+    kind: str,
+    size: int,
+    name: str,
+    seed: int | None,
+    kernel_initializer: Initializer,
+    activation: str | Callable[[Tensor], Tensor] | None,
+    full_precision: bool,
+    **settings: Any,
+) -> keras.Layer:
     """Build a Keras layer with its own initializer. Under a half-precision policy, the last layer is in float32."""
     half = keras.config.dtype_policy().compute_dtype in HALF_PRECISION
     return getattr(keras.layers, kind)(
@@ -218,15 +232,15 @@ def full_layer(kind, size, name, seed, kernel_initializer, activation, full_prec
     )
 
 
-def _seeded(initializer, seed):
+def _seeded(initializer: Initializer, seed: int | None) -> keras.initializers.Initializer:
     """Return a copy of the initializer with this seed. One instance for several layers would repeat its values."""
     # Keras draws from Python's global generator for every initializer that is built by name.
     state = random.getstate()
     try:
-        initializer = keras.initializers.get(initializer)
+        found = keras.initializers.get(initializer)
     finally:
         random.setstate(state)
-    config = initializer.get_config()
+    config = found.get_config()
     if "seed" in config:
         config["seed"] = seed
-    return type(initializer).from_config(config)
+    return type(found).from_config(config)

@@ -1,10 +1,14 @@
 """The embedding of an autoencoder: checks of encoder and decoder, its spread, and changes of its scale."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 
+from deckeras._typing import Array, Tensor
 
-def scale_embedding(factor, encoder, decoder=None):
+
+def scale_embedding(factor: float, encoder: keras.Model, decoder: keras.Model | None = None) -> bool:
     """Multiply the embedding by a factor, in the weights of the encoder's last layer.
 
     The first layer of the decoder is divided by the same factor, so that the reconstruction is unchanged.
@@ -26,20 +30,20 @@ def scale_embedding(factor, encoder, decoder=None):
     return True
 
 
-def scale_decoder(factor, decoder):
+def scale_decoder(factor: float, decoder: keras.Model) -> None:
     """Adapt a decoder that begins with a `Dense` layer to an embedding that was multiplied by a factor."""
     first = next(layer for layer in decoder.layers if layer.weights)
     kernel, *bias = first.get_weights()
     first.set_weights([kernel / factor, *bias])
 
 
-def embedding_spread(z):
+def embedding_spread(z: Array) -> float:
     """Return the mean standard deviation of the features of an embedding, (n, n_embedding), as a float above 0."""
-    return max(float(z.std(axis=0).mean()), np.finfo(np.float32).tiny)
+    return max(float(z.std(axis=0).mean()), float(np.finfo(np.float32).tiny))
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
-def least_squares(y_true, y_pred):
+def least_squares(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Return half the squared distance of two rows, divided by their number of features.
 
     This is the loss of the paper's pretraining. The paper's text says only "least squares". Its code also divides by
@@ -54,7 +58,7 @@ def least_squares(y_true, y_pred):
     return keras.ops.mean(keras.ops.square(y_pred - y_true), axis=-1) / 2
 
 
-def check_encoder(encoder):
+def check_encoder(encoder: keras.Model) -> None:
     """Check that `encoder` is a model with known inputs and one output of shape (batch, n_embedding).
 
     Raises:
@@ -79,7 +83,7 @@ def check_encoder(encoder):
         )
 
 
-def check_decoder(encoder, decoder):
+def check_decoder(encoder: keras.Model, decoder: keras.Model) -> None:
     """Check that `decoder` is a model that maps the encoder's embedding back to its rows.
 
     Raises:

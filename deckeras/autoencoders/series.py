@@ -1,23 +1,27 @@
 """Series: rows of several channels over time, of shape (time, channels), such as those of sensors."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 
+from deckeras._typing import Initializer, Shape, Tensor
 from deckeras.autoencoders.builders import check_row_shape, check_sizes, full_layer, layer_seeds
 
 
 def series_autoencoder(
-    series_shape,
-    n_embedding=10,
+    series_shape: Shape,
+    n_embedding: int = 10,
     *,
-    row_shape=None,
-    filters=(32, 64, 128),
-    kernel_sizes=(7, 5, 3),
-    activation="relu",
-    kernel_initializer="glorot_uniform",
-    seed=0,
-):
+    row_shape: Shape | None = None,
+    filters: Sequence[int] = (32, 64, 128),
+    kernel_sizes: Sequence[int] = (7, 5, 3),
+    activation: str | Callable[[Tensor], Tensor] | None = "relu",
+    kernel_initializer: Initializer = "glorot_uniform",
+    seed: int | None = 0,
+) -> tuple[keras.Sequential, keras.Sequential]:
     """Build a convolutional encoder of series and the decoder that mirrors it.
 
     Each convolution runs over time, through all channels, and halves the time by its stride. A dense layer maps the
