@@ -1,8 +1,12 @@
 """Augmentation: random changes of the rows in a batch that do not change their cluster."""
 
+from __future__ import annotations
+
 import functools
 import math
 import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -12,7 +16,10 @@ from deckeras import distribution
 from deckeras._data import row_views, seeding
 from deckeras._train import device, interrupts, specs, warping
 from deckeras._train.checkpoint import settings
+from deckeras._typing import Augment, RowArray, Shape, Tensor
 from deckeras.autoencoders.builders import check_row_shape
+
+Fill: TypeAlias = float | Sequence[float] | Literal["edge"]
 
 _LOOKED_AT = 1000  # images whose edges are looked at
 _UNIFORM = 0.05  # of the range of values: how far pixels of a background may be from its middle
@@ -36,7 +43,16 @@ class RandomAffine(keras.layers.Layer):
         (5, 28, 28, 1)
     """
 
-    def __init__(self, shift=0.1, rotation=10.0, zoom=0.0, shear=0.0, fill=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        shift: float = 0.1,
+        rotation: float = 10.0,
+        zoom: float = 0.0,
+        shear: float = 0.0,
+        fill: Fill = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         sizes = {"shift": shift, "rotation": rotation, "zoom": zoom, "shear": shear}
         for name, value in sizes.items():
@@ -46,7 +62,7 @@ class RandomAffine(keras.layers.Layer):
         self.fill, self.seed = _fill(fill), seed
         self.generator = keras.random.SeedGenerator(None if seed is None else seeding.layer_seed(seed))
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         if not training:
             return images
         maps = self._maps(ops.shape(images)[0], *images.shape[1:3])
@@ -55,7 +71,7 @@ class RandomAffine(keras.layers.Layer):
         fill = ops.convert_to_tensor(self.fill, dtype=images.dtype)
         return warping.warp(images - fill, maps) + fill
 
-    def _maps(self, n, height, width):
+    def _maps(self, n: Any, height: int, width: int) -> Tensor:
         """Return an affine map, (n, 2, 3), for each of n images."""
         drawn = keras.random.uniform((5, n), -1, 1, dtype="float32", seed=self.generator)
         angle, scale = drawn[0] * math.radians(self.rotation), ops.exp(drawn[1] * math.log1p(self.zoom))
@@ -70,15 +86,15 @@ class RandomAffine(keras.layers.Layer):
             rows.append(ops.stack([across, down, start], axis=-1))
         return ops.stack(rows, axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("shift", "rotation", "zoom", "shear", "fill", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def _fill(fill):
+def _fill(fill: Fill) -> Any:
     """Return "edge", or the numbers of an array as Python's."""
     if isinstance(fill, str) and fill == "edge":
         return fill
@@ -91,7 +107,17 @@ def _fill(fill):
     return values.tolist()
 
 
-def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0, zoom=0.0, shear=0.0, fill=0.0, seed=0):
+def image_augmentation(
+    image_shape: Shape,
+    *,
+    row_shape: Shape | None = None,
+    shift: float = 0.1,
+    rotation: float = 10.0,
+    zoom: float = 0.0,
+    shear: float = 0.0,
+    fill: Fill = 0.0,
+    seed: int | None = 0,
+) -> keras.Sequential:
     """Build random changes of images: an `augment` for `pretrain_autoencoder` and `DEC.fit`.
 
     Args:
@@ -136,7 +162,7 @@ def image_augmentation(image_shape, *, row_shape=None, shift=0.1, rotation=10.0,
     )
 
 
-def background(x, image_shape):
+def background(x: RowArray, image_shape: Shape) -> Fill:
     """Return what lies around the things that images show: a `fill` for `image_augmentation`.
 
     Args:
@@ -177,11 +203,11 @@ class Augmenter:
         TypeError: `augment` is none of these.
     """
 
-    def __init__(self, augment, row_shape):
+    def __init__(self, augment: Augment | None, row_shape: Shape) -> None:
         self.variables, self.settings, self.changes = [], None, augment is not None
         self.asked = None if augment is None or isinstance(augment, keras.Layer) else specs.function(augment)
         if augment is None:
-            self._augment = None
+            self._augment: Any = None
         elif isinstance(augment, keras.Layer):
             self._augment = _compiled(augment, row_shape)
             self.variables = augment.variables
@@ -194,7 +220,7 @@ class Augmenter:
                 f"augment should be a Keras layer or a function of a batch of rows. Received: {type(augment).__name__}"
             )
 
-    def __call__(self, rows):
+    def __call__(self, rows: Tensor) -> Tensor:
         if not self.changes:
             return rows
         with interrupts.DeferredInterrupt():
@@ -207,12 +233,12 @@ class Augmenter:
         return augmented
 
 
-def _without_seed(layer):
+def _without_seed(layer: dict[str, Any]) -> dict[str, Any]:
     """Return the settings without the seed, which may be drawn anew. The variables hold the random state."""
     return {**layer, "config": {name: value for name, value in layer["config"].items() if name != "seed"}}
 
 
-def _compiled(augment, row_shape):
+def _compiled(augment: keras.Layer, row_shape: Shape) -> Callable[[Tensor], Tensor]:
     """Return the layer or model as a compiled function of batches. A plain call would not be compiled."""
     programs = []
     # In one program, XLA would recompute a pixel of one layer for each pixel of the next layer that depends on it. On
@@ -233,10 +259,10 @@ def _compiled(augment, row_shape):
 class _InTraining(keras.Model):
     """A model that is in training mode even when it predicts."""
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         # The layers have their own dtypes.
         super().__init__(name="in_training", autocast=False)
         self.model = model
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return self.model(inputs, training=True)

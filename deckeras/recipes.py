@@ -10,12 +10,15 @@
 recipe. `get` returns a recipe with other values.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import math
 import numbers
 import types
 from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -23,6 +26,7 @@ import numpy as np
 from deckeras import distribution
 from deckeras._data import checks, row_views
 from deckeras._train.checkpoint import settings
+from deckeras._typing import Init, Initializer, Loss, RowArray, Shape
 from deckeras.augmentation import background, image_augmentation
 from deckeras.autoencoders.builders import check_sizes, convolutional_autoencoder, dense_autoencoder
 from deckeras.autoencoders.embedding import least_squares
@@ -31,18 +35,18 @@ from deckeras.autoencoders.series import series_autoencoder
 INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
-def sgd_at_one(iterations):
+def sgd_at_one(iterations: int) -> keras.optimizers.Optimizer:
     """Return SGD at 1.0 with momentum 0.9."""
     return keras.optimizers.SGD(1.0, momentum=0.9)
 
 
-def sgd_in_steps(iterations):
+def sgd_in_steps(iterations: int) -> keras.optimizers.Optimizer:
     """Return SGD at 0.1, divided by 10 every 20,000 iterations as in the paper, with the momentum 0.9 of its code."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=20_000, decay_rate=0.1, staircase=True)
     return keras.optimizers.SGD(schedule, momentum=0.9)
 
 
-def adam_with_cosine(iterations):
+def adam_with_cosine(iterations: int) -> keras.optimizers.Optimizer:
     """Return Adam with a learning rate that rises to 0.002 in a twentieth of the iterations and falls by a cosine."""
     warmup = max(1, iterations // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -51,7 +55,7 @@ def adam_with_cosine(iterations):
     return keras.optimizers.Adam(schedule)
 
 
-def default_update_interval(n, batch_size=256):
+def default_update_interval(n: int, batch_size: int = 256) -> int:
     """Return the batches between two updates of the target: as many as cover all rows once, but at least 100.
 
     An update is a forward pass over all rows, a third of the arithmetic of training on all rows. With one update each
@@ -114,9 +118,9 @@ class Recipe:
 
     name: str
     unit_scale: bool = False
-    units: tuple = (500, 500, 2000, 10)
+    units: tuple[int, ...] = (500, 500, 2000, 10)
     convolutional: bool = False
-    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform"
+    kernel_initializer: Initializer = "glorot_uniform"
     layerwise: bool = False
     dropout: float = 0.0
     layer_iterations: int = 50_000
@@ -125,18 +129,18 @@ class Recipe:
     pretraining_batch_size: int = 256
     least_batches: int = 25
     least_batch_size: int = 16
-    pretraining_loss: str | Callable = "mse"
-    pretraining_optimizer: Callable = adam_with_cosine
+    pretraining_loss: Loss = "mse"
+    pretraining_optimizer: Callable[[int], keras.optimizers.Optimizer] = adam_with_cosine
     shift: float = 0.0
     rotation: float = 0.0
     least_side: int = 16
-    image_shape: tuple | None = None
+    image_shape: Shape | None = None
     series: bool = False
-    series_shape: tuple | None = None
+    series_shape: Shape | None = None
     embedding_scale: float | None = None
-    init: str | Callable = "kmeans"
+    init: Init = "kmeans"
     n_init: int = 20
-    neighbors: str = "both"
+    neighbors: Literal["both", "embedding"] = "both"
     lead: int = 5
     batch_size: int = 256
     update_interval: int | None = None
@@ -146,7 +150,7 @@ class Recipe:
     learning_rate: float = 0.01
     decay: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_sizes(units=self.units)
         object.__setattr__(self, "units", tuple(map(int, self.units)))
         if not 0 <= self.dropout < 1:
@@ -164,7 +168,9 @@ class Recipe:
             raise ValueError(f"tol should be from 0 to below 1: a fraction of the rows. Received: tol={self.tol!r}")
         for name in "learning_rate", "embedding_scale":
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, numbers.Real) and 0 < value < math.inf):
+            # `numbers.Real` declares no comparison with an int, but each of its classes has one.
+            number = isinstance(value, numbers.Real) and 0 < value < math.inf  # pyright: ignore[reportOperatorIssue]
+            if value is not None and not number:
                 raise ValueError(f"{name} should be a positive number. Received: {name}={value!r}")
         if not 0 <= self.decay <= 1:
             raise ValueError(f"decay should be from 0 to 1. Received: decay={self.decay!r}")
@@ -173,7 +179,7 @@ class Recipe:
         if not callable(self.init) and self.init not in INITS:
             raise ValueError(f"init should be one of {', '.join(INITS)} or a function. Received: init={self.init!r}")
 
-    def prepare(self, x):
+    def prepare(self, x: RowArray) -> RowArray:
         """Return x itself or, with `unit_scale`, a scaled copy in Keras's float type.
 
         Args:
@@ -181,10 +187,10 @@ class Recipe:
         """
         if not self.unit_scale:
             return x
-        x = row_views.as_batch(x)
-        return x / math.sqrt(max(float(np.square(x, dtype=np.float64).mean()), np.finfo(np.float32).tiny))
+        rows = row_views.as_batch(x)
+        return rows / math.sqrt(max(float(np.square(rows, dtype=np.float64).mean()), np.finfo(np.float32).tiny))
 
-    def autoencoder(self, row_shape, seed=0):
+    def autoencoder(self, row_shape: Shape, seed: int | None = 0) -> tuple[keras.Sequential, keras.Sequential]:
         """Build the (encoder, decoder) pair for rows of this shape. Raise ValueError if the recipe does not suit it."""
         if self.convolutional and self.series:
             return series_autoencoder(
@@ -210,7 +216,9 @@ class Recipe:
             )
         return dense_autoencoder(row_shape[0], self.units, kernel_initializer=self.kernel_initializer, seed=seed)
 
-    def augmentation(self, row_shape, seed=0, *, clustering=False, x=None):
+    def augmentation(
+        self, row_shape: Shape, seed: int | None = 0, *, clustering: bool = False, x: RowArray | None = None
+    ) -> keras.Sequential | None:
         """Return the `augment` for rows of this shape in pretraining or in clustering, or None if there is none.
 
         Pixels from beyond the edge of an image are the background of the rows x, or 0 without them.
@@ -224,31 +232,31 @@ class Recipe:
         changes = {"shift": self.shift, "rotation": self.rotation, "fill": fill}
         return image_augmentation(image_shape, row_shape=row_shape, seed=seed, **changes)
 
-    def batches(self, n):
+    def batches(self, n: int) -> tuple[int, int]:
         """Return (batch_size, iterations) for the pretraining of n rows."""
         size = min(n, self.pretraining_batch_size, max(self.least_batch_size, n // self.least_batches))
         steps_per_epoch = math.ceil(n / size)
         return size, max(self.epochs * steps_per_epoch, self.least_iterations)
 
-    def intervals(self, n):
+    def intervals(self, n: int) -> tuple[int, int, int]:
         """Return (batch_size, update_interval, iterations) for the clustering of n rows."""
         size = min(n, self.batch_size)
         interval = self.update_interval or default_update_interval(n, size)
         return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
 
-    def optimizer(self, iterations, learning_rate=None):
+    def optimizer(self, iterations: int, learning_rate: float | None = None) -> keras.optimizers.Optimizer:
         """Return the Keras optimizer for a clustering of so many batches. The default learning rate is the recipe's."""
         rate = self.learning_rate if learning_rate is None else learning_rate
         if self.decay < 1:
             rate = keras.optimizers.schedules.CosineDecay(rate, iterations, alpha=self.decay)
         return keras.optimizers.SGD(rate, momentum=0.9)
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """Return all values as a dict for JSON, functions by name. Raise ValueError for a function without a name."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.loads(json.dumps(values, default=_plain))
 
-    def _image_shape(self, row_shape):
+    def _image_shape(self, row_shape: Shape) -> Shape:
         if self.image_shape is not None:
             return self.image_shape
         if len(row_shape) in (2, 3):
@@ -259,7 +267,7 @@ class Recipe:
         )
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Convert a value that JSON does not know."""
     if isinstance(value, np.generic):
         return value.item()
@@ -317,7 +325,7 @@ IMAGES = Recipe(
 RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES, SERIES)})
 
 
-def get(recipe, **changes):
+def get(recipe: str | Recipe, **changes: Any) -> Recipe:
     """Return a recipe, by its name or unchanged, with the given values that are not None.
 
     Args:

@@ -1,10 +1,16 @@
 """Images at other places: bilinear samples along an affine map, by what each backend samples fastest with."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 import keras
 from keras import ops
 
+from deckeras._typing import Tensor
 
-def warp(images, maps, edge=False):
+
+def warp(images: Tensor, maps: Tensor, edge: bool = False) -> Tensor:
     """Sample images at the places that affine maps give.
 
     Args:
@@ -28,14 +34,14 @@ def warp(images, maps, edge=False):
     return ops.image.affine_transform(images, flat, fill_mode=fill, data_format="channels_last")
 
 
-def _places(maps, height, width):
+def _places(maps: Tensor, height: int, width: int) -> Iterator[Tensor]:
     """Return the columns and the rows, (n, height, width) each, that the pixels show."""
     columns, rows = ops.arange(width, dtype="float32"), ops.arange(height, dtype="float32")[:, None]
     maps = maps[:, :, :, None, None]
     return (maps[:, axis, 0] * columns + maps[:, axis, 1] * rows + maps[:, axis, 2] for axis in (0, 1))
 
 
-def _by_grid_sample(images, maps, edge):
+def _by_grid_sample(images: Tensor, maps: Tensor, edge: bool) -> Tensor:
     import torch
 
     height, width = images.shape[1:3]
@@ -46,7 +52,7 @@ def _by_grid_sample(images, maps, edge):
     return torch.nn.functional.grid_sample(images.permute(0, 3, 1, 2), grid, **options).permute(0, 2, 3, 1)
 
 
-def _by_gathering(images, maps, edge):
+def _by_gathering(images: Tensor, maps: Tensor, edge: bool) -> Tensor:
     n, height, width, channels = images.shape
     # One pixel around the image, so that all that lies beyond shows it.
     padded = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="edge" if edge else "constant")

@@ -4,12 +4,18 @@ The paper starts from k-means. The others also find clusters that are not sphere
 those by the nearest centroid; `cluster_means` computes centroids from them.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deckeras._data import row_views
+from deckeras._typing import Array, Init
 
 # The smallest variance of a Gaussian in any direction, as a fraction of the embedding's: no cluster is a single row.
 _MIN_VARIANCE = 1e-3
@@ -27,7 +33,9 @@ _MAX_DISTANCES = 2e7
 _MINI_BATCH = 4096
 
 
-def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
+def kmeans_centroids(
+    z: Array, n_clusters: int, *, n_init: int = 20, seed: int | None = 0, sample_weight: Array | None = None
+) -> Array:
     """Return the centroids of k-means on the embedded rows.
 
     Above 20 million distances in an iteration (100,000 rows to 200 clusters) this is `sklearn.cluster.MiniBatchKMeans`.
@@ -68,7 +76,7 @@ def kmeans_centroids(z, n_clusters, *, n_init=20, seed=0, sample_weight=None):
     return kmeans.fit(z, sample_weight=sample_weight).cluster_centers_
 
 
-def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
+def ward_centroids(z: Array, n_clusters: int, *, sample_size: int = 8000, seed: int | None = 0) -> Array:
     """Return the means of the clusters that Ward's linkage finds in a sample of the embedded rows.
 
     Agglomerative clustering follows long and uneven clusters, which k-means cuts.
@@ -101,7 +109,9 @@ def ward_centroids(z, n_clusters, *, sample_size=8000, seed=0):
     return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
 
-def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
+def mixture_assignments(
+    z: Array, n_clusters: int, *, n_init: int = 30, sample_size: int = 10_000, seed: int | None = 0
+) -> npt.NDArray[np.float32]:
     """Return the assignments by the most stable of several mixtures of Gaussians.
 
     An autoencoder's embedding is defined up to an invertible linear map, which stretches its clusters. k-means cuts
@@ -134,12 +144,12 @@ def mixture_assignments(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0)
     return responsibilities(steadiest_mixture(z, n_clusters, n_init=n_init, sample_size=sample_size, seed=seed), z)
 
 
-def steadiest_mixture(z, n_clusters, **kwargs):
+def steadiest_mixture(z: Array, n_clusters: int, **kwargs: Any) -> Any:
     """Return the `sklearn.mixture.GaussianMixture` with the highest consistency. Takes the arguments of `mixtures`."""
     return max(mixtures(z, n_clusters, **kwargs), key=lambda pair: pair[1])[0]
 
 
-def responsibilities(mixture, z):
+def responsibilities(mixture: Any, z: Array) -> npt.NDArray[np.float32]:
     """Return the responsibilities of a mixture's Gaussians for embedded rows.
 
     Returns:
@@ -149,7 +159,9 @@ def responsibilities(mixture, z):
     return np.concatenate([block.astype("float32") for block in blocks])
 
 
-def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
+def mixtures(
+    z: Array, n_clusters: int, *, n_init: int = 30, sample_size: int = 10_000, seed: int | None = 0
+) -> Iterator[tuple[Any, float]]:
     """Fit the mixtures that `mixture_assignments` chooses from, one after the other.
 
     Args:
@@ -172,7 +184,7 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
     min_size = min(len(z), max(2, n_clusters))
     sample_size = max(min_size, min(sample_size, math.ceil(_FRACTION * len(z))))
     ward_size = max(min_size, min(_WARD_ROWS, max(10 * n_clusters, math.ceil(_WARD_FRACTION * sample_size))))
-    min_variance = max(_MIN_VARIANCE * variance, np.finfo(np.float32).tiny)
+    min_variance = max(_MIN_VARIANCE * variance, float(np.finfo(np.float32).tiny))
     for _ in range(n_init):
         sample = np.asarray(_sample(z, sample_size, random), np.float64)
         if len(sample) == 1:
@@ -186,7 +198,7 @@ def mixtures(z, n_clusters, *, n_init=30, sample_size=10_000, seed=0):
         yield mixture, float(np.mean([consistency(*pair) for pair in itertools.combinations(labels, 2)]))
 
 
-def _gaussians(z, n_clusters, min_variance):
+def _gaussians(z: Array, n_clusters: int, min_variance: float) -> dict[str, Array]:
     """Return weights, means and precisions of Ward's clusters, as arguments of `GaussianMixture`."""
     labels = _ward(z, n_clusters)
     groups = [z[labels == cluster] for cluster in range(n_clusters)]
@@ -199,7 +211,7 @@ def _gaussians(z, n_clusters, min_variance):
     }
 
 
-def _ward(z, n_clusters):
+def _ward(z: Array, n_clusters: int) -> Array:
     from sklearn.cluster import AgglomerativeClustering
 
     if len(z) == 1:  # scikit-learn asks for two rows.
@@ -207,7 +219,7 @@ def _ward(z, n_clusters):
     return AgglomerativeClustering(n_clusters).fit_predict(z)
 
 
-def start_rows(z, n_clusters, n=None, seed=0):
+def start_rows(z: Array, n_clusters: int, n: int | None = None, seed: int | None = 0) -> Array:
     """Return the embedded rows for a first clusterer: all rows, or a random sample of many rows.
 
     Args:
@@ -225,7 +237,16 @@ def start_rows(z, n_clusters, n=None, seed=0):
     return z if n <= max_rows else _sample(z, math.ceil(max_rows * len(z) / n), np.random.default_rng(seed))
 
 
-def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None, sample_weight=None):
+def first_clusters(
+    rows: Array,
+    n_clusters: int,
+    init: Init = "kmeans",
+    *,
+    n_init: int = 20,
+    seed: int | None = 0,
+    z: Array | None = None,
+    sample_weight: Array | None = None,
+) -> tuple[Array, Array | None]:
     """Return the centroids of a first clusterer and, if it computes them, the assignments of the rows.
 
     Args:
@@ -278,7 +299,7 @@ def first_clusters(rows, n_clusters, init="kmeans", *, n_init=20, seed=0, z=None
     )
 
 
-def cluster_means(z, q):
+def cluster_means(z: Array, q: Array) -> Array:
     """Return the means of the embedded rows, weighted by their assignments.
 
     Args:
@@ -300,7 +321,7 @@ def cluster_means(z, q):
     return means.astype(z.dtype)
 
 
-def consistency(labels, others):
+def consistency(labels: npt.ArrayLike, others: npt.ArrayLike) -> float:
     """Return the mutual information of two labelings of the same rows, in nats, from 0 to log(n_clusters).
 
     For clusters of the same rows under two small perturbations, it distinguishes good clusterings from bad ones without
@@ -323,18 +344,18 @@ def consistency(labels, others):
     return float(mutual_info_score(labels, others))
 
 
-def _sample(z, size, random):
+def _sample(z: Array, size: int, random: np.random.Generator) -> Array:
     return z[random.permutation(len(z))[:size]]
 
 
-def _check_enough(z, n_clusters):
+def _check_enough(z: Array, n_clusters: int) -> None:
     if not 1 <= n_clusters <= len(z):
         raise ValueError(
             f"n_clusters should be from 1 to the number of rows, {len(z)}. Received: n_clusters={n_clusters}"
         )
 
 
-def check_finite(z):
+def check_finite(z: Array) -> None:
     """Raise ValueError if the embedding holds NaN or infinity."""
     if not np.isfinite(z).all():
         raise ValueError(

@@ -5,12 +5,19 @@ because silhouettes in different spaces cannot be compared. Their common part is
 one.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import numpy as np
+import numpy.typing as npt
+
+from deckeras._typing import Array
 
 _N_INIT = 5
 
 
-def consensus(labelings, n_clusters, *, seed=0):
+def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
     """Return the clustering that has most in common with all the given ones.
 
     Finds the partition with the most quadratic mutual information with the given ones. This is k-means on their
@@ -53,7 +60,7 @@ def consensus(labelings, n_clusters, *, seed=0):
     return kmeans.labels_[inverse.reshape(-1)].astype(np.int64)
 
 
-def agreement(labels, labelings):
+def agreement(labels: npt.ArrayLike, labelings: Iterable[npt.ArrayLike]) -> float:
     """Return the mean adjusted Rand index of a clustering with others: 1 if all are equal, about 0 by chance.
 
     Args:
@@ -73,7 +80,7 @@ def agreement(labels, labelings):
     return float(np.mean([adjusted_rand_score(labels, others) for others in labelings]))
 
 
-def _indicators(codes, counts):
+def _indicators(codes: Array, counts: Array) -> Array:
     """Return (n, n_labels) float32 indicators of labels, centered and divided by the root of their frequency."""
     columns = np.eye(codes.max() + 1, dtype=np.float32)[codes]
     frequencies = np.average(columns, axis=0, weights=counts).astype(np.float32)

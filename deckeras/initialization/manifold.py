@@ -6,16 +6,24 @@ Student-t kernel of DEC's soft assignments. In each step, one sample of points r
 matrix products. This needs no compiled extension, and one seed gives one result on any number of cores.
 """
 
+from __future__ import annotations
+
 import concurrent.futures
 import itertools
 import math
 import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from deckeras._data import row_views
+from deckeras._typing import Array
 from deckeras.initialization.consensus import consensus
+
+Metric: TypeAlias = Literal["euclidean", "cosine"]
 
 _SMOOTHING_STEPS = 64  # bisections for each row's bandwidth, past the precision of float64
 _MIN_BANDWIDTH = 1e-3  # as a fraction of the mean distance to the neighbors, as in UMAP
@@ -58,14 +66,23 @@ class Neighborhoods:
         [30, 30]
     """
 
-    def __init__(self, views, *, n_init=1, n_neighbors=20, n_epochs=None, rows=None, seed=0):
+    def __init__(
+        self,
+        views: Sequence[tuple[Array, Metric]],
+        *,
+        n_init: int = 1,
+        n_neighbors: int = 20,
+        n_epochs: int | None = None,
+        rows: Array | None = None,
+        seed: int = 0,
+    ) -> None:
         self.rows, self.seed = rows, seed
         self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
         self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
         tasks = list(itertools.product(self.graphs, self.seeds))
         self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
 
-    def labelings(self, n_clusters):
+    def labelings(self, n_clusters: int) -> list[Array]:
         """Return the clusters of each layout, and those of k-means: list of (n,) int arrays."""
         seeds = itertools.cycle(self.seeds)
         found = _in_threads(lambda task: _mixture(task[0], n_clusters, task[1]), zip(self.layouts, seeds, strict=False))
@@ -75,12 +92,12 @@ class Neighborhoods:
             found.append(KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(self.rows))
         return found
 
-    def clusters(self, n_clusters):
+    def clusters(self, n_clusters: int) -> Array:
         """Return the clusters that the layouts agree on: (n,) int array."""
         return consensus(self.labelings(n_clusters), n_clusters, seed=self.seed)
 
 
-def views(z, x=None):
+def views(z: Array | None, x: Array | None = None) -> list[tuple[Array, Metric]]:
     """Return the views of embedded rows in which `Neighborhoods` finds neighbors.
 
     The best view depends on the data. Rows with many features are reduced to their first 50 principal components,
@@ -94,25 +111,25 @@ def views(z, x=None):
         list of (array, metric): the embedding by distance, and the rows by distance and by angle; or, without x, the
         embedding by distance and by angle.
     """
+    found: list[tuple[Array, Metric]] = [] if z is None else [(z, "euclidean")]
     if x is None:
-        return [(z, "euclidean"), (z, "cosine")]
-    found = [] if z is None else [(z, "euclidean")]
-    x = np.asarray(x, np.float32).reshape(len(x), -1)
-    if row_views.of_one_length(x):
-        x = _apart_from_zeros(x / np.linalg.norm(x, axis=1).max())
-    elif min(x.shape) > _PRINCIPAL:
+        return found if z is None else [*found, (z, "cosine")]
+    rows: Array = np.asarray(x, np.float32).reshape(len(x), -1)
+    if row_views.of_one_length(rows):
+        rows = _apart_from_zeros(rows / np.linalg.norm(rows, axis=1).max())
+    elif min(rows.shape) > _PRINCIPAL:
         from sklearn.decomposition import PCA
 
-        x = PCA(_PRINCIPAL, random_state=0).fit_transform(x)
-    return [*found, (x, "euclidean"), (x, "cosine")]
+        rows = PCA(_PRINCIPAL, random_state=0).fit_transform(rows)
+    return [*found, (rows, "euclidean"), (rows, "cosine")]
 
 
-def few_rows(n, n_clusters):
+def few_rows(n: int, n_clusters: int) -> bool:
     """Return whether n rows are too few for neighborhoods of so many clusters."""
     return n < max(_LEAST_ROWS, 3 * n_clusters)
 
 
-def _in_threads(function, tasks):
+def _in_threads(function: Callable[[Any], Any], tasks: Iterable[Any]) -> list[Any]:
     """Map a function over tasks in threads. Each computes on one core, so results do not depend on their number."""
     from threadpoolctl import threadpool_limits
 
@@ -120,7 +137,7 @@ def _in_threads(function, tasks):
         return list(pool.map(function, tasks))
 
 
-def _mixture(points, n_clusters, seed):
+def _mixture(points: Array, n_clusters: int, seed: int) -> Array:
     from sklearn.mixture import GaussianMixture
 
     points = np.asarray(points, np.float64)
@@ -129,7 +146,7 @@ def _mixture(points, n_clusters, seed):
     return mixture.fit_predict(points)
 
 
-def neighbor_graph(x, n_neighbors=20, *, metric="euclidean"):
+def neighbor_graph(x: Array, n_neighbors: int = 20, *, metric: Metric = "euclidean") -> sparse.csr_array:
     """Return the fuzzy graph of nearest neighbors.
 
     Each row is connected to its neighbors with weights that fall from 1, at the nearest, with the distance beyond it;
@@ -177,7 +194,7 @@ def neighbor_graph(x, n_neighbors=20, *, metric="euclidean"):
     return sparse.csr_array(graph, dtype=np.float32)
 
 
-def _apart_from_zeros(x):
+def _apart_from_zeros(x: Array) -> Array:
     """Add a feature that puts rows of zeros at a right angle to all other rows.
 
     At the origin, a row of zeros would be nearer to each row of unit length than any row at a right angle to it. It
@@ -187,7 +204,7 @@ def _apart_from_zeros(x):
     return np.column_stack([x, zeros.astype(x.dtype)]) if zeros.any() else x
 
 
-def _weights(distances):
+def _weights(distances: Array) -> Array:
     """Return the weights of the neighbors of each row: exp(-(distance - nearest) / bandwidth)."""
     nearest = np.where(distances > 0, distances, np.inf).min(axis=1)
     beyond = np.maximum(distances - np.where(np.isfinite(nearest), nearest, 0)[:, None], 0)
@@ -202,7 +219,9 @@ def _weights(distances):
     return np.exp(-beyond / np.maximum(bandwidth, np.maximum(smallest, np.finfo(np.float32).tiny))[:, None])
 
 
-def layout(graph, n_components=10, *, n_epochs=None, seed=0):
+def layout(
+    graph: sparse.sparray, n_components: int = 10, *, n_epochs: int | None = None, seed: int = 0
+) -> npt.NDArray[np.float32]:
     """Place the nodes of a neighbor graph so that neighbors are close together, and others far apart.
 
     Minimizes UMAP's cross-entropy by Adam, from the first eigenvectors of the graph's Laplacian.
@@ -248,7 +267,7 @@ def layout(graph, n_components=10, *, n_epochs=None, seed=0):
     return points
 
 
-def _repulsion(points, others):
+def _repulsion(points: Array, others: Array) -> Array:
     """Return the mean push of the others on each point, times the number of negative samples."""
     push = np.empty_like(points)
     squares, weights = np.square(others).sum(axis=1), np.empty((_BLOCK, len(others)), points.dtype)
@@ -268,7 +287,7 @@ def _repulsion(points, others):
     return push * (_REPULSION / len(others))
 
 
-def _first_layout(graph, n_components, random):
+def _first_layout(graph: sparse.sparray, n_components: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
     from scipy.sparse.linalg import eigsh
 
     n = graph.shape[0]

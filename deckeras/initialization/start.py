@@ -1,11 +1,16 @@
 """The start of the clustering: the first clusters of a model, from the embedded rows of all processes."""
 
+from __future__ import annotations
+
 import math
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from deckeras import distribution
 from deckeras._data import row_views, seeding
+from deckeras._typing import Array, RowArray
 from deckeras.autoencoders.embedding import embedding_spread, scale_embedding
 from deckeras.initialization import clusterers, manifold
 
@@ -19,7 +24,9 @@ _KMEANS_RESTARTS = 20
 _WIDE, _NARROW = 10_000, 2048
 
 
-def first_clusters(model, x, z, recipe, seed, sample_weight=None):
+def first_clusters(
+    model: Any, x: RowArray, z: Array, recipe: Any, seed: int | None, sample_weight: Array | None = None
+) -> tuple[Array, Array | None]:
     """Scale the embedding as the recipe says, and find its first clusters.
 
     Args:
@@ -51,7 +58,7 @@ def first_clusters(model, x, z, recipe, seed, sample_weight=None):
     return clusterers.first_clusters(rows, model.n_clusters, start, **options)
 
 
-def _gathered(z, n_clusters, seed, sample_weight):
+def _gathered(z: Array, n_clusters: int, seed: int | None, sample_weight: Array | None) -> tuple[Array, Array | None]:
     """Return (rows, weights) for the first clusterer: rows of all processes or a sample, and their weights or None."""
     weighted = z if sample_weight is None else np.column_stack([z, sample_weight])
     own = clusterers.start_rows(weighted, n_clusters, distribution.total(len(z)), seed)
@@ -91,7 +98,16 @@ class ManifoldStart:
     Local Manifold of an Autoencoded Embedding", ICPR 2020, which lays out the embedding by UMAP.
     """
 
-    def __init__(self, z, x=None, *, n_init=1, sample_size=_SAMPLE_SIZE, seed=0, sample_weight=None):
+    def __init__(
+        self,
+        z: Array,
+        x: RowArray | None = None,
+        *,
+        n_init: int = 1,
+        sample_size: int = _SAMPLE_SIZE,
+        seed: int | None = 0,
+        sample_weight: Array | None = None,
+    ) -> None:
         clusterers.check_finite(z)
         self.seed = seeding.fixed_seed(seed)
         n = distribution.total(len(z))
@@ -106,11 +122,11 @@ class ManifoldStart:
             self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, rows=rows, seed=self.seed)
 
     @classmethod
-    def from_recipe(cls, recipe, z, x, **options):
+    def from_recipe(cls, recipe: Any, z: Array, x: RowArray, **options: Any) -> Self:
         """Return the start of a recipe, which sets the views and the number of layouts."""
         return cls(z, None if recipe.neighbors == "embedding" else x, n_init=recipe.n_init, **options)
 
-    def __call__(self, z, n_clusters):
+    def __call__(self, z: Array, n_clusters: int) -> npt.NDArray[np.float32]:
         """Assign rows to clusters.
 
         Args:
@@ -137,16 +153,16 @@ class ManifoldStart:
         return np.eye(n_clusters, dtype=np.float32)[labels]
 
 
-def _drawn(n, size, seed, sample_weight):
+def _drawn(n: int, size: int, seed: int, sample_weight: Array | None) -> Array:
     """Return the sorted numbers of `size` of n rows, drawn by their weights. Rows of weight 0 are never drawn."""
     random = np.random.default_rng(seed)
     if sample_weight is None:
         return np.sort(random.permutation(n)[:size])
-    size = min(size, np.count_nonzero(sample_weight))
+    size = min(size, int(np.count_nonzero(sample_weight)))
     return np.sort(random.choice(n, size, replace=False, p=sample_weight / sample_weight.sum()))
 
 
-def _means(z, q, sample_weight):
+def _means(z: Array, q: Array, sample_weight: Array | None) -> Array:
     """Return `initialization.cluster_means` of the rows of all processes."""
     q = q if sample_weight is None else q * sample_weight[:, None].astype(q.dtype)
     sizes, sums = (distribution.total(each) for each in (q.sum(axis=0, dtype=np.float64), q.T @ z))
@@ -155,7 +171,7 @@ def _means(z, q, sample_weight):
     return (sums / sizes[:, None]).astype(z.dtype)
 
 
-def _narrow_rows(x, numbers):
+def _narrow_rows(x: RowArray, numbers: Array) -> npt.NDArray[np.float32]:
     """Return rows of x as an (n, n_features) float32 array. Very wide rows are randomly projected to 2,048 features."""
     from sklearn.preprocessing import normalize
     from sklearn.random_projection import SparseRandomProjection
