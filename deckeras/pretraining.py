@@ -1,36 +1,38 @@
 """Pretraining of an autoencoder: end to end, or greedily layer by layer as in the paper."""
 
-import contextlib
-import math
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
+from typing import Never
 
 import keras
 import numpy as np
 
 from deckeras import distribution, recipes
-from deckeras._data import batching, checks, seeding
-from deckeras._train import device, refusals, specs
-from deckeras._train.checkpoint import Checkpoint, architecture, settings
+from deckeras._data import checks, seeding
+from deckeras._train import reconstruction, refusals
 from deckeras._train.directories import holding_directory, prepare_directory
 from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
-from deckeras._train.loop import train, train_batches
+from deckeras._typing import Augment, Callbacks, Loss, Optimizer, Path, Rows, Verbose
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
+from deckeras.recipes import Recipe
 
 
 def pretrain(
-    encoder,
-    decoder,
-    x,
-    recipe="table",
+    encoder: keras.Model,
+    decoder: keras.Model,
+    x: Rows,
+    recipe: str | Recipe = "table",
     *,
-    dropout=None,
-    seed=0,
-    checkpoint_dir=None,
-    callbacks=None,
-    verbose="auto",
-    **refused,
-):
+    dropout: float | None = None,
+    seed: int | None = 0,
+    checkpoint_dir: Path | None = None,
+    callbacks: Callbacks = None,
+    verbose: Verbose = "auto",
+    **refused: Never,
+) -> list[keras.callbacks.History]:
     """Pretrain as the recipe says: layer by layer, or all layers together.
 
     Args:
@@ -73,24 +75,24 @@ def pretrain(
 
 
 def pretrain_autoencoder(
-    encoder,
-    decoder,
-    x,
+    encoder: keras.Model,
+    decoder: keras.Model,
+    x: Rows,
     *,
-    recipe="table",
-    epochs=None,
-    iterations=None,
-    batch_size=None,
-    optimizer=None,
-    loss=None,
-    augment=None,
-    dropout=None,
-    seed=0,
-    checkpoint_dir=None,
-    callbacks=None,
-    verbose="auto",
-    **refused,
-):
+    recipe: str | Recipe = "table",
+    epochs: int | None = None,
+    iterations: int | None = None,
+    batch_size: int | None = None,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    augment: Augment | None = None,
+    dropout: float | None = None,
+    seed: int | None = 0,
+    checkpoint_dir: Path | None = None,
+    callbacks: Callbacks = None,
+    verbose: Verbose = "auto",
+    **refused: Never,
+) -> keras.callbacks.History:
     """Train encoder and decoder together to reconstruct the rows of x.
 
     An argument with the default None takes its value from the recipe.
@@ -150,11 +152,12 @@ def pretrain_autoencoder(
     autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
     optimizer = recipe.pretraining_optimizer(iterations) if optimizer is None else optimizer
     autoencoder.compile(optimizer, recipe.pretraining_loss)
-    return _fit(
+    augment = recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment
+    return reconstruction.fit(
         autoencoder,
         x,
         lambda rows: rows,
-        recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment,
+        Augmenter(augment, x.shape[1:]),
         iterations=iterations,
         batch_size=batch_size,
         dropout=dropout,
@@ -167,22 +170,22 @@ def pretrain_autoencoder(
 
 @holding_directory  # also between two stages
 def pretrain_layerwise(
-    encoder,
-    decoder,
-    x,
+    encoder: keras.Model,
+    decoder: keras.Model,
+    x: Rows,
     *,
-    recipe="paper",
-    iterations=None,
-    finetune_iterations=None,
-    batch_size=None,
-    optimizer=None,
-    augment=None,
-    dropout=None,
-    seed=0,
-    checkpoint_dir=None,
-    callbacks=None,
-    verbose="auto",
-):
+    recipe: str | Recipe = "paper",
+    iterations: int | None = None,
+    finetune_iterations: int | None = None,
+    batch_size: int | None = None,
+    optimizer: Optimizer | None = None,
+    augment: Augment | None = None,
+    dropout: float | None = None,
+    seed: int | None = 0,
+    checkpoint_dir: Path | None = None,
+    callbacks: Callbacks = None,
+    verbose: Verbose = "auto",
+) -> list[keras.callbacks.History]:
     """Pretrain as in the paper: each pair of layers as a denoising autoencoder, then all layers together.
 
     Pair i maps the output h of the layers below it to itself through two layers, `decoder_i(encoder_i(h))`, with
@@ -224,14 +227,11 @@ def pretrain_layerwise(
     """
     check_encoder(encoder)
     x = checks.check_rows(x, encoder.input_shape[1:])
-    if finetune_iterations is not None:
-        finetune_iterations = checks.check_count("finetune_iterations", finetune_iterations)
-    if iterations is not None:
-        iterations = checks.check_count("iterations", iterations)
+    finetune_iterations = _given_count("finetune_iterations", finetune_iterations)
+    iterations = _given_count("iterations", iterations)
     recipe = recipes.get(recipe, layer_iterations=iterations, dropout=dropout, layerwise=True)
-    batch_size, finetune_iterations = _batches(
-        recipe, distribution.total(len(x)), batch_size, None, finetune_iterations
-    )
+    n = distribution.total(len(x))
+    batch_size, finetune_iterations = _batches(recipe, n, batch_size, None, finetune_iterations)
     augment = recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment
     pairs = mirrored_layers(encoder, decoder)
     pattern = None if optimizer is None else keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
@@ -241,24 +241,17 @@ def pretrain_layerwise(
             return recipe.pretraining_optimizer(iterations)
         return keras.saving.deserialize_keras_object(pattern)
 
-    stages = len(pairs) + 1
-    if seed is None:
-        seeds = [None] * stages
-    else:
-        seeds = np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(stages).tolist()
+    seeds = _stage_seeds(seed, len(pairs) + 1)
     histories = []
-    for position, (encoding, decoding) in enumerate(pairs):
-        below = encoder.layers[:position]
-        with _frozen(below):
-            model = pair_autoencoder(
-                encoder.input_shape[1:], below, encoding, decoding, recipe.dropout, seeds[position]
-            )
+    for position in range(len(pairs)):
+        with reconstruction.frozen(encoder.layers[:position]):
+            model = pair_autoencoder(encoder, pairs, position, recipe.dropout, seeds[position])
             model.compile(fresh_optimizer(recipe.layer_iterations), recipe.pretraining_loss)
-            history = _fit(
+            history = reconstruction.fit(
                 model,
                 x,
                 lambda rows, width=model.output_shape[-1]: np.zeros((len(rows), width), keras.config.floatx()),
-                augment,
+                Augmenter(augment, x.shape[1:]),
                 iterations=recipe.layer_iterations,
                 batch_size=batch_size,
                 dropout=recipe.dropout,
@@ -268,7 +261,7 @@ def pretrain_layerwise(
                 verbose=verbose,
             )
         histories.append(history)
-    history = pretrain_autoencoder(
+    last = pretrain_autoencoder(
         encoder,
         decoder,
         x,
@@ -282,10 +275,20 @@ def pretrain_layerwise(
         callbacks=callbacks,
         verbose=verbose,
     )
-    return [*histories, history]
+    return [*histories, last]
 
 
-def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=0, callbacks=None, verbose="auto"):
+def refit_decoder(
+    encoder: keras.Model,
+    decoder: keras.Model,
+    x: Rows,
+    recipe: str | Recipe = "table",
+    *,
+    iterations: int | None = None,
+    seed: int | None = 0,
+    callbacks: Callbacks = None,
+    verbose: Verbose = "auto",
+) -> keras.callbacks.History:
     """Train the decoder alone, so that it fits an encoder that has moved since they were trained together.
 
     Args:
@@ -307,71 +310,29 @@ def refit_decoder(encoder, decoder, x, recipe="table", *, iterations=None, seed=
         True
     """
     recipe = recipes.get(recipe)
+    check_encoder(encoder)
+    x = checks.check_rows(x, encoder.input_shape[1:])
     if iterations is None:
         iterations = max(1, recipe.batches(distribution.total(len(x)))[1] // 10)
-    with _frozen(encoder.layers):
+    with reconstruction.frozen(encoder.layers):
         common = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
         return pretrain_autoencoder(encoder, decoder, x, recipe=recipe, iterations=iterations, dropout=0.0, **common)
 
 
-def _fit(model, x, target, augment, *, iterations, batch_size, dropout, seed, path, callbacks, verbose):
-    """Train the model to return `target(rows)` for the rows of x, with a checkpoint if `path` is given."""
-    augmenter = Augmenter(augment, x.shape[1:])
-    on_device = x if augmenter.changes else device.to_device(x)
-    own_batch_size = distribution.local_batch_size(batch_size)
-    checkpoint = path and Checkpoint(
-        path,
-        model,
-        {
-            "kind": "pretraining",
-            "data": distribution.fingerprint(x),
-            "layers": architecture(model),
-            "iterations": iterations,
-            "batch_size": batch_size,
-            "augment": augmenter.settings,
-            "augment_asked": augmenter.asked,
-            "settings": specs.layers(model),
-            "loss_asked": specs.function(model.loss),
-            "dropout": dropout,
-            "seed": seed,
-            "loss": specs.loss(model.loss),
-            "optimizer": settings(model.optimizer),
-        },
-        others=augmenter.variables,
-    )
-
-    def epoch(start, steps, seed, callbacks):
-        batches = batching.training_batches(on_device, own_batch_size, distribution.own_seed(seed), start, steps)
-        with contextlib.closing(batches):
-            rows = (augmenter(batch) for _, batch in batches)
-            return train_batches(model, ((row, target(row)) for row in rows), callbacks)
-
-    return train(
-        model,
-        epoch,
-        iterations=iterations,
-        steps_per_epoch=math.ceil(distribution.total(len(x)) / batch_size),
-        seed=distribution.agreed_seed(seed),
-        checkpoint=checkpoint,
-        callbacks=callbacks,
-        verbose=verbose,
-        rows=x,
-    )
+def _stage_seeds(seed: int | None, stages: int) -> Sequence[int | None]:
+    """Return a seed for each stage, or None for each where there is none."""
+    if seed is None:
+        return [None] * stages
+    return np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(stages).tolist()
 
 
-@contextlib.contextmanager
-def _frozen(layers):
-    trainable = [layer.trainable for layer in layers]
-    try:
-        for layer in layers:
-            layer.trainable = False
-        yield
-    finally:
-        for layer, value in zip(layers, trainable, strict=True):
-            layer.trainable = value
+def _given_count(name: str, value: int | None) -> int | None:
+    return None if value is None else checks.check_count(name, value)
 
 
-def _batches(recipe, n, batch_size, epochs, iterations):
+def _batches(
+    recipe: Recipe, n: int, batch_size: int | None, epochs: int | None, iterations: int | None
+) -> tuple[int, int]:
     """Return (batch_size, iterations): the arguments if they are given, else the recipe's."""
     if epochs is not None and iterations is not None:
         raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
@@ -384,7 +345,7 @@ def _batches(recipe, n, batch_size, epochs, iterations):
     return batch_size, default if iterations is None else checks.check_count("iterations", iterations)
 
 
-def _checkpoint_path(directory, name):
+def _checkpoint_path(directory: Path | None, name: str) -> str | None:
     if directory is None:
         return None
     prepare_directory(directory)

@@ -1,21 +1,25 @@
 """Losses, metrics and optimizers of compiled models: in a form that every file can hold, renewed for frozen layers."""
 
+from __future__ import annotations
+
 import collections
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 _DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
 
 
-def in_any_file(**arguments):
+def in_any_file(**arguments: Any) -> dict[str, Any]:
     """Return the arguments of `keras.Model.compile`, with losses and metrics in place of their names."""
     for name in {"metrics", "weighted_metrics"} & set(arguments):
         arguments[name] = as_metrics(arguments[name])
     return {**arguments, "loss": as_objects(arguments["loss"])}
 
 
-def as_objects(losses):
+def as_objects(losses: Any) -> Any:
     """Replace the names of losses by the losses themselves, in a name, a dict or a list of them.
 
     Keras writes a name such as "kld" into an .h5 file unchanged, and reads it as the name of a metric, which it is not.
@@ -27,7 +31,7 @@ def as_objects(losses):
     return keras.losses.get(losses) if isinstance(losses, str) else losses
 
 
-def as_metrics(metrics):
+def as_metrics(metrics: Any) -> Any:
     """Replace the names of metrics by metrics of these names, in a name, a dict or a list of them.
 
     Keras would log a metric of an .h5 file under another name. What "accuracy" and the like stand for depends on the
@@ -45,12 +49,12 @@ def as_metrics(metrics):
     return keras.metrics.MeanMetricWrapper(metric, name=metrics)
 
 
-def trained(model):
+def trained(model: keras.Model) -> tuple[int, ...]:
     """Return what tells one set of trained variables from another."""
     return tuple(map(id, model.trainable_variables))
 
 
-def keep_up(model, before):
+def keep_up(model: keras.Model, before: tuple[int, ...]) -> tuple[int, ...]:
     """Renew the optimizer of a compiled model if other variables are trained now than `before`; return what is."""
     now = trained(model)
     if now != before:
@@ -58,7 +62,7 @@ def keep_up(model, before):
     return now
 
 
-def renew_optimizer(model):
+def renew_optimizer(model: keras.Model) -> None:
     """Give a compiled model an optimizer of the same settings for the variables that are trainable now.
 
     Keras fixes the trained variables when it compiles. After layers are frozen or unfrozen, it would still train the
@@ -79,7 +83,7 @@ def renew_optimizer(model):
     model.train_function = None  # Keras makes it anew.
 
 
-def check_trainable(model):
+def check_trainable(model: keras.Model) -> None:
     """Raise ValueError if a model has nothing to train."""
     if not model.trainable_variables:
         raise ValueError(
@@ -88,7 +92,7 @@ def check_trainable(model):
         )
 
 
-def quantize(model, compute, *args, **kwargs):
+def quantize(model: Any, compute: Callable[..., None], *args: Any, **kwargs: Any) -> None:
     """Quantize a `deckeras.DEC` by Keras's method, and let the models in it that predict notice."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Layer InputLayer")  # Keras warns of it for every model.
@@ -98,7 +102,7 @@ def quantize(model, compute, *args, **kwargs):
             part.train_function = part.test_function = part.predict_function = None
 
 
-def _by_name(optimizer):
+def _by_name(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
     """Return the variables of an optimizer by their names without its own, leaving out names that occur twice."""
     names = [variable.path.partition("/")[2] for variable in optimizer.variables]
     count = collections.Counter(names)

@@ -1,24 +1,30 @@
 """DEC: the model, and the alternation that trains it."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import os
 import time
+from collections.abc import Callable
+from typing import Any, Never, Self
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from deckeras import distribution, recipes
 from deckeras._data import checks
 from deckeras._train import alternation, loop, refusals, specs
-from deckeras._train.checkpoint import Checkpoint, scheduled_iterations, serialize, settings
-from deckeras._train.directories import prepare_directory
+from deckeras._train.checkpoint import scheduled_iterations, serialize, settings
+from deckeras._typing import Array, Augment, Callbacks, Init, Loss, Optimizer, Path, Rows, Tensor, Verbose
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_encoder
 from deckeras.initialization import start
 from deckeras.layers import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
-from deckeras.models import compiling, h5_names, prediction
+from deckeras.models import compiling, fitting, h5_names, prediction
+from deckeras.recipes import Recipe
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -53,7 +59,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     Source: Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016.
     """
 
-    def __init__(self, encoder, n_clusters, alpha=1.0, *args, **kwargs):
+    def __init__(self, encoder: keras.Model, n_clusters: int, alpha: float = 1.0, *args: Any, **kwargs: Any) -> None:
         # Keras's `clone_model` keeps the class of a model that takes *args, and passes the cloned inputs and outputs.
         if args:
             raise TypeError(f"DEC takes an encoder, n_clusters and alpha by position. Received: {len(args)} more")
@@ -78,32 +84,32 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         self._zero_centroids = zero_centroids
 
     @property
-    def n_clusters(self):
-        """int, the number of clusters."""
+    def n_clusters(self) -> int:
+        """The number of clusters."""
         return self.clustering.n_clusters
 
     @property
-    def alpha(self):
-        """float, the degrees of freedom of the Student-t kernel."""
+    def alpha(self) -> float:
+        """The degrees of freedom of the Student-t kernel."""
         return self.clustering.alpha
 
     @property
-    def centroids(self):
+    def centroids(self) -> Array:
         """(n_clusters, n_embedding) float array. All zeros until they are placed; assign an array to place them."""
         return ops.convert_to_numpy(self.clustering.clusters)
 
     @centroids.setter
-    def centroids(self, centroids):
+    def centroids(self, centroids: npt.ArrayLike) -> None:
         centroids = check_centroids(centroids, self.centroids.shape)
         self.clustering.clusters.assign(centroids)
         self._zero_centroids = not centroids.any()
 
     @property
-    def placed(self):
-        """bool, whether the centroids are placed: by `fit`, by loading weights or by assignment."""
+    def placed(self) -> bool:
+        """True if the centroids are placed: by `fit`, by loading weights or by assignment."""
         return bool(self._zero_centroids or self.centroids.any())
 
-    def compile(self, optimizer=None, loss=None, **kwargs):
+    def compile(self, optimizer: Optimizer | None = None, loss: Loss | None = None, **kwargs: Any) -> None:
         """Configure the training, as `keras.Model.compile` does.
 
         Args:
@@ -121,36 +127,36 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         # Taken here, since callbacks may change the learning rate, and a resumed run compares with what was asked.
         self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
         # Keras drops the optimizer when it saves to .h5, and a .keras file written afterwards would load with another.
         return {**config, "optimizer": serialize(self.optimizer)} if config else config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
         self,
-        x,
-        y=None,
-        batch_size=None,
+        x: Rows,
+        y: npt.ArrayLike | None = None,
+        batch_size: int | None = None,
         *,
-        sample_weight=None,
-        recipe="table",
-        update_interval=None,
-        max_iterations=None,
-        tol=None,
-        centroids=None,
-        init=None,
-        n_init=None,
-        augment=None,
-        seed=0,
-        checkpoint_dir=None,
-        checkpoint_every=5,
-        callbacks=None,
-        verbose="auto",
-        **refused,
-    ):
+        sample_weight: npt.ArrayLike | None = None,
+        recipe: str | Recipe = "table",
+        update_interval: int | None = None,
+        max_iterations: int | None = None,
+        tol: float | None = None,
+        centroids: npt.ArrayLike | None = None,
+        init: Init | None = None,
+        n_init: int | None = None,
+        augment: Augment | None = None,
+        seed: int | None = 0,
+        checkpoint_dir: Path | None = None,
+        checkpoint_every: int = 5,
+        callbacks: Callbacks = None,
+        verbose: Verbose = "auto",
+        **refused: Never,
+    ) -> keras.callbacks.History:
         """Cluster the rows of x.
 
         Places the centroids by a first clusterer on the embedding, unless they are given, loaded or trained already.
@@ -207,14 +213,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """
         started = time.perf_counter()
         refusals.check(f"{type(self).__name__}.fit", refused)
-        x = checks.check_rows(x, self.encoder.input_shape[1:])
-        y = checks.check_labels(y, len(x))
-        if distribution.total(int(y is None)) not in (0, distribution.process_count()):
-            raise ValueError("y should be given in all processes or in none. Received: y in some of them")
-        n = distribution.total(len(x))
-        if n < self.n_clusters:
-            raise ValueError(f"x should have at least {self.n_clusters} rows, one a cluster. Received: {n}")
-        weights = distribution.relative_weights(sample_weight, len(x), self.n_clusters)
+        x, y, weights = fitting.check_data(self, x, y, sample_weight)
         checkpoint_every = checks.check_count("checkpoint_every", checkpoint_every)
         seed = None if seed is None else distribution.agreed_seed(seed)
         compiling.check_trainable(self)
@@ -222,15 +221,15 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         recipe = recipes.get(recipe, tol=tol, init=init, n_init=n_init, **given)
         if max_iterations is not None:
             recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
-        batch_size, update_interval, iterations = recipe.intervals(n)
+        batch_size, update_interval, iterations = recipe.intervals(distribution.total(len(x)))
         if not self.compiled:
-            begun = checkpoint_dir and scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5"))
+            begun = scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5")) if checkpoint_dir else None
             self.compile(self._optimizer_of(recipe, begun or iterations))
         self._trained = compiling.keep_up(self, self._trained)
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True, x=x)
         augmenter = Augmenter(augment, x.shape[1:])
-        checkpoint = self._checkpoint(checkpoint_dir, x, seed, augmenter, weights)
+        checkpoint = fitting.checkpoint(self, checkpoint_dir, x, seed, augmenter, weights)
         if centroids is not None:
             centroids = check_centroids(centroids, self.centroids.shape)
             self._zero_centroids = not centroids.any()
@@ -262,13 +261,23 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         alternation.warn_of_lost_clusters(distribution.total(sizes), self.centroids, scale)
         return history
 
-    def initialize_centroids(self, x, *, recipe="table", init=None, n_init=None, seed=0, sample_weight=None):
+    def initialize_centroids(
+        self,
+        x: Rows,
+        *,
+        recipe: str | Recipe = "table",
+        init: Init | None = None,
+        n_init: int | None = None,
+        seed: int | None = 0,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Array | None:
         """Scale the embedding and place the centroids, wherever they were. `fit` calls this by itself.
 
         Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) array of
         assignments, which `fit` takes for the first target, or None.
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
+        x = checks.check_rows(x, self.encoder.input_shape[1:])
         z = self.embed(x, verbose=0)
         weights = checks.check_weights(sample_weight, len(z))
         centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
@@ -276,7 +285,14 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         self.start_labels = None if assignments is None else assignments.argmax(axis=1)
         return assignments
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Rows,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+    ) -> Array:
         """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
 
         Args:
@@ -288,7 +304,9 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """
         return self._predicted(super().predict, x, batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
 
-    def predict_clusters(self, x, batch_size=None, verbose="auto"):
+    def predict_clusters(
+        self, x: Rows, batch_size: int | None = None, verbose: Verbose = "auto"
+    ) -> npt.NDArray[np.int64]:
         """Cluster labels: the largest soft assignment of each row.
 
         Args:
@@ -304,7 +322,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             raise ValueError("The centroids are not placed yet. Call fit, initialize_centroids or load weights first.")
         return self.predict(x, batch_size, verbose).argmax(axis=1)
 
-    def embed(self, x, batch_size=None, verbose="auto"):
+    def embed(self, x: Rows, batch_size: int | None = None, verbose: Verbose = "auto") -> Array:
         """Compute the embedding z.
 
         Args:
@@ -315,11 +333,11 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """
         return self._predicted(self.encoder.predict, x, batch_size, verbose=verbose)
 
-    def quantize(self, *args, **kwargs):
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
         compiling.quantize(self, super().quantize, *args, **kwargs)
 
-    def save(self, filepath, **kwargs):
+    def save(self, filepath: Path, **kwargs: Any) -> None:
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
 
         Raises:
@@ -330,7 +348,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         with distribution.single_process():
             super().save(filepath, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         if h5_names.writing_h5():
             h5_names.check_writable(self)
         return {
@@ -345,7 +363,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         config = dict(config)
         trainable_centroids = config.pop("trainable_centroids")
         for name in {"encoder", "decoder", "dtype"} & set(config):
@@ -354,37 +372,23 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         model.clustering.trainable = trainable_centroids
         return model
 
-    def _rows(self, x):
+    def _rows(self, x: Rows) -> Any:
         """x in large batches, unless Keras reads it in batches of its own."""
         return prediction.batches(x, self.encoder.input_shape[1:], self.n_clusters)
 
-    def _predicted(self, compute, x, batch_size, **kwargs):
+    def _predicted(self, compute: Callable[..., Any], x: Rows, batch_size: int | None, **kwargs: Any) -> Array:
         return prediction.outputs(compute, x, self.encoder.input_shape[1:], self.n_clusters, batch_size, **kwargs)
 
-    def _optimizer_of(self, recipe, iterations):
+    def _optimizer_of(self, recipe: Recipe, iterations: int) -> keras.optimizers.Optimizer:
         return recipe.optimizer(iterations)
 
-    def _targets(self, rows, p):
+    def _targets(self, rows: Tensor, p: Tensor) -> Any:
         """Return the targets of the outputs for a batch of rows."""
         return p
 
-    def _identity(self):
+    def _identity(self) -> dict[str, Any]:
         """Return the settings of the model that must be the same where a training is resumed."""
         return specs.clustering(self)
-
-    def _checkpoint(self, directory, x, seed, augmenter, weights):
-        if directory is None:
-            return None
-        identity = {
-            **self._identity(),
-            "data": distribution.fingerprint(x),
-            "augment": augmenter.settings,
-            "augment_asked": augmenter.asked,
-            "sample_weight": None if weights is None else distribution.fingerprint(weights[:, None]),
-            "seed": seed,
-        }
-        path = os.path.join(prepare_directory(directory), "checkpoint.h5")
-        return Checkpoint(path, self, identity, self._optimizer_settings, augmenter.variables)
 
 
 h5_names.read_bare_name(DEC, {"encoder", "n_clusters", "alpha", "trainable_centroids"})

@@ -1,11 +1,17 @@
 """Reads the weight files of DEC-keras, the Keras 2 implementation."""
 
+from __future__ import annotations
+
 import os
 
+import h5py
+import keras
+
 from deckeras._train import hdf5_contents
+from deckeras._typing import Array, Path
 
 
-def load_dec_keras_weights(path, *models):
+def load_dec_keras_weights(path: Path, *models: keras.Model) -> None:
     """Load a weight file of DEC-keras into models of the same shapes, layer by layer name.
 
     Args:
@@ -35,7 +41,7 @@ def load_dec_keras_weights(path, *models):
         layer.set_weights(value)
 
 
-def _values(path, file, layers):
+def _values(path: Path, file: h5py.File, layers: list[keras.Layer]) -> list[list[Array]]:
     try:
         hdf5_contents.check(file, os.path.getsize(path))
     except ValueError as error:
@@ -50,7 +56,7 @@ def _values(path, file, layers):
     return [_read_layer(path, group[layer.name], layer) for layer in layers]
 
 
-def _read_layer(path, group, layer):
+def _read_layer(path: Path, group: h5py.Group, layer: keras.Layer) -> list[Array]:
     weights = [group[_text(name)] for name in group.attrs["weight_names"]]
     # Shapes are compared before the values are read, which may be larger than memory.
     found, expected = [weight.shape for weight in weights], [tuple(weight.shape) for weight in layer.weights]
@@ -61,5 +67,5 @@ def _read_layer(path, group, layer):
     return [weight[()] for weight in weights]
 
 
-def _text(name):
+def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)

@@ -5,6 +5,8 @@ Keras writes the bare class name of a model into an .h5 file, and reads it from 
 `deckeras>DEC`, the name it is registered under, and the bare name stays free for others.
 """
 
+from __future__ import annotations
+
 import importlib
 
 import keras
@@ -12,7 +14,7 @@ import keras
 PACKAGE = "deckeras"
 
 
-def writing_h5():
+def writing_h5() -> bool:
     """Return whether Keras is saving to or loading from an .h5 file in this thread."""
     try:
         state = importlib.import_module("keras.src.backend.common.global_state")
@@ -24,7 +26,7 @@ def writing_h5():
 class RegisteredInH5(type(keras.Model)):
     """Metaclass of models whose name is the registered one, such as `deckeras>DEC`, while Keras saves an .h5 file."""
 
-    def _get_name(cls):
+    def _get_name(cls) -> str:  # pyright: ignore[reportSelfClsParameterName] - of a metaclass
         name = type.__dict__["__name__"].__get__(cls)
         registered = f"{PACKAGE}>{name}"
         ours = writing_h5() and keras.saving.get_custom_objects().get(registered) is cls
@@ -33,7 +35,7 @@ class RegisteredInH5(type(keras.Model)):
     __name__ = property(_get_name, lambda cls, name: type.__dict__["__name__"].__set__(cls, name))
 
 
-def check_writable(model):
+def check_writable(model: keras.Model) -> None:
     """Raise ValueError if a model has weights that HDF5 has no type for."""
     weights = [weight.path for weight in model.weights if weight.dtype == "bfloat16"]
     if weights:
@@ -43,7 +45,7 @@ def check_writable(model):
         )
 
 
-def read_bare_name(cls, keys):
+def read_bare_name(cls: type[keras.Model], keys: set[str]) -> None:
     """Make .h5 files of earlier versions, which hold the bare class name, load without `custom_objects`.
 
     Keras asks its own layers last, after `custom_objects` and all registered names, so an entry there takes a name from

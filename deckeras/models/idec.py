@@ -1,15 +1,21 @@
 """IDEC: DEC with the decoder, so that the embedding still describes the rows while it clusters them."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from typing import Any
 
 import keras
 
 from deckeras._train import specs
 from deckeras._train.checkpoint import architecture
+from deckeras._typing import Array, Callbacks, Loss, Optimizer, Rows, Tensor, Verbose
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
+from deckeras.layers import check_n_clusters
 from deckeras.models import h5_names
 from deckeras.models.dec import DEC
+from deckeras.recipes import Recipe
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -48,7 +54,16 @@ class IDEC(DEC):
     equation 4.
     """
 
-    def __init__(self, encoder, decoder, n_clusters=None, alpha=1.0, gamma=0.1, *args, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        n_clusters: int | None = None,
+        alpha: float = 1.0,
+        gamma: float = 0.1,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         if args or isinstance(encoder, keras.KerasTensor):  # as Keras's `clone_model` calls it, see DEC
             raise TypeError(
                 "IDEC takes two models, encoder and decoder. Received: tensors, which do not say gamma. To copy a "
@@ -59,12 +74,14 @@ class IDEC(DEC):
         check_encoder(encoder)
         check_decoder(encoder, decoder)
         kwargs.setdefault("name", "idec")
-        super().__init__(encoder, n_clusters, alpha, decoder=decoder, **kwargs)
+        super().__init__(encoder, check_n_clusters(n_clusters), alpha, decoder=decoder, **kwargs)
         self.gamma = float(gamma)
         # A model of its own, so that `predict` need not reconstruct every row to throw it away.
         self.assignment = keras.Model(self.inputs, self.output["q"], name="assignment")
 
-    def compile(self, optimizer=None, loss=None, **kwargs):
+    def compile(
+        self, optimizer: Optimizer | None = None, loss: Loss | dict[str, Loss] | None = None, **kwargs: Any
+    ) -> None:
         """Configure the training, as `keras.Model.compile` does.
 
         Args:
@@ -82,27 +99,34 @@ class IDEC(DEC):
             optimizer = keras.optimizers.SGD(0.01 / self.gamma, momentum=0.9)
         super().compile(optimizer, loss, **kwargs)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Rows,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+    ) -> Array:
         """Soft assignments q alone, as `DEC.predict`; call the model itself for the reconstruction, too."""
         return self._predicted(
             self.assignment.predict, x, batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
             "gamma": self.gamma,
         }
 
-    def _optimizer_of(self, recipe, iterations):
+    def _optimizer_of(self, recipe: Recipe, iterations: int) -> keras.optimizers.Optimizer:
         # The recipe's rate is one for the clustering loss alone, which counts gamma times here.
         return recipe.optimizer(iterations, recipe.learning_rate / self.gamma)
 
-    def _targets(self, rows, p):
+    def _targets(self, rows: Tensor, p: Tensor) -> dict[str, Tensor]:
         return {"q": p, "reconstruction": rows}
 
-    def _identity(self):
+    def _identity(self) -> dict[str, Any]:
         return {
             **super()._identity(),
             "kind": "idec",

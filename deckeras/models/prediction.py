@@ -1,6 +1,10 @@
 """Prediction: rows from any source in large batches, checked before Keras sees them, and outputs that are numbers."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,9 +12,12 @@ import numpy as np
 from deckeras import distribution, sources
 from deckeras._data import batching, checks, row_views
 from deckeras._train import device
+from deckeras._typing import Array, RowArray, Tensor
 
 
-def outputs(compute, x, row_shape, n_outputs, batch_size=None, **kwargs):
+def outputs(
+    compute: Any, x: Any, row_shape: Sequence[int | None], n_outputs: int, batch_size: int | None = None, **kwargs: Any
+) -> Array:
     """Return what a model gives for the rows of x.
 
     Args:
@@ -37,7 +44,9 @@ def outputs(compute, x, row_shape, n_outputs, batch_size=None, **kwargs):
     return found
 
 
-def batches(x, row_shape, n_outputs, batch_size=None, steps=None):
+def batches(
+    x: Any, row_shape: Sequence[int | None], n_outputs: int, batch_size: int | None = None, steps: int | None = None
+) -> Any:
     """Return the rows of x in large batches, or in batches of its own where x has them."""
     if not row_views.reads_itself(x):
         return batching.large_batches(x, row_shape, n_outputs, batch_size)
@@ -51,9 +60,11 @@ def batches(x, row_shape, n_outputs, batch_size=None, steps=None):
 class _Checked:
     """Rows in batches of their own; it remembers an error, which TensorFlow would turn into one of its own."""
 
-    error = None
+    source: Any
+    row_shape: Sequence[int | None]
+    error: Exception | None = None
 
-    def _check(self, read):
+    def _check(self, read: Callable[[], Any]) -> tuple[Tensor]:
         try:
             rows = sources.rows_of_batch(read(), type(self.source).__name__)
             return (row_views.as_batch(checks.check_rows(rows, self.row_shape)),)
@@ -64,24 +75,24 @@ class _Checked:
             raise
 
 
-class _CheckedDataset(_Checked, keras.utils.PyDataset):
-    def __init__(self, source, row_shape):
+class _CheckedDataset(keras.utils.PyDataset, _Checked):
+    def __init__(self, source: keras.utils.PyDataset, row_shape: Sequence[int | None]) -> None:
         super().__init__(source.workers, source.use_multiprocessing, source.max_queue_size)
         self.source, self.row_shape = source, row_shape
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         return self.source.num_batches
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> tuple[Tensor]:
         return self._check(lambda: self.source[number])
 
 
 class _CheckedStream(_Checked):
-    def __init__(self, source, row_shape):
+    def __init__(self, source: Any, row_shape: Sequence[int | None]) -> None:
         self.source, self.row_shape = source, row_shape
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[Tensor]]:
         batches = iter(self.source)
         while True:
             try:
@@ -90,7 +101,7 @@ class _CheckedStream(_Checked):
                 return
 
 
-def _computed(compute, rows, **kwargs):
+def _computed(compute: Any, rows: Any, **kwargs: Any) -> Array:
     if distribution.active():
         return distribution.outputs(compute.__self__, (rows[number][0] for number in range(len(rows))))
     try:
@@ -106,7 +117,7 @@ def _computed(compute, rows, **kwargs):
         raise known from None
 
 
-def _check_finite(model, found, x):
+def _check_finite(model: keras.Model, found: Array, x: RowArray | None) -> None:
     good = np.isfinite(found).all(axis=1)
     if good.all():
         return

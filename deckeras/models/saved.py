@@ -1,22 +1,27 @@
 """Models in .keras files, checked before Keras opens them: whole, without code, and no larger than they say."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
 import stat
 import zipfile
+from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import keras
 
 from deckeras._train import hdf5_contents
+from deckeras._typing import Path
 
 _HARMLESS_BYTES = 2**26
 _DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
 _SIZES = {"units", "filters", "n_clusters", "input_dim", "output_dim", "state_size"}
 
 
-def load(path):
+def load(path: Path) -> keras.Model:
     """Load a model from a .keras file that may be damaged or come from somebody else.
 
     Args:
@@ -59,7 +64,7 @@ class _ForeignError(Exception):
     """The file holds what no file of a model holds."""
 
 
-def _check(archive):
+def _check(archive: zipfile.ZipFile) -> None:
     for member in archive.infolist():
         if member.file_size > max(_HARMLESS_BYTES, _DEFLATED * member.compress_size):
             raise _ForeignError(f"{member.filename!r}, which promises {member.file_size:,} bytes that it does not hold")
@@ -79,7 +84,7 @@ def _check(archive):
                     raise _ForeignError(str(error)) from error
 
 
-def _sizes(config):
+def _sizes(config: Any) -> Iterator[int]:
     """Yield the sizes of layers in a config."""
     if isinstance(config, list):
         for item in config:

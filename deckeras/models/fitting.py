@@ -1,0 +1,65 @@
+"""What `DEC.fit` needs before its loop: data that is checked in all processes, and the checkpoint."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy.typing as npt
+
+from deckeras import distribution
+from deckeras._data import checks
+from deckeras._train.checkpoint import Checkpoint
+from deckeras._train.directories import prepare_directory
+from deckeras._typing import Array, Path, RowArray, Rows
+from deckeras.augmentation import Augmenter
+
+
+def check_data(
+    model: Any, x: Rows, y: npt.ArrayLike | None, sample_weight: npt.ArrayLike | None
+) -> tuple[RowArray, Array | None, Array | None]:
+    """Check the data of a training.
+
+    Args:
+        model: `deckeras.DEC`.
+        x, y, sample_weight: as for `DEC.fit`.
+
+    Returns:
+        (rows, labels, weights): the weights have a mean of 1 over all processes, and are None if all rows count alike.
+
+    Raises:
+        TypeError, ValueError: data that does not fit the model, fewer rows than clusters, or labels in some of the
+            processes only.
+    """
+    rows = checks.check_rows(x, model.encoder.input_shape[1:])
+    labels = checks.check_labels(y, len(rows))
+    if distribution.total(int(labels is None)) not in (0, distribution.process_count()):
+        raise ValueError("y should be given in all processes or in none. Received: y in some of them")
+    n = distribution.total(len(rows))
+    if n < model.n_clusters:
+        raise ValueError(f"x should have at least {model.n_clusters} rows, one a cluster. Received: {n}")
+    return rows, labels, distribution.relative_weights(sample_weight, len(rows), model.n_clusters)
+
+
+def checkpoint(
+    model: Any, directory: Path | None, x: RowArray, seed: int | None, augmenter: Augmenter, weights: Array | None
+) -> Checkpoint | None:
+    """Return the checkpoint of a training in a directory, which is created; None for None.
+
+    Args:
+        model: compiled `deckeras.DEC`.
+        directory: as `checkpoint_dir` of `DEC.fit`.
+        x, seed, augmenter, weights: the data and the settings that a resumed training must share.
+    """
+    if directory is None:
+        return None
+    identity = {
+        **model._identity(),
+        "data": distribution.fingerprint(x),
+        "augment": augmenter.settings,
+        "augment_asked": augmenter.asked,
+        "sample_weight": None if weights is None else distribution.fingerprint(weights[:, None]),
+        "seed": seed,
+    }
+    path = os.path.join(prepare_directory(directory), "checkpoint.h5")
+    return Checkpoint(path, model, identity, model._optimizer_settings, augmenter.variables)
