@@ -1,9 +1,13 @@
 """DEC as a scikit-learn estimator, built on the public model."""
 
+from __future__ import annotations
+
 import dataclasses
 import numbers
+from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
@@ -14,13 +18,15 @@ from deckeras._data import checks, frames, row_views, seeding
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.device import predict
 from deckeras._train.directories import hold_directory
+from deckeras._typing import Array, Callbacks, Path, Rows, Shape
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
 from deckeras.files import containers
 from deckeras.layers import check_n_clusters
 from deckeras.models.dec import DEC
 from deckeras.models.idec import IDEC
 from deckeras.pretraining import pretrain, refit_decoder
-from deckeras.verdict import judge
+from deckeras.recipes import Recipe
+from deckeras.verdict import Verdict, judge
 
 _SCORED_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
 
@@ -83,25 +89,25 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        recipe="auto",
-        image_shape=None,
-        method="dec",
-        scale="auto",
-        alpha=1.0,
-        epochs=None,
-        max_iter=None,
-        tol=None,
-        checkpoint_dir=None,
-        verbose=0,
-        random_state=None,
-    ):
+        recipe: str | Recipe = "auto",
+        image_shape: Shape | None = None,
+        method: Literal["dec", "idec"] = "dec",
+        scale: scaling.Method = "auto",
+        alpha: float = 1.0,
+        epochs: int | None = None,
+        max_iter: int | None = None,
+        tol: float | None = None,
+        checkpoint_dir: Path | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.recipe = recipe
         self.image_shape = image_shape
         self.method = method
-        self.scale = scale
+        self.scale: scaling.Method = scale
         self.alpha = alpha
         self.epochs = epochs
         self.max_iter = max_iter
@@ -110,7 +116,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None, *, callbacks=None):
+    def fit(
+        self, X: Rows, y: Any = None, sample_weight: npt.ArrayLike | None = None, *, callbacks: Callbacks = None
+    ) -> Self:
         """Learn the embedding and the clusters of the rows of X.
 
         Args:
@@ -139,7 +147,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.labels_ = self.predict(X)
         return self
 
-    def prepare(self, X):
+    def prepare(self, X: Rows) -> Any:
         """Check the arguments, choose `recipe_` and fit `scaling_` for the rows of X: the first stage of `fit`.
 
         Args:
@@ -164,23 +172,23 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"n_clusters={self.n_clusters}"
             )
         self.recipe_ = self._recipe(shape)
-        method = "unit" if self.scale == "auto" and self.recipe_.unit_scale else self.scale
+        method: scaling.Method = "unit" if self.scale == "auto" and self.recipe_.unit_scale else self.scale
         series = self.recipe_.series_shape if self.recipe_.series else None
         channels = None if series is None or sparse.issparse(x) else series[1]
         images = shape is not None and not self.recipe_.series
         self.scaling_ = scaling.fit(x, method, images=images, channels=channels)
         return self.scaling_.rows(x)
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> npt.NDArray[np.int64]:
         """Return the cluster of each row, also of new rows: (n,) int64 array."""
         return self.predict_proba(X).argmax(axis=1)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> Array:
         """Return the soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
         check_is_fitted(self, "model_")
         return self.model_.predict(self._rows(X)[0], verbose=0)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Rows, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Compute the mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
 
         It needs no labels, and compares estimators of other settings or numbers of clusters, as `GridSearchCV` does: it
@@ -206,12 +214,12 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         values = silhouette_samples(np.asarray(row_views.take(x, rows)), labels)
         return float(np.average(values, weights=None if weights is None else weights[rows]))
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """Compute the embedding of the rows: (n, n_embedding) float32 array."""
         check_is_fitted(self, "model_")
         return self.model_.embed(self._rows(X)[0], verbose=0)
 
-    def verdict(self, X):
+    def verdict(self, X: Rows) -> Verdict:
         """Judge the clusters of the rows of X without labels.
 
         Args:
@@ -228,7 +236,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
         return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: npt.ArrayLike) -> Array:
         """Rows that embedded ones stand for, such as `cluster_centers_`.
 
         The decoder is trained once more after the clustering, which moves the embedding; with `"idec"` it was trained
@@ -246,13 +254,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
         return predict(self.decoder_.predict, z, verbose=0)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = []  # the embedding is in Keras's float type, whatever X is in
         return tags
 
-    def _rows(self, X, *, reset=False):
+    def _rows(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape | None]:
         """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
         X = containers.as_rows(X)
         X = row_views.as_rows(X) if isinstance(X, list) else X
@@ -275,7 +283,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self.n_features_in_ = X.shape[1]
         return X, shape
 
-    def _named(self, X, reset):
+    def _named(self, X: Any, reset: bool) -> Any:
         """X, whose columns have the names of those fitted to; scikit-learn compares only names that are text."""
         names = frames.labels_of(X)
         if reset:
@@ -287,7 +295,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
         return X
 
-    def _recipe(self, shape):
+    def _recipe(self, shape: Shape | None) -> Recipe:
         """Return the recipe for rows of an image or a series of this shape, or of neither where it is None."""
         series = shape is not None and self.image_shape is None and looks_like_series(shape)
         recipe = self.recipe
@@ -306,7 +314,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             recipe = dataclasses.replace(recipe, max_iterations=self.max_iter, updates=None)
         return recipe
 
-    def _train(self, x, seed, weights, callbacks):
+    def _train(self, x: Any, seed: int | None, weights: Array | None, callbacks: Callbacks) -> DEC:
         """Train a model of scaled rows, and return it."""
         common = {
             "recipe": self.recipe_,
@@ -335,7 +343,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return model
 
 
-def _numbers(X):
+def _numbers(X: Any) -> Any:
     """X with numbers for columns of bool, nullable types and Arrow; refused where, and as, `DEC.fit` refuses it."""
     values = frames.as_array(X)
     if values is not None:
@@ -344,16 +352,16 @@ def _numbers(X):
         checks.check_rows(X)
     if not isinstance(X, np.ndarray | list):
         return X
-    values = row_views.as_rows(X)
+    values: Any = row_views.as_rows(X)
     if values.dtype.kind in "USO" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
         checks.check_rows(values)
     return X
 
 
-def _seed(random_state):
+def _seed(random_state: Any) -> int | None:
     if random_state is None:
         # A seed drawn here would differ in each run, so that no checkpoint could be resumed.
         return None
     if isinstance(random_state, numbers.Integral):
-        return seeding.fixed_seed(random_state)
+        return seeding.fixed_seed(int(random_state))
     return int(check_random_state(random_state).randint(2**31 - 1))

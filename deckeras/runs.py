@@ -11,6 +11,8 @@ report.html         the report
 Keras is imported only where a model is loaded or saved.
 """
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import importlib.metadata
@@ -21,12 +23,15 @@ import platform
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from deckeras import _extras, _records
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import whole_file
+from deckeras._typing import Array, Path
 
 _FILES = {
     "model": "model.keras",
@@ -40,7 +45,7 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]+([eE][+-]?\d+)?$)")
 _REHEARSED = 8  # rows that are written before the training
 
 
-def check(folder, run, *, resume=False):
+def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str, Any] | None:
     """Check that a run may be written to a folder, without a change to it.
 
     Args:
@@ -74,7 +79,7 @@ def check(folder, run, *, resume=False):
     return {**_written(folder), **summary(found)} if finished else None
 
 
-def begin(folder, run, *, resume=False):
+def begin(folder: str, run: dict[str, Any], *, resume: bool = False) -> None:
     """Create the folder of a run and write run.json, unless the run is resumed.
 
     Args:
@@ -90,24 +95,24 @@ def begin(folder, run, *, resume=False):
         write_json(os.path.join(folder, "run.json"), run)
 
 
-def summary(run):
+def summary(run: dict[str, Any]) -> dict[str, Any]:
     """Return what the command answers of a finished run: a dict of the main entries of run.json."""
     names = ("seconds", "sizes", "scores", "kmeans", "verdict", "warnings", "notices")
     return {name: run[name] for name in names if name in run}
 
 
-def delete_checkpoints(folder):
+def delete_checkpoints(folder: str) -> None:
     """Delete the checkpoints of a run, which cannot be resumed afterwards."""
     for name in _checkpoints(folder):
         os.remove(os.path.join(folder, name))
 
 
-def _checkpoints(folder):
+def _checkpoints(folder: str) -> list[str]:
     names = os.listdir(folder) if os.path.isdir(folder) else []
     return sorted(name for name in names if _CHECKPOINT.fullmatch(name))
 
 
-def _written(folder):
+def _written(folder: str) -> dict[str, str]:
     """Return a dict from each result that the folder has to its file."""
     names = {**_FILES, "clusters": "clusters.csv"}
     if not os.path.exists(os.path.join(folder, names["clusters"])):
@@ -116,7 +121,9 @@ def _written(folder):
     return {name: path for name, path in paths.items() if os.path.exists(path)}
 
 
-def finish(folder, run, rows, estimator, *, extension="csv", report=True):
+def finish(
+    folder: str, run: dict[str, Any], rows: Any, estimator: Any, *, extension: str = "csv", report: bool = True
+) -> dict[str, str]:
     """Write the results of a run.
 
     Args:
@@ -160,7 +167,9 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
     return written
 
 
-def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
+def rehearse(
+    folder: str, run: dict[str, Any], rows: Any, n_clusters: int, *, extension: str = "csv", report: bool = True
+) -> None:
     """Write a few rows of each result to a folder that is deleted again, so that no error waits for the training's end.
 
     Args:
@@ -189,7 +198,7 @@ def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
             write_report(os.path.join(scratch, "report.html"), run, few, q, random.normal(size=(len(q), 3)), centroids)
 
 
-def read(path):
+def read(path: str) -> tuple[str, dict[str, Any]]:
     """Read run.json of a finished run.
 
     Args:
@@ -213,7 +222,7 @@ def read(path):
     return folder, run
 
 
-def load(path):
+def load(path: str) -> tuple[str, Any, dict[str, Any]]:
     """Read a finished run with its model.
 
     Args:
@@ -233,7 +242,7 @@ def load(path):
     return folder, saved.load(os.path.join(folder, _FILES["model"])), run
 
 
-def scores(rows, q):
+def scores(rows: Any, q: Array) -> dict[str, float] | None:
     """Return ACC, NMI and ARI of the rows that have labels, or None if there are none.
 
     Args:
@@ -245,7 +254,7 @@ def scores(rows, q):
     return baseline.scores(rows.labels, q.argmax(axis=1))
 
 
-def clusters(rows, q):
+def clusters(rows: Any, q: Array) -> Any:
     """Return a DataFrame with the "name", "cluster" and "confidence" (the largest q) of each row, and all its q."""
     import pandas
 
@@ -253,7 +262,7 @@ def clusters(rows, q):
     return pandas.DataFrame({**columns, **{f"q{cluster}": q[:, cluster] for cluster in range(q.shape[1])}})
 
 
-def write_clusters(path, rows, q):
+def write_clusters(path: str, rows: Any, q: Array) -> None:
     """Write `clusters` to a .csv or a .parquet file.
 
     Raises:
@@ -271,13 +280,13 @@ def write_clusters(path, rows, q):
             raise _extras.needed("Writing .parquet", "pyarrow", "parquet") from error
 
 
-def inert(table):
+def inert(table: Any) -> Any:
     """Return a table that no spreadsheet computes: names that look like formulas begin with an apostrophe."""
     names = [f"'{name}" if isinstance(name, str) and _FORMULA.match(name) else name for name in table["name"]]
     return table.assign(name=names)
 
 
-def check_output(path):
+def check_output(path: str) -> str:
     """Check that clusters can be written to a file, before they are computed, and return its extension.
 
     Raises:
@@ -296,7 +305,7 @@ def check_output(path):
     return extension
 
 
-def check_observations(path):
+def check_observations(path: str) -> None:
     """Check that results can be written into an AnnData file, before they are computed.
 
     Raises:
@@ -313,7 +322,7 @@ def check_observations(path):
     prepare_directory(os.path.dirname(os.path.abspath(path)))
 
 
-def write_observations(path, rows, estimator):
+def write_observations(path: Path, rows: Any, estimator: Any) -> str:
     """Add the clusters to an AnnData file: "deckeras" and "deckeras_confidence" in obs, "X_deckeras" in obsm.
 
     The file is replaced by a changed copy, so that it is whole at any moment.
@@ -331,7 +340,7 @@ def write_observations(path, rows, estimator):
     return os.fspath(path)
 
 
-def write_report(path, run, rows, q, z, centroids):
+def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, centroids: Array) -> None:
     """Write the page of `deckeras.report.make`."""
     from deckeras import report
 
@@ -341,31 +350,31 @@ def write_report(path, run, rows, q, z, centroids):
         file.write(page)
 
 
-def centroids(folder):
+def centroids(folder: str) -> Array:
     """Return centroids.csv as an (n_clusters, n_features) array."""
     path = os.path.join(folder, _FILES["centroids"])
     return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8")[:, 1:]
 
 
-def write_json(path, values):
+def write_json(path: str, values: Any) -> None:
     """Write JSON. The values may hold numbers and arrays of NumPy."""
     with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=2, default=plain)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return a number or an array of NumPy as JSON has it, and anything else as text."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _write_csv(path, header, lines):
+def _write_csv(path: str, header: Iterable[Any], lines: Iterable[Iterable[Any]]) -> None:
     with whole_file(path) as draft, open(draft, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(lines)
 
 
-def _kmeans(rows, q, estimator):
+def _kmeans(rows: Any, q: Array, estimator: Any) -> dict[str, Any]:
     """Compare the clusters with those of k-means on the same scaled rows."""
     from deckeras import baseline
 
@@ -375,7 +384,7 @@ def _kmeans(rows, q, estimator):
     return baseline.compare(q.argmax(axis=1), others, rows.labels)
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     import keras
 
     names = ("deckeras", "keras", keras.backend.backend(), "numpy", "scikit-learn")

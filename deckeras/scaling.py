@@ -7,18 +7,24 @@ unit       all features divided by one number, so that the mean of ||x_i||^2 / n
 none       the rows unchanged
 """
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import keras
 import numpy as np
 from scipy import sparse
 
 from deckeras._data import checks, row_views
+from deckeras._typing import Array, RowArray, Rows, Shape
 from deckeras.layers import HALF_PRECISION
 from deckeras.models.dec import DEC
 from deckeras.models.idec import IDEC
 
+Method: TypeAlias = Literal["auto", "standard", "largest", "unit", "none"]
 METHODS = ("standard", "largest", "unit", "none")
 _LARGEST = 1e18  # so that neither it nor its inverse leaves the range of float32
 _MOST_IN_CONFIG = 500  # features, of which an IDEC has four numbers each, of some 13 characters; .h5 has room for 64 kB
@@ -42,17 +48,17 @@ class Scaling:
     divisor: np.ndarray | float = 1.0
     channels: int | None = None
 
-    def __call__(self, rows):
+    def __call__(self, rows: Array) -> Array:
         """Return the dense rows, scaled; they lose no digits to large means, since this is done in float64."""
         return (rows - self.mean) / self.divisor
 
-    def rows(self, x):
+    def rows(self, x: Any) -> Any:
         """Return the rows of x as a `View`, which scales them while they are read, without a second copy."""
         if self.method != "none":
             return row_views.View(x, self)
         return row_views.View(x) if sparse.issparse(x) else x
 
-    def layer(self, row_shape, *, invert=False):
+    def layer(self, row_shape: Shape, *, invert: bool = False) -> keras.layers.Rescaling | None:
         """Return the scaling, or its inverse, as a Keras layer that any Keras loads and no training changes.
 
         None for "none".
@@ -70,7 +76,7 @@ class Scaling:
         # Numbers in the config cannot be trained, whatever is frozen or thawed, unlike the weights of other layers.
         return keras.layers.Rescaling(_short(scale), _short(offset), name=name, dtype="float32")
 
-    def folded(self, layer, *, invert=False):
+    def folded(self, layer: keras.Layer, *, invert: bool = False) -> keras.layers.Dense:
         """Return a copy of a `Dense` layer whose weights do the scaling: of the first one, or with `invert` the last.
 
         Args:
@@ -89,7 +95,7 @@ class Scaling:
         copy.trainable = layer.trainable
         return copy
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.method == "standard":
             what = "feature" if self.channels is None else "channel"
             undivided = int(np.sum(np.ravel(self.divisor)[: self.channels] == 1))
@@ -103,7 +109,7 @@ class Scaling:
         return f"all features divided by {self.divisor:g}, {reason}"
 
 
-def fit(x, method="auto", *, images=False, channels=None):
+def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int | None = None) -> Scaling:
     """Fit a scaling to rows.
 
     Args:
@@ -161,7 +167,7 @@ def fit(x, method="auto", *, images=False, channels=None):
     return scaling
 
 
-def into_model(model, scaling):
+def into_model(model: DEC, scaling: Scaling) -> DEC:
     """Return a model with the same weights that takes rows before the scaling; an IDEC also reconstructs them so.
 
     Args:
@@ -189,7 +195,7 @@ def into_model(model, scaling):
     return whole
 
 
-def out_of_model(decoder, scaling):
+def out_of_model(decoder: keras.Model, scaling: Scaling) -> keras.Model:
     """Return a decoder with the same weights that gives rows in their own units; itself for "none"."""
     if scaling.method == "none":
         return decoder
@@ -199,27 +205,27 @@ def out_of_model(decoder, scaling):
     return _sequence(decoder, [*others, last, scaling.layer(decoder.output_shape[1:], invert=True)])
 
 
-def _folds(scaling, layer):
+def _folds(scaling: Scaling, layer: keras.Layer) -> bool:
     """Return whether the scaling goes into the weights of a layer: so many numbers would not fit in a config in .h5."""
     wide = np.size(scaling.mean) > _MOST_IN_CONFIG
     return wide and isinstance(layer, keras.layers.Dense) and layer.compute_dtype not in HALF_PRECISION
 
 
-def _short(values):
+def _short(values: Array | float) -> Any:
     """Numbers as lists, with the digits that float32 has."""
     values = np.asarray(values)
     return np.reshape([float(str(value)) for value in values.astype("float32").flat], values.shape).tolist()
 
 
-def _layers(model):
+def _layers(model: keras.Model) -> list[keras.Layer]:
     return model.layers if isinstance(model, keras.Sequential) else [model]
 
 
-def _sequence(model, layers):
+def _sequence(model: keras.Model, layers: Sequence[keras.Layer | None]) -> keras.Sequential:
     return keras.Sequential([keras.Input(model.input_shape[1:]), *layers], name=model.name)
 
 
-def _standard(x, channels=None):
+def _standard(x: RowArray, channels: int | None = None) -> Scaling:
     from sklearn.preprocessing import StandardScaler  # slow to import, and needed only where training starts
 
     scaler, indicators = StandardScaler(), np.True_
@@ -250,7 +256,7 @@ def _standard(x, channels=None):
     return Scaling("standard", mean, divisor, channels)
 
 
-def _largest(x):
+def _largest(x: RowArray) -> Scaling:
     largest, whole = 0.0, True
     for _, block in row_views.blocks(x):
         block = np.asarray(block)
@@ -264,7 +270,7 @@ def _largest(x):
     return Scaling("largest", divisor=max(largest, 1.0))
 
 
-def _unit(x):
+def _unit(x: RowArray) -> Scaling:
     total = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in row_views.blocks(x))
     mean = total / np.prod(x.shape, dtype=np.float64)
     return Scaling("unit", divisor=float(np.sqrt(mean)) or 1.0)

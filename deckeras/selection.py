@@ -1,17 +1,24 @@
 """The number of clusters: a training with each candidate, and scores that need no labels."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Iterable
+from typing import Any
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
 from deckeras import metrics, recipes
 from deckeras._data import checks, row_views
+from deckeras._typing import Array, Callbacks, Rows, Verbose
 from deckeras.autoencoders.embedding import check_encoder
 from deckeras.initialization import ManifoldStart
 from deckeras.models.dec import DEC
 from deckeras.pretraining import pretrain
+from deckeras.recipes import Recipe
 from deckeras.target import cluster_frequencies, target_distribution
 
 # The silhouette is computed from so many rows, because its cost grows with their square.
@@ -32,12 +39,21 @@ class Choice:
 
     n_clusters: int
     reason: str
-    candidates: list
+    candidates: list[dict[str, Any]]
 
 
 def choose_n_clusters(
-    x, candidates=range(2, 16), *, y=None, encoder=None, recipe="table", held_out=0.2, seed=0, callbacks=None, verbose=0
-):
+    x: Rows,
+    candidates: Iterable[int] = range(2, 16),
+    *,
+    y: npt.ArrayLike | None = None,
+    encoder: keras.Model | None = None,
+    recipe: str | Recipe = "table",
+    held_out: float = 0.2,
+    seed: int = 0,
+    callbacks: Callbacks = None,
+    verbose: Verbose = 0,
+) -> Choice:
     r"""Suggest a number of clusters by training with each candidate on most of the rows, and looking at the others.
 
     An autoencoder is pretrained once. DEC is trained from it with each candidate, and `evaluate` scores the result.
@@ -78,7 +94,7 @@ def choose_n_clusters(
     y = checks.check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
     candidates = _check_candidates(candidates, len(inside))
-    x, held_out, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
+    x, others, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
         pretrain(encoder, decoder, x, recipe, seed=seed, callbacks=callbacks, verbose=verbose)
@@ -86,11 +102,22 @@ def choose_n_clusters(
         z = DEC(encoder, candidates[0]).embed(x, verbose=0)
         recipe = recipes.get(recipe, init=ManifoldStart.from_recipe(recipe, z, x, seed=seed))
     common = {"y": y, "recipe": recipe, "seed": seed, "callbacks": callbacks, "verbose": verbose}
-    rows = [evaluate(encoder, n_clusters, x, held_out, **common) for n_clusters in candidates]
+    rows = [evaluate(encoder, n_clusters, x, others, **common) for n_clusters in candidates]
     return Choice(*suggest(rows), rows)
 
 
-def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0, callbacks=None, verbose=0):
+def evaluate(
+    encoder: keras.Model,
+    n_clusters: int,
+    x: Rows,
+    held_out: Rows,
+    *,
+    y: npt.ArrayLike | None = None,
+    recipe: str | Recipe = "table",
+    seed: int = 0,
+    callbacks: Callbacks = None,
+    verbose: Verbose = 0,
+) -> dict[str, Any]:
     """Train DEC from a pretrained encoder with one number of clusters, and see how good a number that is.
 
     Args:
@@ -139,7 +166,7 @@ def evaluate(encoder, n_clusters, x, held_out, *, y=None, recipe="table", seed=0
     return found if y is None else {**found, "nmi": metrics.nmi(y, labels)}
 
 
-def suggest(rows):
+def suggest(rows: list[dict[str, Any]]) -> tuple[int, str]:
     """Return the suggested number of clusters and the reason for it.
 
     Candidates whose generalizability is more than two standard errors below 1 are excluded: held-out rows are not
@@ -185,7 +212,7 @@ def suggest(rows):
     return k, reason
 
 
-def split(n, held_out=0.2, seed=0):
+def split(n: int, held_out: float = 0.2, seed: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Split n rows at random into (training rows, held-out rows), two sorted int arrays.
 
     Raises:
@@ -198,7 +225,7 @@ def split(n, held_out=0.2, seed=0):
     return np.sort(order[size:]), np.sort(order[:size])
 
 
-def _silhouettes(z, labels, seed):
+def _silhouettes(z: Array, labels: Array, seed: int) -> Array:
     from sklearn.metrics import silhouette_samples
 
     rows = np.random.default_rng(seed).permutation(len(z))[:_SILHOUETTE_ROWS]
@@ -208,11 +235,11 @@ def _silhouettes(z, labels, seed):
     return silhouette_samples(z[rows], labels[rows])
 
 
-def _standard_error(values):
+def _standard_error(values: Array) -> float:
     return float(np.std(values) / math.sqrt(len(values)))
 
 
-def _check_candidates(candidates, n):
+def _check_candidates(candidates: Any, n: int) -> list[int]:
     if not isinstance(candidates, Iterable):
         raise TypeError(f"candidates should be several numbers of clusters. Received: {candidates!r}")
     candidates = sorted({checks.check_count("candidates", candidate) for candidate in candidates})

@@ -5,13 +5,20 @@ agreement with other, independent methods; the neighbors in one cluster, compare
 confidence of the model.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 
 from deckeras import baseline, metrics
 from deckeras._data import row_views
+from deckeras._typing import Array, RowArray
 from deckeras.initialization import manifold
 from deckeras.initialization.consensus import agreement
 
@@ -44,25 +51,25 @@ class Verdict:
     kmeans_cut: float
     null_cut: float
     differs_from_kmeans: float
-    differing_clusters: list
+    differing_clusters: list[int]
     differs_from_start: float | None
     unsure: float
     structure: bool
-    level: str
+    level: Literal["none", "loose", "fair", "steady"]
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return the attributes and the sentences as a dict for JSON, with None for NaN."""
         values = dataclasses.asdict(self)
         numbers = {name: None for name, value in values.items() if isinstance(value, float) and math.isnan(value)}
         return {**values, **numbers, "sentences": self.sentences()}
 
-    def sentences(self):
+    def sentences(self) -> list[str]:
         """Return the verdict in words: list of str, the most important sentence first."""
         if math.isnan(self.agreement):
             return ["There is one cluster, or too few rows for each, so there is nothing to compare them with."]
         return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
 
-    def _details(self):
+    def _details(self) -> Iterator[str]:
         if self.structure:
             yield (
                 f"{self.cut:.0%} of the neighbors lie in different clusters; in rows without clusters it would be "
@@ -76,7 +83,7 @@ class Verdict:
             yield f"Training has moved {self.differs_from_start:.1%} of the rows from the clusters it started from."
         yield f"{self.unsure:.0%} of the rows are unsure: no cluster has half of them."
 
-    def __str__(self):
+    def __str__(self) -> str:
         return " ".join(self.sentences())
 
 
@@ -89,7 +96,7 @@ _LEVELS = {
 }
 
 
-def judge(x, q, *, start=None, seed=0):
+def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: int = 0) -> Verdict:
     """Judge a clustering without labels.
 
     Args:
@@ -144,7 +151,7 @@ def judge(x, q, *, start=None, seed=0):
     )
 
 
-def _nothing_to_compare(differs):
+def _nothing_to_compare(differs: float | None) -> Verdict:
     nan = float("nan")
     return Verdict(
         agreement=nan, cut=nan, kmeans_cut=nan, null_cut=nan, differs_from_kmeans=nan, differing_clusters=[],
@@ -152,14 +159,14 @@ def _nothing_to_compare(differs):
     )  # fmt: skip
 
 
-def _cut(graph, labels):
+def _cut(graph: sparse.csr_array, labels: Array) -> float:
     """Return the fraction of the weight of a neighbor graph between rows of different clusters."""
     edges = graph.tocoo()
     across = labels[edges.coords[0]] != labels[edges.coords[1]]
     return float(edges.data[across].sum() / edges.data.sum())
 
 
-def _null_cut(x, n_clusters, seed):
+def _null_cut(x: Array, n_clusters: int, seed: int) -> float:
     """Return the smallest `_cut` of clusters by neighbors in rows without clusters: one Gaussian, and one even box.
 
     Both have the covariance of x. A box has sharp edges, so its clusters have a smaller cut than those of a Gaussian.
@@ -175,7 +182,7 @@ def _null_cut(x, n_clusters, seed):
     return min(cuts)
 
 
-def _differing(labels, others):
+def _differing(labels: Array, others: Array) -> list[int]:
     """Return the clusters of which more than half of the rows are not in the matching cluster of the others."""
     matched = metrics.match_clusters(labels, others)
     same = np.array([matched.get(other) for other in others.tolist()]) == labels

@@ -1,8 +1,12 @@
 """Data sets that are generated with known classes: the same on every machine, without a network."""
 
+from __future__ import annotations
+
 import pathlib
 
 import numpy as np
+
+from deckeras._typing import Array
 
 LETTERS = "ABCDEFGHJKLM"
 GLYPH_SHAPE = (28, 28)
@@ -17,7 +21,7 @@ _GLYPHS = 500  # images of each letter
 _SIZES = (1500, 1000, 800, 500, 300, 200)  # rows of each class of `warped`
 
 
-def glyphs():
+def glyphs() -> tuple[Array, Array]:
     """Generate images of twelve letters in the 21 text fonts of Matplotlib, distorted at random.
 
     Returns:
@@ -38,7 +42,7 @@ def glyphs():
     return np.stack(images).reshape(len(images), -1), np.repeat(np.arange(len(LETTERS)), _GLYPHS)
 
 
-def _letter(path, letter):
+def _letter(path: pathlib.Path, letter: str) -> Array:
     """Return an image of the letter in the font of the file, from 0 to 1, without a margin."""
     from matplotlib.ft2font import FT2Font
 
@@ -49,7 +53,7 @@ def _letter(path, letter):
     return np.asarray(font.get_image()) / 255
 
 
-def _written(letter, random):
+def _written(letter: Array, random: np.random.Generator) -> Array:
     """Slant, stretch, bend and thicken the image of a letter at random."""
     from scipy import ndimage
 
@@ -65,7 +69,7 @@ def _written(letter, random):
     return ndimage.map_coordinates(smoothed, places, order=1).clip(0, 1)
 
 
-def warped():
+def warped() -> tuple[Array, Array]:
     """Generate six Gaussian classes of different sizes in 5 dimensions, mapped to 60 by a random network, with noise.
 
     Returns:

@@ -5,14 +5,19 @@ DEC-keras. Rows of text are scaled so that ||x_i||^2 / n_features = 1, as in the
 tables have mean 0 and variance 1.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import zipfile
+from collections.abc import Callable, Iterator
 
 import h5py
 import keras
 import numpy as np
+import numpy.typing as npt
 
+from deckeras._typing import Array, Path
 from deckeras.datasets import generated
 
 IMAGE_SHAPES = {
@@ -24,7 +29,7 @@ IMAGE_SHAPES = {
 }
 
 
-def load(name, path=None):
+def load(name: str, path: Path | None = None) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Load a data set: training and test part together, since clustering is scored on all rows.
 
     | name | rows x features | classes | without `path` | `path` |
@@ -76,7 +81,7 @@ def load(name, path=None):
     return np.ascontiguousarray(x, dtype="float32"), np.asarray(y).astype("int64")
 
 
-def imbalanced(x, y, r_min, *, seed=0):
+def imbalanced(x: Array, y: Array, r_min: float, *, seed: int | None = 0) -> tuple[Array, Array]:
     """Draw a part of the rows with classes of unequal size: the fraction `r_min` of the first, and all of the last.
 
     The fractions of the classes between them are linear. Rows are drawn independently, as in the paper, so the sizes
@@ -113,14 +118,14 @@ def imbalanced(x, y, r_min, *, seed=0):
     return x[kept], y[kept]
 
 
-def _digits():
+def _digits() -> tuple[Array, Array]:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
     return x / 16, y
 
 
-def _scikit_learn_table(name):
+def _scikit_learn_table(name: str) -> Callable[[], tuple[Array, Array]]:
     def loader():
         import sklearn.datasets
         from sklearn.preprocessing import scale
@@ -131,7 +136,7 @@ def _scikit_learn_table(name):
     return loader
 
 
-def _keras_images(name, address):
+def _keras_images(name: str, address: str) -> Callable[[Path | None], tuple[Array, Array]]:
     def loader(path):
         if path is None:
             with _downloading(name, f"{address} and pass the path of the .npz file"):
@@ -144,7 +149,7 @@ def _keras_images(name, address):
     return loader
 
 
-def _usps(path):
+def _usps(path: Path | None) -> tuple[Array, Array]:
     if path is None:
         raise FileNotFoundError(
             "usps has no public loader. Get usps.h5 (Kaggle, bistaumanga/usps-dataset), or usps_train.jf and "
@@ -164,7 +169,7 @@ def _usps(path):
     return x.reshape(len(x), -1), y
 
 
-def _read_jf(path):
+def _read_jf(path: str) -> Array:
     """Read rows of a label and 256 values from 0 to 2. The first and the last line are not rows."""
     with open(path) as file:
         rows = [line.split() for line in file]
@@ -174,7 +179,7 @@ def _read_jf(path):
     return rows
 
 
-def _pendigits(path):
+def _pendigits(path: Path | None) -> tuple[Array, Array]:
     if path is None:
         from sklearn.datasets import fetch_openml
 
@@ -192,7 +197,7 @@ def _pendigits(path):
     return rows[:, :16] / 100, rows[:, 16]
 
 
-def _reuters10k(path):
+def _reuters10k(path: Path | None) -> tuple[Array, Array]:
     if path is not None:
         x, y = _read_npz(path, "x", "y")
         return _unit_mean_square(x), y
@@ -211,19 +216,20 @@ def _reuters10k(path):
     return _unit_mean_square(corpus.data[documents][:, terms].toarray()), topics[documents].argmax(axis=1)
 
 
-def _unit_mean_square(x):
+def _unit_mean_square(x: Array) -> Array:
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(norms == 0, 1, norms) * np.sqrt(x.shape[1])
 
 
-def _stl10(path):
+def _stl10(path: Path | None) -> tuple[Array, Array]:
     if path is None:
         raise FileNotFoundError(
             "stl10 has no public loader. Get stl10_binary.tar.gz from cs.stanford.edu/~acoates/stl10, unpack it and "
             "pass the path of the folder of .bin files, or save features x and labels y as .npz and pass its path."
         )
     if not os.path.isdir(path):
-        return _read_npz(path, "x", "y")
+        x, y = _read_npz(path, "x", "y")
+        return x, y
     images, labels = [], []
     for part in "train", "test":
         pixels = np.fromfile(os.path.join(path, f"{part}_X.bin"), dtype="uint8")
@@ -233,7 +239,7 @@ def _stl10(path):
     return features / np.maximum(features.max(axis=0), 1e-6), np.concatenate(labels).astype(int) - 1
 
 
-def _vgg16_features(images):
+def _vgg16_features(images: Array) -> Array:
     with _downloading("the weights of VGG16", "features of your own, save x and y as .npz, and pass its path"):
         vgg16 = keras.applications.VGG16(weights="imagenet")
     inputs = keras.Input(images.shape[1:])
@@ -243,7 +249,7 @@ def _vgg16_features(images):
     return keras.Model(inputs, outputs).predict(images, batch_size=32)
 
 
-def _read_npz(path, *names):
+def _read_npz(path: Path, *names: str) -> list[Array]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in names]
@@ -254,7 +260,7 @@ def _read_npz(path, *names):
 
 
 @contextlib.contextmanager
-def _downloading(name, remedy):
+def _downloading(name: str, remedy: str) -> Iterator[None]:
     """Turn any error of a download into an OSError with a way to do without it."""
     try:
         yield

@@ -1,11 +1,18 @@
 """Layouts of embedded rows in the plane."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+
+from deckeras._typing import Array
 
 _MAX_SINGLE_THREAD = 5000  # rows, whose layout gains little from several threads
 
 
-def plane(z, method="tsne", *, seed=0, max_iter=1000):
+def plane(z: npt.ArrayLike, method: str = "tsne", *, seed: int | None = 0, max_iter: int = 1000) -> Array:
     """Lay out embedded rows in the plane.
 
     Args:
@@ -39,7 +46,7 @@ def plane(z, method="tsne", *, seed=0, max_iter=1000):
     return PCA(2, random_state=seed).fit_transform(z)
 
 
-def common_layout(embeddings, *, seed=0):
+def common_layout(embeddings: npt.ArrayLike, *, seed: int | None = 0) -> Array:
     """Lay out the same rows at several moments of a training in the plane, with similar places at all moments.
 
     The last moment is laid out by t-SNE. Each earlier one starts from the layout of the next, so that a row moves only
@@ -71,7 +78,7 @@ def common_layout(embeddings, *, seed=0):
     return np.stack(layouts[::-1])
 
 
-def _tsne(z, seed, init="pca", max_iter=1000):
+def _tsne(z: Array, seed: int | None, init: Any = "pca", max_iter: int = 1000) -> Array:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
