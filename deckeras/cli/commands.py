@@ -90,7 +90,7 @@ def evaluate(options):
         raise ValueError("There are no classes to compare with. Name them by --labels or --folder-labels.")
     scores = runs.scores(rows, _model(options).predict(_flat(rows.x), verbose=0))
     _say(options, f"{len(rows.names):,} rows: {_percent(scores)}")
-    return {"n_rows": len(rows.names), **scores}
+    return {"n_rows": len(rows.names), **(scores or {})}
 
 
 def report(options):

@@ -24,7 +24,9 @@ class Progress(keras.callbacks.Callback):
         self.stream = None if quiet else sys.stderr
         self.clustered = False
         self.n_pairs = self.n_epochs = 0
-        self.stage = self.started = self.bar = self.loss = None
+        self.stage: str | None = None
+        self.bar: keras.utils.Progbar | None = None
+        self.started = self.loss = 0.0
 
     def __enter__(self):
         return self
@@ -70,6 +72,7 @@ class Progress(keras.callbacks.Callback):
             self.bar = keras.utils.Progbar(target, unit_name=self._unit(), stateful_metrics=["loss", "changed"])
 
     def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
         if self.stage == "start":
             self.begin("clustering")
         self.n_epochs += 1

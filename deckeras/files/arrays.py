@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Found:
         notices: list of str, a sentence for each thing that was detected.
     """
 
-    x: object
+    x: Any
     key: str | None = None
     labels: np.ndarray | None = None
     names: np.ndarray | None = None

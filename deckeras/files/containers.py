@@ -5,13 +5,14 @@ The classes are recognized by their modules, so that none of these libraries is 
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
 
 from deckeras.files import arrays
 
 
-def as_rows(x):
+def as_rows(x: Any) -> Any:
     """Convert an object of another library to rows.
 
     Args:
@@ -34,7 +35,9 @@ def as_rows(x):
         >>> containers.as_rows(np.zeros((3, 2))).shape
         (3, 2)
     """
-    if isinstance(x, np.ndarray) and arrays.channels_first(x.shape):
+    if isinstance(x, np.ndarray):
+        if not arrays.channels_first(x.shape):
+            return x
         warnings.warn(
             f"X of shape {x.shape} is read as images of (channels, height, width). The channels are moved to the end. "
             "Pass numpy.moveaxis(X, 1, 3) to avoid this warning.",

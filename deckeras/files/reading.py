@@ -12,6 +12,7 @@ left out, a sentence each.
 
 import dataclasses
 import os
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Rows:
         notices: list of str, a sentence for each thing that was detected, changed or left out.
     """
 
-    x: object
+    x: Any
     names: np.ndarray
     features: list | None
     labels: np.ndarray | None

@@ -111,7 +111,7 @@ def read(path, options, texts=(), names=None):
     else:
         frame, row_names, notices = _indexed(_other(path, kind, options.encoding))
         options = dataclasses.replace(options, header=True)
-    frame.columns = [str(column) for column in frame.columns]
+    frame.columns = frame.columns.map(str)
     if not frame.columns.is_unique:
         doubled = frame.columns[frame.columns.duplicated()][0]
         raise ValueError(f"{os.fspath(path)!r} should have columns of different names. Received: {doubled!r} twice")

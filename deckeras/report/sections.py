@@ -6,6 +6,7 @@ A section is a function of `Shown` that returns HTML, or "" if it is empty. `SEC
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Shown:
     """The data of the sections: the arguments of `make`, and values computed from them."""
 
     run: dict
-    rows: object
+    rows: Any
     q: np.ndarray
     z: np.ndarray
     centroids: np.ndarray | None
@@ -143,7 +144,7 @@ def _clusters(shown):
         numbers = [f"{own.mean():.3f}", f"{np.mean(own < _UNSURE):.1%}"] if size else ["", ""]
         description = [("words", text(shown.words[cluster]))] if shown.words else []
         lines.append([name(cluster, pick=True), size, *description, f"{size / len(shown.q):.1%}", *numbers])
-    header = ["cluster", "rows", "fraction", "mean q", f"rows with q below {_UNSURE}"]
+    header: list[Any] = ["cluster", "rows", "fraction", "mean q", f"rows with q below {_UNSURE}"]
     note = "Click a cluster to see its rows."
     if shown.words:
         header.insert(2, ("words", "distinguishing features"))
@@ -164,7 +165,7 @@ def _scores(shown):
         lines.append(["k-means on the same rows"])
         differ = f"{others['differ']:,} of {others['rows']:,} rows are in another cluster than by {method}."
         notes.append(f"K-means runs on the same scaled rows. {differ}")
-    if known.any():
+    if y is not None and known.any():
         header += ["ACC (%)", "NMI (%)", "ARI (%)"]
         scores = metrics.scores(y[known].tolist(), labels[known])
         for line, values in zip(lines, [scores, others and others["scores"]], strict=False):
