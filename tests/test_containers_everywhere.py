@@ -33,6 +33,7 @@ class Entries:
             "pretrain_layerwise": lambda x: deckeras.pretrain_layerwise(
                 *self.models, x, iterations=2, finetune_iterations=2, verbose=0
             ),
+            "initialize_centroids": lambda x: DEC(encoder, 2).initialize_centroids(x, recipe=recipe),
             "refit_decoder": lambda x: deckeras.refit_decoder(*self.models, x, iterations=2, verbose=0),
             "estimator.fit": lambda x: DeepEmbeddedClustering(2, recipe=recipe, max_iter=2, random_state=0).fit(x),
             "choose_n_clusters": lambda x: deckeras.selection.choose_n_clusters(x, [2], recipe=recipe),
@@ -132,6 +133,28 @@ def test_batches_with_labels_are_those_of_the_rows(kind, entries):
     for name, function in entries.predicting.items():
         if name not in ("estimator.score", "estimator.verdict"):
             np.testing.assert_allclose(function(x), function(X), rtol=1e-4, atol=1e-6)
+
+
+FORMS = {
+    "list": X.tolist,
+    "sparse": lambda: sparse.csr_array(X),
+    "PyDataset": lambda: Batches([X[:6], X[6:]]),
+    "tf.data": lambda: tensorflow_data(X),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_stage_takes_rows_in_any_form(form):
+    recipe = deckeras.recipes.get("table", units=(4, 2), epochs=20, least_iterations=0, least_batch_size=1)
+    found = []
+    for x in X, FORMS[form]():
+        encoder, decoder = recipe.autoencoder((WIDTH,))
+        model = DEC(encoder, 2)
+        model.initialize_centroids(x, recipe=recipe)
+        history = deckeras.refit_decoder(encoder, decoder, x, deckeras.recipes.get(recipe, least_batches=4), verbose=0)
+        found.append((model.centroids, history.history["loss"]))
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-4)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-4)  # of as many epochs
 
 
 LEVELS = pandas.MultiIndex.from_product([["a", "b"], [1, 2]])
