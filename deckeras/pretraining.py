@@ -14,6 +14,7 @@ from deckeras._data import checks, seeding
 from deckeras._train import reconstruction, refusals
 from deckeras._train.directories import holding_directory, prepare_directory
 from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
+from deckeras._train.loop import History
 from deckeras._typing import Augment, Callbacks, Loss, Optimizer, Path, Rows, Verbose
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
@@ -32,7 +33,7 @@ def pretrain(
     callbacks: Callbacks = None,
     verbose: Verbose = "auto",
     **refused: Never,
-) -> list[keras.callbacks.History]:
+) -> list[History]:
     """Pretrain as the recipe says: layer by layer, or all layers together.
 
     Args:
@@ -92,7 +93,7 @@ def pretrain_autoencoder(
     callbacks: Callbacks = None,
     verbose: Verbose = "auto",
     **refused: Never,
-) -> keras.callbacks.History:
+) -> History:
     """Train encoder and decoder together to reconstruct the rows of x.
 
     An argument with the default None takes its value from the recipe.
@@ -185,7 +186,7 @@ def pretrain_layerwise(
     checkpoint_dir: Path | None = None,
     callbacks: Callbacks = None,
     verbose: Verbose = "auto",
-) -> list[keras.callbacks.History]:
+) -> list[History]:
     """Pretrain as in the paper: each pair of layers as a denoising autoencoder, then all layers together.
 
     Pair i maps the output h of the layers below it to itself through two layers, `decoder_i(encoder_i(h))`, with
@@ -288,7 +289,7 @@ def refit_decoder(
     seed: int | None = 0,
     callbacks: Callbacks = None,
     verbose: Verbose = "auto",
-) -> keras.callbacks.History:
+) -> History:
     """Train the decoder alone, so that it fits an encoder that has moved since they were trained together.
 
     Args:

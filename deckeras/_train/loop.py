@@ -21,6 +21,19 @@ _LOOKED_AT = 1000  # rows whose scale is looked at
 _LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
 
 
+class History(keras.callbacks.History):
+    """The `keras.callbacks.History` of a training, with its times.
+
+    Attributes:
+        times: list of float, the seconds from the start of the training to the end of each epoch, over all the runs
+            that it was resumed in.
+        seconds: float, the last of them.
+    """
+
+    times: list[float]
+    seconds: float
+
+
 def train(
     model: keras.Model,
     epoch: Callable[[int, int, int, keras.callbacks.CallbackList], dict[str, float]],
@@ -35,7 +48,7 @@ def train(
     verbose: Verbose = "auto",
     started: float | None = None,
     rows: RowArray | None = None,
-) -> keras.callbacks.History:
+) -> History:
     """Run epochs until the iterations are used up, the training has converged, or a callback stops it.
 
     Args:
@@ -57,9 +70,7 @@ def train(
             scale is the cause.
 
     Returns:
-        `keras.callbacks.History` of the whole training, what was restored included. Its attribute `times` holds the
-        seconds from the start to the end of each epoch, over all the runs that it was resumed in, and `seconds` the
-        last of them.
+        `History` of the whole training, what was restored included.
 
     Raises:
         FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is restored.
@@ -68,7 +79,7 @@ def train(
     """
     distribution.check(model)
     started = time.perf_counter() if started is None else started
-    history = keras.callbacks.History()
+    history = History()
     verbose = 1 if verbose == "auto" else verbose
     callbacks = keras.callbacks.CallbackList(
         [*keras.tree.flatten(callbacks or []), history],  # last, since callbacks may add to the logs
@@ -96,7 +107,7 @@ class _Run:
     model: keras.Model
     epoch: Callable
     callbacks: keras.callbacks.CallbackList
-    history: keras.callbacks.History
+    history: History
     iterations: int
     steps_per_epoch: int
     converged: Callable | None
@@ -104,7 +115,7 @@ class _Run:
     checkpoint_every: int
     rows: RowArray | None
 
-    def __call__(self, seed: int, started: float) -> keras.callbacks.History:
+    def __call__(self, seed: int, started: float) -> History:
         state, restored = self._begin(seed)
         model, callbacks, history, checkpoint = self.model, self.callbacks, self.history, self.checkpoint
         logs = {name: values[-1] for name, values in state["history"].items()}

@@ -13,7 +13,7 @@ from deckeras import distribution
 from deckeras._data import batching
 from deckeras._train import device, specs
 from deckeras._train.checkpoint import Checkpoint, architecture, settings
-from deckeras._train.loop import train, train_batches
+from deckeras._train.loop import History, train, train_batches
 from deckeras._typing import Callbacks, RowArray, Tensor, Verbose
 
 
@@ -30,7 +30,7 @@ def fit(
     path: str | None,
     callbacks: Callbacks,
     verbose: Verbose,
-) -> keras.callbacks.History:
+) -> History:
     """Train a model to return `target(rows)` for the rows of x.
 
     Args:

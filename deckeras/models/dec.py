@@ -18,6 +18,7 @@ from deckeras import distribution, recipes
 from deckeras._data import checks
 from deckeras._train import alternation, loop, refusals, specs
 from deckeras._train.checkpoint import scheduled_iterations, serialize, settings
+from deckeras._train.loop import History
 from deckeras._typing import Array, Augment, Callbacks, Init, Loss, Optimizer, Path, Rows, Tensor, Verbose
 from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_encoder
@@ -156,7 +157,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         callbacks: Callbacks = None,
         verbose: Verbose = "auto",
         **refused: Never,
-    ) -> keras.callbacks.History:
+    ) -> History:
         """Cluster the rows of x.
 
         Places the centroids by a first clusterer on the embedding, unless they are given, loaded or trained already.
