@@ -228,9 +228,8 @@ def pretrain_layerwise(
     """
     check_encoder(encoder)
     x = checks.check_rows(x, encoder.input_shape[1:])
-    finetune_iterations = _given_count("finetune_iterations", finetune_iterations)
-    iterations = _given_count("iterations", iterations)
-    recipe = recipes.get(recipe, layer_iterations=iterations, dropout=dropout, layerwise=True)
+    finetune_iterations = _count("finetune_iterations", finetune_iterations)
+    recipe = recipes.get(recipe, layer_iterations=_count("iterations", iterations), dropout=dropout, layerwise=True)
     n = distribution.total(len(x))
     batch_size, finetune_iterations = _batches(recipe, n, batch_size, None, finetune_iterations)
     augment = recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment
@@ -327,7 +326,7 @@ def _stage_seeds(seed: int | None, stages: int) -> Sequence[int | None]:
     return np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(stages).tolist()
 
 
-def _given_count(name: str, value: int | None) -> int | None:
+def _count(name: str, value: int | None) -> int | None:
     return None if value is None else checks.check_count(name, value)
 
 
