@@ -1,4 +1,4 @@
-"""What `DEC.fit` needs before its loop: data that is checked in all processes, and the checkpoint."""
+"""The preparation of `DEC.fit`: data that is checked in all processes, and the checkpoint."""
 
 from __future__ import annotations
 
