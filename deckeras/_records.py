@@ -1,6 +1,9 @@
 """The record of a run, `run.json`, which anybody may have written. Its entries are checked before they are used."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
 _NUMBER = (int, float)
 _SCORES = {"acc": _NUMBER, "nmi": _NUMBER, "ari": _NUMBER}
@@ -49,7 +52,7 @@ OPTIONAL = {
 }
 
 
-def load(path):
+def load(path: str) -> dict[str, Any]:
     """Return the dict of a run.json.
 
     Raises:
@@ -62,7 +65,7 @@ def load(path):
         raise _damaged(path, error) from error
 
 
-def check(path, run):
+def check(path: str, run: dict[str, Any]) -> None:
     """Check the entries of the record of a finished run.
 
     Args:
@@ -87,7 +90,7 @@ def check(path, run):
         raise _damaged(path, "its method is no text")
 
 
-def _fits(value, pattern):
+def _fits(value: Any, pattern: Any) -> bool:
     match pattern:
         case None:
             return value is None
@@ -106,5 +109,5 @@ def _fits(value, pattern):
     return isinstance(value, pattern)
 
 
-def _damaged(path, reason):
+def _damaged(path: str, reason: str | Exception) -> OSError:
     return OSError(f"{path!r} is truncated, damaged or not of a run ({reason}). Restore a copy.")

@@ -4,19 +4,22 @@ A backend that waits for a device, for another process or for a file that never 
 own notices that no batch ends.
 """
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
 import logging
 import threading
 import time
+from collections.abc import Iterator
 
 _PATIENCE = 300.0  # seconds, longer than it takes to compile a large model
 _FACTOR = 20  # of the longest time between two batches so far
-_active = contextvars.ContextVar("watch", default=None)
+_active: contextvars.ContextVar[_Watch | None] = contextvars.ContextVar("watch", default=None)
 
 
 @contextlib.contextmanager
-def watched(resumption):
+def watched(resumption: str) -> Iterator[None]:
     """Log a warning in this block if no batch has ended for five minutes, or 20 times as long as any took before.
 
     Further warnings follow each time that the silence has doubled. The warning says when the last batch ended and how
@@ -40,7 +43,7 @@ def watched(resumption):
         found.ended.set()
 
 
-def beat():
+def beat() -> None:
     """Tell the watches of this thread that a batch has ended."""
     found = _active.get()
     while found is not None:
@@ -49,19 +52,20 @@ def beat():
 
 
 class _Watch(threading.Thread):
-    def __init__(self, resumption, outer):
+    def __init__(self, resumption: str, outer: _Watch | None) -> None:
         super().__init__(name="deckeras-watch", daemon=True)
         self.outer = outer  # that of a training in whose callback this one runs
         self.resumption = resumption
         self.ended = threading.Event()
-        self.last, self.took, self.longest = time.monotonic(), None, 0.0
+        self.last, self.longest = time.monotonic(), 0.0
+        self.took: float | None = None
 
-    def beat(self):
+    def beat(self) -> None:
         now = time.monotonic()
         self.took, self.last = now - self.last, now
         self.longest = max(self.longest, self.took)
 
-    def run(self):
+    def run(self) -> None:
         last, limit = self.last, _PATIENCE
         while not self.ended.wait(max(0.0, last + limit - time.monotonic())):
             if self.last != last:
@@ -70,7 +74,7 @@ class _Watch(threading.Thread):
                 logging.getLogger("deckeras").warning(self._message(silence))
                 limit = 2 * silence
 
-    def _message(self, silence):
+    def _message(self, silence: float) -> str:
         last = "None has ended since the training began"
         if self.took is not None:
             at = time.strftime("%H:%M:%S", time.localtime(time.time() - silence))
