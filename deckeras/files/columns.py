@@ -205,9 +205,10 @@ def _around(distinct):
     pattern = r"([^\w\s.,+\-\"'\[{(]{0,2}|')\s*([-+]?[\d.,]*\d)\s*([^\d\s.,+\-\"\]})][^\d\"]{0,11}[23]?)?"
     matches = [re.fullmatch(pattern, text.strip()) for text in distinct]
     found = {(match[1], (match[3] or "").strip()) if match else None for match in matches}
-    if len(found) != 1 or None in found:
+    parts = found.pop() if len(found) == 1 else None
+    if parts is None:
         return ""
-    return " and ".join(f'"{_short(part)}"' for part in found.pop() if part)
+    return " and ".join(f'"{_short(part)}"' for part in parts if part)
 
 
 def _one_column(texts):

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -120,6 +121,7 @@ def _has_more(path):
 def _look(path, sheets, seen):
     """Add what is hidden in the sheets, and formulas without values, to the notices of each sheet in `seen`."""
     import openpyxl
+    from openpyxl.utils import get_column_letter
 
     try:
         book = openpyxl.load_workbook(path)
@@ -129,11 +131,11 @@ def _look(path, sheets, seen):
             sheet.notices.append(f"hidden rows, hidden columns and formulas without values are not reported: {error}")
         return
     for name, cells in sheets.items():
-        sheet = book[name]
+        sheet: Any = book[name]
         rows = [number for number, row in sheet.row_dimensions.items() if row.hidden and number <= sheet.max_row]
         # Neighboring columns of one width share an entry.
         letters = [
-            openpyxl.utils.get_column_letter(number)
+            get_column_letter(number)
             for column in sheet.column_dimensions.values()
             if column.hidden
             for number in range(column.min, min(column.max, sheet.max_column) + 1)
