@@ -32,7 +32,7 @@ extensions = [
 # The pages show the outputs that the notebooks hold. tests/test_notebooks.py runs them.
 nb_execution_mode = "off"
 nb_merge_streams = True
-myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_enable_extensions = ["amsmath", "attrs_inline", "dollarmath"]
 myst_heading_anchors = 3
 myst_update_mathjax = False
 html_math_renderer = "svg"
