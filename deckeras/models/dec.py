@@ -171,7 +171,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 default what the recipe says.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the first clusters, in the frequencies of the target, in the loss and in `changed`.
-            recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It also says the optimizer of a model that is
+            recipe: `"table"` (default), `"images"`, `"series"`, `"paper"`, `"dec-keras"`, or another
+                `deckeras.recipes.Recipe`. See `deckeras.recipes`. It also says the optimizer of a model that is
                 not compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
             max_iterations: int, batches in all.
@@ -318,6 +319,12 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def quantize(self, *args, **kwargs):
         """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
         compiling.quantize(self, super().quantize, *args, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Export the model, as `keras.Model.export`, also before its first call."""
+        # Keras refuses to export a model to ONNX that was never called, such as one from a file.
+        self(ops.zeros((1, *(size or 1 for size in self.input_shape[1:])), self.inputs[0].dtype))
+        super().export(filepath, *args, **kwargs)
 
     def save(self, filepath, **kwargs):
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
