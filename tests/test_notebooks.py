@@ -1,11 +1,15 @@
 """The notebooks of examples/: they run top to bottom, and what is stored in them is what such a run shows."""
 
+import configparser
 import os
 import pathlib
 import re
+import shlex
 import sys
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 nbformat = pytest.importorskip("nbformat", reason="running notebooks needs nbformat: pip install deckeras[test]")
 nbclient = pytest.importorskip("nbclient", reason="running notebooks needs nbclient: pip install deckeras[test]")
@@ -26,6 +30,8 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/deckeras/deckeras/blob/main/examples/notebooks/{}.ipynb)"
 )
+# The runtime of Colab, by its snapshot of August 2026.
+COLAB = {"python": "3.13.0", "tensorflow": "2.20.0", "keras": "3.13.2", "numpy": "2.1.3"}
 UNWANTED = re.compile(
     r"Traceback|Warning:|WARNING|^[IWEF]\d{4} "  # of Python, of TensorFlow, of absl
     r"|/(?:home|root|tmp|work|usr|opt|content|Users)/|[A-Z]:\\\\"  # where some machine has its files
@@ -112,6 +118,28 @@ def test_form(name):
     assert sizes.metadata.tags == ["parameters"]
     for before, cell in zip(notebook.cells[2:], notebook.cells[3:], strict=False):
         assert (before.cell_type, cell.cell_type) in (("code", "markdown"), ("markdown", "code"))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_first_cell_installs_deckeras_alone(name):
+    first, *others = code_cells(read(name))
+    (installed,) = re.findall(r"pip install (.+)", first.source)
+    assert [part for part in shlex.split(installed) if not part.startswith("-")] == [
+        "deckeras @ git+https://github.com/deckeras/deckeras"
+    ]
+    assert not [cell for cell in others if "pip install" in cell.source]
+
+
+def test_colab_has_what_deckeras_requires():
+    """So that the first cell replaces no package of the runtime, which would have to be started again."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    requirements = [Requirement(line) for line in config["options"]["install_requires"].split("\n") if line]
+    known = {each.name: each.specifier for each in requirements}
+    known["python"] = SpecifierSet(config["options"]["python_requires"])
+    assert not any(each.marker or each.url for each in requirements)
+    assert set(COLAB) <= set(known)
+    assert [name for name, version in COLAB.items() if version not in known[name]] == []
 
 
 @pytest.mark.parametrize("name", SMALL)
