@@ -1,6 +1,7 @@
 """The notebooks of examples/: they run top to bottom, and what is stored in them is what such a run shows."""
 
 import configparser
+import importlib.util
 import os
 import pathlib
 import re
@@ -155,6 +156,33 @@ def test_stored_outputs(name):
         ]
         for text in [cell.source, *texts(cell)]:
             assert not UNWANTED.search(text), UNWANTED.search(text)
+
+
+@pytest.fixture
+def run_notebooks():
+    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "examples" / "run_notebooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_outputs_are_stored_without_those_of_the_start(run_notebooks, tmp_path):
+    lines = ["W0000 00:00:1.5 cpu.cc:1] start", "WARNING: All log messages before absl::InitializeLog()", "", "own"]
+    sources = ["1 + 1", f"import sys\nprint({chr(10).join(lines)!r}, file=sys.stderr)", "import time"]
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, tmp_path / "small.ipynb")
+    result, printing, silent = run_notebooks.run(tmp_path / "small.ipynb", tmp_path).cells
+    assert result.outputs[0].data["text/plain"] == "2"
+    assert [output.text.strip() for output in printing.outputs] == ["own"]
+    assert silent.outputs == []
+    assert "execution" not in result.metadata
+
+
+def test_unknown_notebooks_are_refused(run_notebooks, capsys):
+    with pytest.raises(SystemExit):
+        run_notebooks.main(["text", "nonsense"])
+    assert "Received: nonsense" in capsys.readouterr().err
 
 
 def test_weights_of_the_notebook_are_those_of_the_repository():

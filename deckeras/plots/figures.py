@@ -136,7 +136,7 @@ def training_curves(history, kmeans=None):
     panels = [("loss", ["loss"]), ("rows that changed cluster (%)", ["changed"]), ("score (%)", ["acc", "nmi", "ari"])]
     panels = [(title, [name for name in names if name in history]) for title, names in panels]
     panels = [(title, names) for title, names in panels if names]
-    figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
+    figure = Figure(figsize=(4 * len(panels) + (len(panels) == 3), 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name, color, style in zip(names, ("#3f90da", "#e76300", "#832db6"), ("-", "--", ":"), strict=False):
             values = np.asarray(history[name]) * (1 if name == "loss" else 100)
@@ -149,7 +149,7 @@ def training_curves(history, kmeans=None):
         axes.xaxis.get_major_locator().set_params(integer=True)
         bare(axes)
         if len(axes.lines) > 1:
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the curves
         if names == ["changed"] and min(history["changed"]) > 0:
             axes.set_yscale("log")
     return figure
