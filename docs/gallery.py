@@ -18,6 +18,7 @@ def card(path):
     title, _, text, *_ = "".join(cells[0]["source"]).split("\n\n")
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    text, _, _ = text.partition(" The first cell installs")  # which all of them say
     return title.removeprefix("# "), text, base64.b64decode("".join(pictures[-1])) if pictures else None
 
 
