@@ -223,7 +223,7 @@ class Augmenter:
     def __call__(self, rows: Tensor) -> Tensor:
         if not self.changes:
             return rows
-        with interrupts.DeferredInterrupt():
+        with interrupts.DeferredInterrupt(), device.tracing_models():
             augmented = row_views.as_batch(self._augment(rows))
         if augmented.shape != rows.shape:
             raise ValueError(

@@ -40,9 +40,10 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Args:
         n_clusters: int, default 8 as in `sklearn.cluster.KMeans`. See `deckeras.selection` if it is not known.
         recipe: str or `deckeras.recipes.Recipe`, default `"auto"`: `"images"` for images, `"series"` for series, else
-            `"table"`. Rows of shape (a, b) are images where both sides have at least 4 pixels and neither is twice as
-            long as the other, or where `image_shape` or the recipe says so, else series (time, channels). All further
-            hyper-parameters are the recipe's: `deckeras.recipes.get("table", units=(100, 5), tol=0.01)`.
+            `"table"`. `"paper"` and `"dec-keras"` are further ones. Rows of shape (a, b) are images where both sides
+            have at least 4 pixels and neither is twice as long as the other, or where `image_shape` or the recipe says
+            so, else series (time, channels). All further hyper-parameters are the recipe's:
+            `deckeras.recipes.get("table", units=(100, 5), tol=0.01)`.
         image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are no
             images, unless X is of shape (n, height, width) or (n, height, width, channels), and looks like it.
         method: `"dec"` (default) or `"idec"`, which trains the decoder, too, to reconstruct the rows.

@@ -40,7 +40,8 @@ def pretrain(
         encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
         x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
-        recipe: str or `deckeras.recipes.Recipe`, default `"table"`, which suits any numbers.
+        recipe: `"table"` (default), which suits any numbers, `"images"`, `"series"`, `"paper"`, `"dec-keras"`, or
+            another `deckeras.recipes.Recipe`.
         dropout: float in [0, 1), default None: the recipe's. The fraction of input values set to zero. A layer-wise
             recipe applies it only to the pairs of layers.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
@@ -103,7 +104,7 @@ def pretrain_autoencoder(
         decoder: model that maps the embedding back to the shape of x. Trained in place.
         x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
-        recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
+        recipe: as for `pretrain`.
         epochs: int. With `"table"` 20, or more for few rows.
         iterations: int, batches; an alternative to `epochs`.
         batch_size: int. With `"table"` 256 as in the paper, smaller for few rows. It is at most n.
@@ -197,7 +198,7 @@ def pretrain_layerwise(
         encoder: built `keras.Sequential` of `Dense` layers, as from `dense_autoencoder`. Trained in place.
         decoder: its mirror: as many layers, in reverse order. Trained in place.
         x: (n, n_features) array. The paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
-        recipe: str or `deckeras.recipes.Recipe`, default `"paper"`.
+        recipe: as for `pretrain`, but `"paper"` by default.
         iterations: int, batches for each pair. With `"paper"` 50,000.
         finetune_iterations: int, batches for the whole autoencoder. With `"paper"` 100,000.
         batch_size: int. With `"paper"` 256.

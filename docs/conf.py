@@ -8,7 +8,7 @@ import sys
 
 # autodoc imports TensorFlow, whose start-up messages are not warnings.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# `docstrings` is beside this file, and the modules of docs/api/experiments.md are in examples/paper.
+# Four extensions are beside this file, and the modules of docs/api/experiments.md are in examples/paper.
 sys.path.append(str(pathlib.Path(__file__).parent))
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "examples" / "paper"))
 
@@ -17,19 +17,33 @@ copyright = "the deckeras authors"  # noqa: A001 - Sphinx calls it so
 release = importlib.metadata.version("deckeras")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    # Beside this file.
     "docstrings",
+    "elsewhere",
+    "formulas",
+    "gallery",
 ]
-myst_enable_extensions = ["amsmath", "dollarmath"]
+# The pages show the outputs that the notebooks hold. tests/test_notebooks.py runs them.
+nb_execution_mode = "off"
+nb_merge_streams = True
+myst_enable_extensions = ["amsmath", "attrs_inline", "dollarmath"]
 myst_heading_anchors = 3
+myst_update_mathjax = False
+html_math_renderer = "svg"
+# Prompts are not copied.
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 
 html_theme = "furo"
 html_title = f"deckeras {release}"
 html_static_path = ["_static"]
-html_css_files = ["wide.css"]
+html_css_files = ["site.css"]
 
 # `name` in a docstring becomes a link if there is such an object, else code.
 default_role = "py:obj"

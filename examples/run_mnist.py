@@ -92,11 +92,11 @@ def run(settings, recipe, x, y, given, output):
     embeddings["after clustering"] = model.embed(x, verbose=0)
     save_model(model, output, "dec.h5", "dec.keras")
     save_history(history, output)
-    save_figures(output, dataset, x, y, q, embeddings, history)
     print("k-means on the input, for comparison")
-    labels = KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x)
+    kmeans = metrics.scores(y, KMeans(n_clusters, n_init=20, random_state=seed).fit_predict(x))
+    save_figures(output, dataset, x, y, q, embeddings, history, kmeans)
     after = metrics.scores(y, q.argmax(axis=1))
-    scores = {"k-means": metrics.scores(y, labels), "ae+k-means": before, settings["method"]: after}
+    scores = {"k-means": kmeans, "ae+k-means": before, settings["method"]: after}
     return {"seconds": seconds, "scores": scores}
 
 
@@ -224,15 +224,15 @@ def save_history(history, output):
         writer.writerows([number, *row] for number, row in enumerate(zip(*history.values(), strict=True), start=1))
 
 
-def save_figures(output, dataset, x, y, q, embeddings, history):
+def save_figures(output, dataset, x, y, q, embeddings, history, kmeans):
     figures = {
         "embedding": plots.embedding(embeddings, y),
         "confusion": plots.confusion_matrix(y, q.argmax(axis=1)),
     }
     if history:
-        figures["training"] = plots.training_curves(history)
+        figures["training"] = plots.training_curves(history, kmeans)
     if dataset in datasets.IMAGE_SHAPES:
-        figures["top_images"] = plots.top_images(x, q, datasets.IMAGE_SHAPES[dataset])
+        figures["top_images"] = plots.top_images(x, q, datasets.IMAGE_SHAPES[dataset], y=y)
     for name, figure in figures.items():
         with whole_file(os.path.join(output, f"{name}.png")) as draft:
             figure.savefig(draft, dpi=200)

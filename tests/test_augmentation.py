@@ -1,6 +1,7 @@
 """Random changes of images: seeded, of the right size, resumable, and never in the target."""
 
 import functools
+import logging
 
 import keras
 import numpy as np
@@ -303,3 +304,30 @@ def test_layerwise_stages_see_changed_rows(images):
         *models, images, iterations=1, finetune_iterations=1, augment=lambda rows: seen.append(1) or rows, verbose=0
     )
     assert len(seen) == 3
+
+
+def test_tensorflow_does_not_warn_of_several_augmenters():
+    """As in one estimator, where pretraining and clustering augment batches of several sizes."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(handler)
+    try:
+        for width in range(2, 9):
+            augmenter = Augmenter(keras.layers.GaussianNoise(0.1, seed=0), (width,))
+            augmenter(np.zeros((3, width), "float32"))
+            augmenter(np.zeros((2, width), "float32"))
+    finally:
+        logger.removeHandler(handler)
+    assert records == []
+    assert device._is_not_of_keras not in logger.filters  # the warnings of others are shown
+
+
+def test_filters_of_callers_remain():
+    logger = logging.getLogger("tensorflow")
+    with device.tracing_models():
+        with device.tracing_models():
+            pass
+        assert device._is_not_of_keras in logger.filters
+    assert device._is_not_of_keras not in logger.filters

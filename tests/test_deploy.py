@@ -1,10 +1,12 @@
 """Models elsewhere: exported, quantized, and the same assignments there."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
-from deckeras import DEC, IDEC, dense_autoencoder
+from deckeras import DEC, IDEC, convolutional_autoencoder, dense_autoencoder, scaling
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
 tensorflow_only = pytest.mark.skipif(
@@ -37,19 +39,39 @@ def test_saved_model(kind, n_clusters, tmp_path):
     np.testing.assert_allclose(q_of(tf.nest.flatten(served.serve(X)), q), q, atol=1e-6)
 
 
-@tensorflow_only
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="JAX exports to ONNX by a package of its own")
 @pytest.mark.parametrize(
     ("kind", "n_clusters", "alpha"), [(DEC, 3, 1.0), (IDEC, 3, 1.0), (DEC, 1, 1.0), (DEC, 600, 9.0)]
 )
 def test_onnx(kind, n_clusters, alpha, tmp_path):
-    pytest.importorskip("tf2onnx")
+    pytest.importorskip("tf2onnx" if keras.config.backend() == "tensorflow" else "onnx")
     runtime = pytest.importorskip("onnxruntime")
     model = make(kind, n_clusters, alpha=alpha)
-    q, _ = model.predict(X, verbose=0), model(X[:1])  # The export asks for a model that was called.
-    model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    model.save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")  # which was never called
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the converters
+        model.export(str(tmp_path / "model.onnx"), format="onnx", verbose=False)
+    q = model.predict(X, verbose=0)
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
     np.testing.assert_allclose(q_of(session.run(None, {session.get_inputs()[0].name: X}), q), q, atol=1e-6)
+
+
+@tensorflow_only
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_onnx_of_a_scaled_convolutional_model(tmp_path):
+    """Whose first layers scale a flat row, and make an image of it."""
+    pytest.importorskip("tf2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    rows = np.random.default_rng(0).integers(0, 256, (12, 64)).astype("float32")
+    encoder, _ = convolutional_autoencoder((8, 8), n_embedding=2, row_shape=(64,), filters=(4, 8, 8))
+    model = DEC(encoder, 3)
+    model.centroids = np.random.default_rng(0).normal(size=(3, 2))
+    whole = scaling.into_model(model, scaling.fit(rows, images=True))
+    whole.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    q = session.run(None, {session.get_inputs()[0].name: rows})[0]
+    np.testing.assert_allclose(q, whole.predict(rows, verbose=0), atol=1e-5)
 
 
 @tensorflow_only

@@ -1,11 +1,16 @@
 """The notebooks of examples/: they run top to bottom, and what is stored in them is what such a run shows."""
 
+import configparser
+import importlib.util
 import os
 import pathlib
 import re
+import shlex
 import sys
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 nbformat = pytest.importorskip("nbformat", reason="running notebooks needs nbformat: pip install deckeras[test]")
 nbclient = pytest.importorskip("nbclient", reason="running notebooks needs nbclient: pip install deckeras[test]")
@@ -26,6 +31,8 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/deckeras/deckeras/blob/main/examples/notebooks/{}.ipynb)"
 )
+# The runtime of Colab, by its snapshot of August 2026.
+COLAB = {"python": "3.13.0", "tensorflow": "2.20.0", "keras": "3.13.2", "numpy": "2.1.3"}
 UNWANTED = re.compile(
     r"Traceback|Warning:|WARNING|^[IWEF]\d{4} "  # of Python, of TensorFlow, of absl
     r"|/(?:home|root|tmp|work|usr|opt|content|Users)/|[A-Z]:\\\\"  # where some machine has its files
@@ -115,6 +122,28 @@ def test_form(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_the_first_cell_installs_deckeras_alone(name):
+    first, *others = code_cells(read(name))
+    (installed,) = re.findall(r"pip install (.+)", first.source)
+    assert [part for part in shlex.split(installed) if not part.startswith("-")] == [
+        "deckeras @ git+https://github.com/deckeras/deckeras"
+    ]
+    assert not [cell for cell in others if "pip install" in cell.source]
+
+
+def test_colab_has_what_deckeras_requires():
+    """So that the first cell replaces no package of the runtime, which would have to be started again."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    requirements = [Requirement(line) for line in config["options"]["install_requires"].split("\n") if line]
+    known = {each.name: each.specifier for each in requirements}
+    known["python"] = SpecifierSet(config["options"]["python_requires"])
+    assert not any(each.marker or each.url for each in requirements)
+    assert set(COLAB) <= set(known)
+    assert [name for name, version in COLAB.items() if version not in known[name]] == []
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_stored_outputs(name):
     assert (FOLDER / f"{name}.ipynb").stat().st_size < 300_000
     cells = code_cells(read(name))
@@ -127,6 +156,33 @@ def test_stored_outputs(name):
         ]
         for text in [cell.source, *texts(cell)]:
             assert not UNWANTED.search(text), UNWANTED.search(text)
+
+
+@pytest.fixture
+def run_notebooks():
+    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "examples" / "run_notebooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_outputs_are_stored_without_those_of_the_start(run_notebooks, tmp_path):
+    lines = ["W0000 00:00:1.5 cpu.cc:1] start", "WARNING: All log messages before absl::InitializeLog()", "", "own"]
+    sources = ["1 + 1", f"import sys\nprint({chr(10).join(lines)!r}, file=sys.stderr)", "import time"]
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, tmp_path / "small.ipynb")
+    result, printing, silent = run_notebooks.run(tmp_path / "small.ipynb", tmp_path).cells
+    assert result.outputs[0].data["text/plain"] == "2"
+    assert [output.text.strip() for output in printing.outputs] == ["own"]
+    assert silent.outputs == []
+    assert "execution" not in result.metadata
+
+
+def test_unknown_notebooks_are_refused(run_notebooks, capsys):
+    with pytest.raises(SystemExit):
+        run_notebooks.main(["text", "nonsense"])
+    assert "Received: nonsense" in capsys.readouterr().err
 
 
 def test_weights_of_the_notebook_are_those_of_the_repository():

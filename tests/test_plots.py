@@ -73,9 +73,23 @@ def test_training_curves(rows):
     np.testing.assert_array_equal(loss.lines[0].get_xydata(), [[1, 0.3], [2, 0.2]])
     np.testing.assert_allclose(changed.lines[0].get_ydata(), [10, 1])
     assert changed.get_yscale() == "log"
+    assert score.get_title() == "score (%)"
+    np.testing.assert_allclose(score.lines[0].get_ydata(), [50, 60])
     assert [line.get_label() for line in score.lines] == ["ACC", "NMI", "ARI"]
     assert [text.get_text() for text in score.get_legend().get_texts()] == ["ACC", "NMI", "ARI"]
     assert len({line.get_linestyle() for line in score.lines}) == 3  # told apart without colour, too
+
+
+def test_training_curves_beside_kmeans():
+    history = {"loss": [0.3, 0.2], "acc": [0.5, 0.6], "nmi": [0.4, 0.5]}
+    _, score = plots.training_curves(history, kmeans={"acc": 0.55, "nmi": 0.25, "ari": 0.2}).axes
+    curves = {line.get_label(): line for line in score.lines}
+    assert list(curves) == ["ACC", "ACC of k-means", "NMI", "NMI of k-means"]  # ARI is not in the history
+    for name, height in ("ACC", 55), ("NMI", 25):
+        line = curves[f"{name} of k-means"]
+        np.testing.assert_allclose(line.get_ydata(), height)
+        assert (line.get_color(), line.get_linestyle()) == (curves[name].get_color(), curves[name].get_linestyle())
+    assert len(score.get_legend().get_texts()) == 4
 
 
 def test_training_curves_without_labels_or_with_no_change_left():
@@ -97,7 +111,9 @@ def test_confusion_matrix_matches_clusters_to_classes():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "0", "1"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "2"]
     np.testing.assert_array_equal(np.reshape(cells_of(axes), (3, 3)), [[2, 1, 0], [0, 2, 0], [0, 0, 1]])
-    np.testing.assert_allclose(axes.images[0].get_array()[0], [2 / 3, 1 / 3, 0])
+    np.testing.assert_allclose(axes.images[0].get_array()[0], [200 / 3, 100 / 3, 0])
+    assert axes.get_xlabel().split("\n") == ["clusters, in the order of", "the classes that they match"]
+    assert axes.figure.axes[1].get_ylabel() == "rows of the class (%)"
 
 
 @pytest.mark.parametrize(("y_pred", "columns"), [([3, 3, 4, 5], ["3", "4", "5"]), ([3, 3, 3, 3], ["3"])])
@@ -115,6 +131,24 @@ def test_top_images_are_the_surest_of_each_cluster():
     assert shown == [1, 3, 0, 2, 4, None]
     assert figure.axes[0].images[0].get_array().shape == (2, 3)
     assert [axes.texts[0].get_text() for axes in (figure.axes[0], figure.axes[3])] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("y", "names"),
+    [
+        (["b", "b", "a", "b", "b"], ["0: b", "1: a"]),
+        ([3, 3, 3, 3, 3], ["0: 3", "1"]),  # a class for one of the clusters
+        (["a$b$"] * 5, ["0: a$b$", "1"]),  # no formulas
+    ],
+)
+def test_top_images_of_classes(y, names):
+    q = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.3, 0.7]])
+    figure = plots.top_images(np.zeros((5, 6)), q, (2, 3), n_images=3, y=y)
+    texts = [axes.texts[0] for axes in (figure.axes[0], figure.axes[3])]
+    assert [text.get_text() for text in texts] == names
+    assert not any(text.get_parse_math() for text in texts)
+    figure.draw_without_rendering()
+    assert all(text.get_window_extent().x0 >= 0 for text in texts)
 
 
 def test_top_images_in_colour_and_of_an_empty_cluster():
@@ -135,6 +169,8 @@ def test_bad_arguments(rows):
         plots.training_curves({"acc": [1]})
     with pytest.raises(ValueError, match=r"image of shape \(3, 3\) for each of the 5 rows of q.* \(5, 6\)"):
         plots.top_images(np.zeros((5, 6)), np.zeros((5, 2)), (3, 3))
+    with pytest.raises(ValueError, match="1-D, of one length"):
+        plots.top_images(np.zeros((5, 6)), np.zeros((5, 2)), (2, 3), y=[0])
     with pytest.raises(ValueError, match="1-D, of one length"):
         plots.confusion_matrix([0, 1], [0])
 
@@ -203,20 +239,22 @@ def test_gradients_with_images_along():
 
 
 def test_sensitivity_has_a_panel_a_parameter():
-    names = [("SEC", "mu"), ("DEC", "update_interval"), ("DEC", "alpha")]
+    names = [("SEC", "mu"), ("DEC", "update_interval"), ("DEC", "alpha"), ("LDMGI", "lambda")]
     rows = [
         {"method": method, "parameter": parameter, "value": value, "seed": seed, "acc": value / 10 + seed / 10}
         for method, parameter in names
-        for value in (2, 1)
+        for value in (2, 0.0001)
         for seed in (0, 1)
     ]
-    figure = plots.sensitivity(rows)
-    panels = [axes for axes in figure.axes if axes.lines]
-    assert [axes.get_xlabel() for axes in panels] == ["number of the setting", "update_interval", "alpha"]
-    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["DEC by update_interval", "SEC by mu"]
+    panels = [axes for axes in plots.sensitivity(rows).axes if axes.lines]
+    assert [(axes.get_title(), axes.get_xlabel()) for axes in panels] == names
     for axes in panels:
-        np.testing.assert_allclose(axes.lines[0].get_ydata(), [15, 25])
-    assert [label.get_text() for label in panels[1].get_xticklabels()] == ["1", "2"]
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), [5.001, 25])
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0.0001", "2"]
+        assert axes.get_ylim() == panels[0].get_ylim()
+    colors = [axes.lines[0].get_color() for axes in panels]
+    assert colors[1] == colors[2]
+    assert len(set(colors)) == 3
 
 
 def test_number_of_clusters_marks_the_suggestion():
@@ -234,11 +272,12 @@ def test_number_of_clusters_marks_the_suggestion():
         for seed in (0, 1)
     ]
     figure = plots.number_of_clusters(rows, chosen=3)
-    assert [axes.get_title() for axes in figure.axes][::2] == ["generalizability", "NMI"]
+    assert [axes.get_title() for axes in figure.axes][::2] == ["generalizability", "NMI (%)"]
     for axes in figure.axes:
         assert list(axes.lines[0].get_xdata()) == [2, 3]
         assert any(list(line.get_xdata()) == [3, 3] for line in axes.lines)
     np.testing.assert_allclose(np.asarray(figure.axes[0].lines[0].get_ydata(), float), [0.99, 0.98])
+    np.testing.assert_allclose(np.asarray(figure.axes[2].lines[0].get_ydata(), float), [50, 50])
     for row in rows:
         del row["nmi"]
     assert len(plots.number_of_clusters(rows).axes) == 2

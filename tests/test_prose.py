@@ -1,6 +1,7 @@
 """The vocabulary of the prose: the field's words, American spelling, and summaries that say what a thing does."""
 
 import ast
+import json
 import pathlib
 import re
 
@@ -59,14 +60,23 @@ def docstrings(path):
     return [(getattr(node, "lineno", 1), text) for node in nodes if (text := ast.get_docstring(node))]
 
 
+def prose(path):
+    """The text of a page, or of the Markdown cells of a notebook."""
+    if path.suffix != ".ipynb":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES += sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
 PAGES += [ROOT / folder / "README.md" for folder in ("benchmarks", "examples/paper", "weights")]  # pages of the site
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_pages(path):
-    assert not avoided(path.read_text())
+    assert not avoided(prose(path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

@@ -151,6 +151,21 @@ def test_all_public_names_are_seen():
         deckeras.nonsense  # noqa: B018
 
 
+def test_editors_complete_all_public_names():
+    jedi = pytest.importorskip("jedi")
+    found = {completion.name for completion in jedi.Script("import deckeras\ndeckeras.").complete(2, 9)}
+    assert set(deckeras.__all__) <= found
+    for name in deckeras.__all__:
+        assert jedi.Script(f"import deckeras\ndeckeras.{name}").infer(2, 9), name
+    (signature,) = jedi.Script("import deckeras\ndeckeras.DeepEmbeddedClustering(").get_signatures()
+    assert signature.params[0].name == "n_clusters"
+
+
+@pytest.mark.parametrize("documented", [deckeras.DEC.fit, deckeras.pretrain, deckeras.DeepEmbeddedClustering])
+def test_help_names_the_recipes(documented):
+    assert [name for name in recipes.RECIPES if f'"{name}"' not in documented.__doc__] == []
+
+
 def test_public_names_are_found_without_the_imports_at_the_start(run_python):
     """As in the process of the command."""
     source = "import sys\nsys.argv = ['deckeras']\nimport deckeras\nassert 'keras' not in sys.modules\n"

@@ -60,7 +60,7 @@ def train_together(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[d
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
-    with fused_updates.fused(model.optimizer), _tracing_models():
+    with fused_updates.fused(model.optimizer), tracing_models():
         if len(batches) == 1:
             model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
             return [model.train_on_batch(*batches[0], return_dict=True)]
@@ -84,7 +84,7 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
         # Copies, since Keras gives the arrays themselves away to be written over.
         kept = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
     try:
-        with DeferredInterrupt() as hold, _tracing_models():
+        with DeferredInterrupt() as hold, tracing_models():
 
             def end_batch(batch, logs=None):
                 watch.beat()
@@ -105,9 +105,12 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
 
 
 @contextlib.contextmanager
-def _tracing_models() -> Iterator[None]:
+def tracing_models() -> Iterator[None]:
     """Drop TensorFlow's warnings that Keras's functions are traced again: it takes those of several models for one."""
     logger = logging.getLogger("tensorflow")
+    if _is_not_of_keras in logger.filters:  # by a caller
+        yield
+        return
     logger.addFilter(_is_not_of_keras)
     try:
         yield

@@ -130,9 +130,9 @@ def choose_k(options):
             callbacks=progress,
         )
     if options.output:
-        from deckeras.plots import figures
+        from deckeras.plots import evaluations
 
-        figure = figures.number_of_clusters(choice.candidates, choice.n_clusters)
+        figure = evaluations.number_of_clusters(choice.candidates, choice.n_clusters)
         with whole_file(options.output) as draft:
             figure.savefig(draft, dpi=200)
     names = [name for name in choice.candidates[0] if not name.endswith("error")]

@@ -178,7 +178,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 default what the recipe says.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the first clusters, in the frequencies of the target, in the loss and in `changed`.
-            recipe: str or `deckeras.recipes.Recipe`, default `"table"`. It also says the optimizer of a model that is
+            recipe: `"table"` (default), `"images"`, `"series"`, `"paper"`, `"dec-keras"`, or another
+                `deckeras.recipes.Recipe`. See `deckeras.recipes`. It also says the optimizer of a model that is
                 not compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
             max_iterations: int, batches in all.
@@ -338,6 +339,11 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
         compiling.quantize(self, super().quantize, *args, **kwargs)
 
+    def export(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
+        """Export the model, as `keras.Model.export`. Keras exports only models that were called, so it is called."""
+        self(ops.zeros((1, *(size or 1 for size in self.input_shape[1:])), self.inputs[0].dtype))
+        super().export(filepath, *args, **kwargs)
+
     def save(self, filepath: Path, **kwargs: Any) -> None:
         """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
 
@@ -374,7 +380,6 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return model
 
     def _rows(self, x: Rows) -> Any:
-        """x in large batches, unless Keras reads it in batches of its own."""
         return prediction.batches(x, self.encoder.input_shape[1:], self.n_clusters)
 
     def _predicted(self, compute: Callable[..., Any], x: Rows, batch_size: int | None, **kwargs: Any) -> Array:

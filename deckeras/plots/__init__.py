@@ -1,17 +1,8 @@
 """Figures for papers and notebooks, and the projections that they draw."""
 
-from deckeras.plots.figures import (
-    COLOURS,
-    animation,
-    confusion_matrix,
-    embedding,
-    gradients,
-    moments,
-    number_of_clusters,
-    sensitivity,
-    top_images,
-    training_curves,
-)
+from deckeras.plots.drawing import COLOURS
+from deckeras.plots.evaluations import gradients, number_of_clusters, sensitivity
+from deckeras.plots.figures import animation, confusion_matrix, embedding, moments, top_images, training_curves
 
 __all__ = [
     "COLOURS",

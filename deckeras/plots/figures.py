@@ -5,30 +5,12 @@
 Save a figure by `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf. A notebook shows it as the result of a cell.
 """
 
-import io
-import itertools
-
-import matplotlib.figure
 import numpy as np
 from matplotlib import colormaps
 
 from deckeras.metrics import match_clusters, surest_rows
 from deckeras.plots import projection
-
-# These ten colors are distinct with any kind of color vision (Petroff, "Accessible Color Sequences for Data
-# Visualization", 2021).
-COLOURS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-
-
-class _Figure(matplotlib.figure.Figure):
-    """A figure that a notebook shows without pyplot."""
-
-    def _repr_png_(self):
-        file = io.BytesIO()
-        self.savefig(file, format="png")
-        return file.getvalue()
+from deckeras.plots.drawing import COLOURS, Figure, bare
 
 
 def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
@@ -61,7 +43,7 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
             raise ValueError(f"labels should be as many as the rows of {title!r}, {len(z)}. Received: {len(labels)}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:max_points])
     names = np.unique(labels)
-    figure = _Figure(figsize=(4 * len(embeddings), 4), layout="constrained")
+    figure = Figure(figsize=(4 * len(embeddings), 4), layout="constrained")
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
     for axes, (title, z) in zip(panels, embeddings.items(), strict=True):
         points = projection.plane(np.asarray(z)[chosen], method, seed=seed)
@@ -87,7 +69,7 @@ def moments(layouts, labels, titles):
     layouts, labels = _check_moments(layouts, labels, titles)
     columns = min(3, len(layouts))
     rows = -(-len(layouts) // columns)
-    figure = _Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
+    figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[len(layouts) :]:
         axes.set_axis_off()
@@ -110,7 +92,7 @@ def animation(layouts, labels, titles, *, steps=10):
     from matplotlib.animation import FuncAnimation
 
     layouts, labels = _check_moments(layouts, labels, titles)
-    figure = _Figure(figsize=(4, 4.2), layout="constrained")
+    figure = Figure(figsize=(4, 4.2), layout="constrained")
     axes = figure.subplots()
 
     def draw(frame):
@@ -127,35 +109,47 @@ def animation(layouts, labels, titles, *, steps=10):
     return FuncAnimation(figure, draw, order, init_func=lambda: None, interval=80)
 
 
-def training_curves(history):
-    """Draw loss, fraction of rows that changed cluster and any scores, by update of the target.
+def training_curves(history, kmeans=None):
+    """Draw loss, rows that changed cluster and any scores, in percent, by update of the target.
 
     Args:
         history: dict from name to list of numbers, as `History.history` of `DEC.fit`. The scores are "acc",
             "nmi" and "ari".
+        kmeans: dict from "acc", "nmi" and "ari" to numbers, default None. The scores of k-means on the same rows, as
+            `deckeras.metrics.scores` returns them: a horizontal line beside each curve.
 
     Returns:
         Figure with two or three Axes.
 
     Raises:
         ValueError: the history has no loss.
+
+    Example:
+        >>> from deckeras import plots
+        >>> history = {"loss": [0.3, 0.2, 0.2], "changed": [0.2, 0.01, 0.001], "acc": [0.6, 0.8, 0.9]}
+        >>> figure = plots.training_curves(history, kmeans={"acc": 0.5})
+        >>> [axes.get_title() for axes in figure.axes]
+        ['loss', 'rows that changed cluster (%)', 'score (%)']
     """
     if not history.get("loss"):
         raise ValueError(f"history should hold the loss of at least one update. Received: {sorted(history)}")
-    panels = [("loss", ["loss"]), ("rows that changed cluster (%)", ["changed"]), ("score", ["acc", "nmi", "ari"])]
+    panels = [("loss", ["loss"]), ("rows that changed cluster (%)", ["changed"]), ("score (%)", ["acc", "nmi", "ari"])]
     panels = [(title, [name for name in names if name in history]) for title, names in panels]
     panels = [(title, names) for title, names in panels if names]
-    figure = _Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
+    figure = Figure(figsize=(4 * len(panels) + (len(panels) == 3), 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name, color, style in zip(names, ("#3f90da", "#e76300", "#832db6"), ("-", "--", ":"), strict=False):
-            values = np.asarray(history[name]) * (100 if name == "changed" else 1)
+            values = np.asarray(history[name]) * (1 if name == "loss" else 100)
             marker = "o" if len(values) < 2 else None
             axes.plot(range(1, len(values) + 1), values, style, color=color, marker=marker, label=name.upper())
+            if name in (kmeans or {}):
+                line = {"color": color, "linestyle": style, "linewidth": 0.8, "alpha": 0.8}
+                axes.axhline(100 * kmeans[name], label=f"{name.upper()} of k-means", **line)
         axes.set(xlabel="update", title=title)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _bare(axes)
-        if len(names) > 1:
-            axes.legend(frameon=False)
+        bare(axes)
+        if len(axes.lines) > 1:
+            axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the curves
         if names == ["changed"] and min(history["changed"]) > 0:
             axes.set_yscale("log")
     return figure
@@ -169,7 +163,17 @@ def confusion_matrix(y_true, y_pred):
         y_pred: (n,) cluster labels. Clusters that match no class are at the right.
 
     Returns:
-        Figure: a row of cells for each class, colored by the fraction of the class and labeled with the counts.
+        Figure: a row of cells for each class, labeled with the numbers of rows, and colored by their percentage of the
+        class.
+
+    Raises:
+        ValueError: the labels are not 1-D, or of different lengths.
+
+    Example:
+        >>> from deckeras import plots
+        >>> figure = plots.confusion_matrix(["cat", "cat", "dog"], [1, 1, 0])
+        >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        ['1', '0']
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     matching = match_clusters(y_true, y_pred)
@@ -180,20 +184,20 @@ def confusion_matrix(y_true, y_pred):
     counts = np.array([[np.sum((y_true == name) & (y_pred == cluster)) for cluster in columns] for name in classes])
     fractions = counts / counts.sum(axis=1, keepdims=True)
     side = 1.6 + 0.45 * max(counts.shape)
-    figure = _Figure(figsize=(side + 0.6, side), layout="constrained")
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(100 * fractions, cmap="Blues", vmin=0, vmax=100)
     for (row, column), count in np.ndenumerate(counts):
         color = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7, color=color)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(classes)), classes, parse_math=False)
-    axes.set(xlabel="cluster", ylabel="class")
-    figure.colorbar(image, ax=axes, label="fraction of the class", shrink=0.8)
+    axes.set(xlabel="clusters, in the order of\nthe classes that they match", ylabel="class")
+    figure.colorbar(image, ax=axes, label="rows of the class (%)", shrink=0.8)
     return figure
 
 
-def top_images(x, q, image_shape, *, n_images=10):
+def top_images(x, q, image_shape, *, n_images=10, y=None):
     """Draw the most confident images of each cluster: a row for each cluster, the largest q first.
 
     Args:
@@ -201,12 +205,21 @@ def top_images(x, q, image_shape, *, n_images=10):
         q: (n, n_clusters) soft assignments.
         image_shape: (height, width) or (height, width, channels) of one image.
         n_images: int, default 10. A smaller cluster shows all its images.
+        y: (n,) class labels, default None. Each cluster is named with the class that it matches, if it matches one.
 
     Returns:
         Figure with one Axes per image, blank in the gaps of small clusters.
 
     Raises:
-        ValueError: a row of x is not an image of this shape, or x and q have different lengths.
+        ValueError: a row of x is not an image of this shape, or x, q and y have different lengths.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import plots
+        >>> q = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> figure = plots.top_images(np.zeros((2, 6)), q, (2, 3), n_images=1, y=["cat", "dog"])
+        >>> [axes.texts[0].get_text() for axes in figure.axes]
+        ['0: cat', '1: dog']
 
     Source: Xie, Girshick and Farhadi, ICML 2016, figure 3.
     """
@@ -216,133 +229,19 @@ def top_images(x, q, image_shape, *, n_images=10):
             f"x should be an image of shape {tuple(image_shape)} for each of the {len(q)} rows of q. "
             f"Received: x of shape {x.shape}"
         )
-    figure = _Figure(figsize=(0.6 * n_images + 0.6, 0.6 * q.shape[1] + 0.1), layout="constrained")
+    classes = {} if y is None else match_clusters(y, q.argmax(axis=1))
+    names = [f"{cluster}: {classes[cluster]}" if cluster in classes else f"{cluster}" for cluster in range(q.shape[1])]
+    width = 0.6 * n_images + 0.4 + 0.08 * max(map(len, names))
+    figure = Figure(figsize=(width, 0.6 * q.shape[1] + 0.1), layout="constrained")
     panels = figure.subplots(q.shape[1], n_images, squeeze=False)
-    for cluster, (row, confident) in enumerate(zip(panels, surest_rows(q, n_images), strict=True)):
+    for name, row, confident in zip(names, panels, surest_rows(q, n_images), strict=True):
         for axes in row:
             axes.set_axis_off()
         for axes, index in zip(row, confident, strict=False):
             axes.imshow(x[index].reshape(image_shape), cmap="gray_r")
-        row[0].text(-0.25, 0.5, str(cluster), transform=row[0].transAxes, ha="right", va="center", fontsize=9)
+        place = {"transform": row[0].transAxes, "ha": "right", "va": "center", "fontsize": 9}
+        row[0].text(-0.25, 0.5, name, parse_math=False, **place)
     return figure
-
-
-def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
-    """Draw the gradient of the loss at the rows of one cluster over the confidence of their assignment.
-
-    Args:
-        q: (n,) array, the soft assignments of the rows to their cluster.
-        gradient: (n,) array, the norms of the gradient with respect to the embedded rows.
-        x: (n, ...) array of the rows' images, default None: no images.
-        image_shape: as for `top_images`.
-        n_images: int, default 8. The number of images, at even steps of the rows sorted by q. Their points are marked.
-
-    Returns:
-        Figure: first the Axes of the scatter plot, then one per image.
-
-    Source: Xie, Girshick and Farhadi, ICML 2016, figure 4.
-    """
-    q, gradient = np.asarray(q), np.asarray(gradient)
-    figure = _Figure(figsize=(6.4, 4.2), layout="constrained")
-    shown = np.argsort(q, kind="stable")[np.linspace(0, len(q) - 1, min(n_images, len(q))).astype(int)]
-    if x is None:
-        axes = figure.subplots()
-    else:
-        grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 4))
-        axes = figure.add_subplot(grid[1, :])
-        for column, row in enumerate(shown):
-            panel = figure.add_subplot(grid[0, column])
-            panel.imshow(np.asarray(x[row]).reshape(image_shape), cmap="gray_r")
-            panel.set(title=f"{q[row]:.2f}", xticks=[], yticks=[])
-    axes.scatter(q, gradient, s=8, color=COLOURS[0], linewidths=0, rasterized=True)
-    if x is not None:
-        axes.scatter(q[shown], gradient[shown], s=40, facecolors="none", edgecolors=COLOURS[6], linewidths=1.5)
-    axes.set(xlabel="soft assignment q of the row to its cluster", ylabel="norm of the gradient")
-    _bare(axes)
-    return figure
-
-
-def sensitivity(rows):
-    """Draw accuracy over settings: a panel for each parameter, a line for each method, the range of the seeds shaded.
-
-    Args:
-        rows: list of dicts with "method", "parameter", "value", "seed" and "acc". As in the paper, the first panel
-            compares DEC's first parameter with those of other methods, by the number of the setting.
-
-    Returns:
-        Figure with an Axes a panel.
-
-    Source: Xie, Girshick and Farhadi, ICML 2016, figure 2.
-    """
-    settings = {}
-    for row in rows:
-        settings.setdefault((row["method"], row["parameter"]), {}).setdefault(row["value"], []).append(row["acc"])
-    own = [name for name in settings if name[0] == "DEC"]
-    compared = own[:1] + [name for name in settings if name[0] != "DEC"]
-    panels = [("all", compared)] * bool(compared) + [(parameter, [(method, parameter)]) for method, parameter in own]
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = _Figure(figsize=(3.6 * columns, 3 * lines), layout="constrained")
-    found = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
-    for axes in found[len(panels) :]:
-        axes.set_axis_off()
-    styles = tuple(zip(("#3f90da", "#e76300", "#832db6"), ("o-", "s--", "^:"), strict=True))
-    for axes, (title, names) in zip(found, panels, strict=False):
-        for name, (color, style) in zip(names, itertools.cycle(styles), strict=False):
-            values = sorted(settings[name])
-            scores = [100 * np.asarray(settings[name][value]) for value in values]
-            ticks = range(1, len(values) + 1)
-            axes.plot(ticks, [np.mean(score) for score in scores], style, color=color, label=" by ".join(name))
-            spread = [score.min() for score in scores], [score.max() for score in scores]
-            axes.fill_between(ticks, *spread, color=color, alpha=0.2, linewidth=0)
-        if title == "all":
-            axes.legend(frameon=False, fontsize=8)
-            axes.set(xlabel="number of the setting", xticks=ticks)
-        else:
-            axes.set_xticks(ticks, [f"{value:g}" for value in values], rotation=45 if len(values) > 6 else 0)
-            axes.set(xlabel=title)
-        _bare(axes)
-    for axes in found[::columns]:
-        axes.set_ylabel("accuracy (%)")
-    return figure
-
-
-def number_of_clusters(rows, chosen=None):
-    """Draw the criteria for a number of clusters: generalizability, silhouette and, with labels, NMI.
-
-    Args:
-        rows: list of dicts with "n_clusters", "generalizability", "generalizability_error", "silhouette",
-            "silhouette_error" and perhaps "nmi", as `selection.evaluate` returns. Several rows of one number, such as
-            those of several seeds, are averaged.
-        chosen: int, default None. The suggested number, which a vertical line marks.
-
-    Returns:
-        Figure with one Axes per criterion.
-
-    Source: Xie, Girshick and Farhadi, ICML 2016, figure 6.
-    """
-    numbers = sorted({row["n_clusters"] for row in rows})
-    titles = {"generalizability": "generalizability", "silhouette": "silhouette of the embedding before", "nmi": "NMI"}
-    panels = [name for name in titles if name in rows[0]]
-    figure = _Figure(figsize=(3.8 * len(panels), 3.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        groups = [[row for row in rows if row["n_clusters"] == number] for number in numbers]
-        means = [np.mean([row[name] for row in group]) for group in groups]
-        errors = [np.mean([row.get(f"{name}_error", 0) for row in group]) for group in groups]
-        axes.errorbar(numbers, means, errors, fmt="o-", color=COLOURS[0], ecolor=COLOURS[8], capsize=2)
-        if chosen is not None:
-            axes.axvline(chosen, color=COLOURS[6], linestyle="--")
-        if name == "generalizability":
-            axes.axhline(1, color="black", linestyle=":", linewidth=1)
-        axes.set(xlabel="number of clusters", title=titles[name])
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        _bare(axes)
-    return figure
-
-
-def _bare(axes):
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _check_moments(layouts, labels, titles):

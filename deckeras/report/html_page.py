@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from deckeras.plots import figures
+from deckeras.plots import drawing
 
 _MAX_SIDE = 56  # pixels of the picture of a row
 _WIDTH, _STEPS = 112, 32  # pixels and points of the picture of a series
@@ -105,7 +105,7 @@ def text(value):
 
 def colour(cluster):
     """Return the color of a cluster."""
-    return figures.COLOURS[cluster % len(figures.COLOURS)]
+    return drawing.COLOURS[cluster % len(drawing.COLOURS)]
 
 
 def name(cluster, *, pick=False):

@@ -23,7 +23,7 @@ def main(arguments=None):
     ]
     cells.write(rows, f"{job.path}.csv")
     table = cells.markdown(rows, "cluster", "rank", values=["class"], scale=1, digits=0)
-    job.save(f"True classes of the images\n\n{table}", plots.top_images(study.x, q, shape))
+    job.save(f"True classes of the images\n\n{table}", plots.top_images(study.x, q, shape, y=study.y))
 
 
 if __name__ == "__main__":

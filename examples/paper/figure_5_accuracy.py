@@ -10,6 +10,7 @@ Here it also shows the loss, and the fraction of rows that changed cluster betwe
 
 import cells
 import common
+import experiments
 
 from deckeras import plots
 
@@ -23,7 +24,8 @@ def main(arguments=None):
     ]
     cells.write(rows, f"{job.path}.csv")
     table = cells.markdown(rows, "update", values=["acc", "nmi", "ari", "changed"])
-    job.save(table, plots.training_curves(history))
+    _, kmeans = next(cell for cell in experiments.accuracy(job.study, job.seeds[-1:]) if cell[0]["method"] == "k-means")
+    job.save(table, plots.training_curves(history, kmeans()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+"""Colors, figures and axes that all plots use."""
+
+import io
+
+import matplotlib.figure
+
+# These ten colors are distinct with any kind of color vision (Petroff, "Accessible Color Sequences for Data
+# Visualization", 2021).
+COLOURS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self):
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
+def bare(axes):
+    """Draw a light grid, and the axes at the left and the bottom only."""
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,66 @@
+"""Run the notebooks of examples/notebooks/ at full size, and store their outputs.
+
+    python examples/run_notebooks.py
+    python examples/run_notebooks.py text own_table
+
+A notebook is written only if it ran to the end. This takes minutes for each.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import sys
+import tempfile
+
+import nbclient
+import nbformat
+
+from deckeras._train.whole_files import whole_file
+
+FOLDER = pathlib.Path(__file__).parent / "notebooks"
+# TensorFlow writes these lines when it starts, whatever the level of its log.
+_START = re.compile(r"(?m)^(?:[IWE]0000 .*|WARNING: All log messages before absl.*|To enable the following.*)\n?")
+
+
+def run(path, directory):
+    """Return the notebook at `path` after a run in `directory`."""
+    notebook = nbformat.read(path, as_version=4)
+    metadata = dict(notebook.metadata)
+    resources = {"metadata": {"path": str(directory)}}
+    nbclient.NotebookClient(notebook, timeout=None, record_timing=False, resources=resources).execute()
+    notebook.metadata = nbformat.from_dict(metadata)  # without the versions of this machine
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        for output in outputs:
+            if output.output_type == "stream":
+                output.text = _START.sub("", output.text)
+        cell.update({"outputs": [each for each in outputs if each.get("text") != ""]} if outputs else {})
+    return notebook
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(names)}")
+    chosen = parser.parse_args(arguments).names or names
+    if unknown := set(chosen) - set(names):
+        parser.error(f"NAME should be one of {', '.join(names)}. Received: {', '.join(sorted(unknown))}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The command `deckeras` is found even if the environment of this interpreter is not activated.
+    os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+    for name in chosen:
+        path = FOLDER / f"{name}.ipynb"
+        with tempfile.TemporaryDirectory() as directory:
+            # `saved_model` reads the trained models of a clone from there.
+            home = pathlib.Path(directory, "examples", "notebooks")
+            home.mkdir(parents=True)
+            pathlib.Path(directory, "weights").symlink_to(FOLDER.parent.parent / "weights")
+            notebook = run(path, home)
+        with whole_file(str(path)) as draft:
+            nbformat.write(notebook, draft)
+        print(f"written: {name}")
+
+
+if __name__ == "__main__":
+    main()
