@@ -142,7 +142,7 @@ def training_curves(history, kmeans=None):
             values = np.asarray(history[name]) * (1 if name == "loss" else 100)
             marker = "o" if len(values) < 2 else None
             axes.plot(range(1, len(values) + 1), values, style, color=color, marker=marker, label=name.upper())
-            if name in (kmeans or {}):
+            if kmeans and name in kmeans:
                 line = {"color": color, "linestyle": style, "linewidth": 0.8, "alpha": 0.8}
                 axes.axhline(100 * kmeans[name], label=f"{name.upper()} of k-means", **line)
         axes.set(xlabel="update", title=title)
