@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import distribution, recipes, scaling, sources
+from deckeras import distribution, features, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.device import predict
@@ -46,8 +46,10 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
         max_iter: int, default None: the recipe's. Batches of clustering at most.
         tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
-        checkpoint_dir: directory, default None. `fit` saves its training there, and resumes it after an
-            interruption.
+        features: name, path or `keras.Model`, default None. A network whose features of the rows, pictures from 0 to
+            255, are clustered in their place; see `deckeras.features.network`. The recipe is then "features".
+        checkpoint_dir: directory, default None. `fit` saves its training there, the features included, and resumes it
+            after an interruption.
         verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
         random_state: int, RandomState or None (default), as in scikit-learn. An int gives the same result each time.
 
@@ -61,7 +63,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             `changed` cluster.
         pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
         model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
-        decoder_: Keras model from the embedding back to rows as they come, which `inverse_transform` applies.
+            With `features`, the network is part of it, and pictures are its input.
+        head_: `deckeras.DEC` or `deckeras.IDEC`, from features to soft assignments; `model_` itself without `features`.
+        network_: Keras model from pictures to features; None without `features`.
+        decoder_: Keras model from the embedding back to rows as they come, or to features, which `inverse_transform`
+            applies.
         scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
         recipe_: `deckeras.recipes.Recipe` that was used.
         n_features_in_: int.
@@ -90,6 +96,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         method="dec",
         scale="auto",
         alpha=1.0,
+        features=None,
         epochs=None,
         max_iter=None,
         tol=None,
@@ -103,6 +110,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.method = method
         self.scale = scale
         self.alpha = alpha
+        self.features = features
         self.epochs = epochs
         self.max_iter = max_iter
         self.tol = tol
@@ -110,7 +118,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None, *, callbacks=None):
+    def fit(self, X, y=None, sample_weight=None, *, callbacks=None, train_features=False):
         """Learn the embedding and the clusters of the rows of X.
 
         Args:
@@ -118,10 +126,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or
                 polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
                 read as it is needed.
+                With `features`, n pictures, or their (n, n_features) features as `extract` returns them.
             y: ignored, as scikit-learn's clusterers do.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
             callbacks: Keras callback or list of them, default None, for the pretraining and the clustering.
+            train_features: bool or "lora", default False: the network of `features` is frozen. True trains it together
+                with the clusters afterwards, "lora" only low-rank additions to it; see `deckeras.features.thaw`.
 
         Returns:
             The estimator itself.
@@ -129,12 +140,21 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = containers.as_rows(X)
         source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked once
+        pictures = features.check_thaw(X, self.features, train_features)
+        X = self._as_features(X, fitting=True, own_network=bool(train_features))
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
         with hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
             model = self._train(x, _seed(self.random_state), weights, callbacks)
-        self.model_ = scaling.into_model(model, self.scaling_)
-        self.cluster_centers_ = self.model_.centroids
+        self.head_ = self.model_ = scaling.into_model(model, self.scaling_)
+        if self.network_ is not None:
+            self.model_ = features.whole(self.network_, self.head_)
+        if train_features:
+            common = {"seed": _seed(self.random_state), "callbacks": callbacks, "verbose": self.verbose}
+            features.thaw(self.model_, pictures, lora=train_features == "lora", sample_weight=weights, **common)
+            self.head_.centroids = self.model_.centroids
+            X = self.extract(pictures)
+        self.cluster_centers_ = self.head_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]
         self.labels_ = self.predict(X)
         return self
@@ -171,6 +191,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.scaling_ = scaling.fit(x, method, images=images, channels=channels)
         return self.scaling_.rows(x)
 
+    def extract(self, X):
+        """Compute what the network of `features` says of pictures: (n, n_features) float32 array."""
+        check_is_fitted(self, "head_")
+        if self.network_ is None:
+            raise ValueError("extract needs a network. Received: features=None. Pass features= and fit again.")
+        return self._as_features(X)
+
     def predict(self, X):
         """Return the cluster of each row, also of new rows: (n,) int64 array."""
         return self.predict_proba(X).argmax(axis=1)
@@ -178,7 +205,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def predict_proba(self, X):
         """Return the soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
         check_is_fitted(self, "model_")
-        return self.model_.predict(self._rows(X)[0], verbose=0)
+        return self.head_.predict(self._rows(self._as_features(X))[0], verbose=0)
 
     def score(self, X, y=None, sample_weight=None):
         """Compute the mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
@@ -196,6 +223,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         from sklearn.metrics import silhouette_samples
 
+        X = self._as_features(X)
         labels = self.predict(X)
         weights = checks.check_weights(sample_weight, len(labels))
         rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SCORED_ROWS])
@@ -209,7 +237,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def transform(self, X):
         """Compute the embedding of the rows: (n, n_embedding) float32 array."""
         check_is_fitted(self, "model_")
-        return self.model_.embed(self._rows(X)[0], verbose=0)
+        return self.head_.embed(self._rows(self._as_features(X))[0], verbose=0)
 
     def verdict(self, X):
         """Judge the clusters of the rows of X without labels.
@@ -222,8 +250,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             the rows have clusters at all. `print` shows it in words, `as_dict` gives it for JSON. It takes seconds.
         """
         check_is_fitted(self, "model_")
-        rows = self._rows(X)[0]
-        q = self.model_.predict(rows, verbose=0)
+        rows = self._rows(self._as_features(X))[0]
+        q = self.head_.predict(rows, verbose=0)
         start = self.start_labels_ if self.start_labels_ is not None and len(self.start_labels_) == len(q) else None
         seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
         return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
@@ -246,11 +274,33 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
         return predict(self.decoder_.predict, z, verbose=0)
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        # Pickles of earlier versions know no networks.
+        self.__dict__.setdefault("features", None)
+        if "model_" in state:
+            self.__dict__.setdefault("head_", self.model_)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = []  # the embedding is in Keras's float type, whatever X is in
         return tags
+
+    def _as_features(self, X, *, fitting=False, own_network=False):
+        """Return the features of pictures; X itself where there is no network, or where it holds features already."""
+        if self.features is None:
+            self.network_ = None
+            return X
+        pictures = features.as_pictures(X)
+        if fitting:
+            shape = None if pictures is None else pictures.shape[1:]
+            self.network_ = features.network(self.features, image_shape=shape, copy=own_network)
+        if pictures is None:
+            return X
+        folder = self.checkpoint_dir if fitting else None
+        report = features.progress_bar() if fitting and self.verbose else None
+        return features.compute(self.network_, pictures, folder=folder, report=report)
 
     def _rows(self, X, *, reset=False):
         """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
@@ -268,7 +318,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 kind = "series" if self.recipe_.series else "images"
                 raise ValueError(f"X should hold {kind} of shape {fitted}, as those fitted to. Received: {shape}")
         if source is None:
-            X = self._named(_numbers(X), reset)
+            X = self._named(checks.as_numbers(X), reset)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
@@ -291,7 +341,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Return the recipe for rows of an image or a series of this shape, or of neither where it is None."""
         series = shape is not None and self.image_shape is None and looks_like_series(shape)
         recipe = self.recipe
-        if isinstance(recipe, str) and recipe == "auto":
+        if isinstance(recipe, str) and recipe == "auto" and self.features is not None:
+            recipe = "features"
+        elif isinstance(recipe, str) and recipe == "auto":
             recipe = "table" if shape is None else "series" if series else "images"
         recipe = recipes.get(recipe, tol=self.tol)
         if recipe.series or (series and not (recipe.shift or recipe.rotation or recipe.convolutional)):
@@ -333,21 +385,6 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.pretraining_history_ = [stage.history for stage in stages]
         self.start_labels_ = model.start_labels
         return model
-
-
-def _numbers(X):
-    """X with numbers for columns of bool, nullable types and Arrow; refused where, and as, `DEC.fit` refuses it."""
-    values = frames.as_array(X)
-    if values is not None:
-        return type(X)(values, columns=X.columns, index=X.index) if frames.is_frame(X) else values
-    if sparse.issparse(X):
-        checks.check_rows(X)
-    if not isinstance(X, np.ndarray | list):
-        return X
-    values = row_views.as_rows(X)
-    if values.dtype.kind in "USO" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
-        checks.check_rows(values)
-    return X
 
 
 def _seed(random_state):

@@ -30,6 +30,7 @@ ROOMS = [
     "baseline",
     "pretraining",
     "models",
+    "features",
     "scaling",
     "verdict",
     "selection",

@@ -46,7 +46,7 @@ def training_batches(x, batch_size, seed, start, steps):
     """
     numbers = itertools.islice(shuffled_batches(x, batch_size, seed, start), steps)
     batches = ((batch, row_views.as_batch(x[batch])) for batch in numbers)
-    return batches if row_views.blocks_of(x) is None else _ahead(batches)
+    return batches if row_views.blocks_of(x) is None else read_ahead(batches)
 
 
 def shuffled_batches(x, batch_size, seed, start=0):
@@ -81,7 +81,7 @@ def shuffled_batches(x, batch_size, seed, start=0):
         rows = rows[batch_size:]
 
 
-def _ahead(batches, size=4):
+def read_ahead(batches, size=4):
     """Yield what `batches` yields, which a thread computes up to `size` elements ahead."""
     ready, ended = queue.Queue(size), threading.Event()
 

@@ -5,7 +5,7 @@ import os
 
 from deckeras.cli import reading_options
 
-RECIPES = ("paper", "dec-keras", "table", "images", "series")
+RECIPES = ("paper", "dec-keras", "table", "images", "series", "features")
 
 _DESCRIPTION = """Cluster a table, an array or a folder of images, and apply, judge and describe the result.
 
