@@ -2,7 +2,8 @@
 
 run.json            command, data, settings, versions, sizes and scores; during the run, what was asked for
 pretraining.h5, checkpoint.h5    the checkpoints, which a finished run deletes
-model.keras         the model, which takes rows without scaling
+features-KEY.npy    the features of pictures by a network, by the content of both
+model.keras         the model, which takes rows without scaling; with a network, pictures
 clusters.csv        name, cluster and soft assignments of each row; or .parquet
 centroids.csv       the centroids, decoded to the space of the rows
 history.csv         loss and fraction of changed rows at each update of the target
@@ -116,7 +117,7 @@ def _written(folder):
     return {name: path for name, path in paths.items() if os.path.exists(path)}
 
 
-def finish(folder, run, rows, estimator, *, extension="csv", report=True):
+def finish(folder, run, rows, estimator, *, extension="csv", report=True, pictures=None):
     """Write the results of a run.
 
     Args:
@@ -125,6 +126,7 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
         estimator: `deckeras.DeepEmbeddedClustering`, fitted to them.
         extension: "csv" or "parquet", of the clusters.
         report: bool, default True. Whether to write the report.
+        pictures: `deckeras.files.Rows`, default None. The pictures of which `rows` holds the features, for the report.
 
     Returns:
         dict from the name of each result to its file.
@@ -154,7 +156,8 @@ def finish(folder, run, rows, estimator, *, extension="csv", report=True):
     }
     write_json(os.path.join(folder, "run.json"), run)
     if report:
-        write_report(written["report"], run, rows, q, estimator.transform(rows.x), centroids)
+        shown, decoded = (rows, centroids) if pictures is None else (pictures, None)
+        write_report(written["report"], run, shown, q, estimator.transform(rows.x), decoded)
     else:
         del written["report"]
     return written
@@ -176,7 +179,7 @@ def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
     )
     random = np.random.default_rng(0)
     q = random.dirichlet(np.ones(n_clusters), len(chosen))
-    n_features = int(np.prod(rows.x.shape[1:]))
+    n_features = run["network"]["n_features"] if run.get("network") else int(np.prod(rows.x.shape[1:]))
     features = rows.features or [f"x{number}" for number in range(n_features)]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         write_clusters(os.path.join(scratch, f"clusters.{extension}"), few, q)
@@ -185,7 +188,7 @@ def rehearse(folder, run, rows, n_clusters, *, extension="csv", report=True):
         write_json(os.path.join(scratch, "run.json"), run)
         if report:
             run = {"history": {"loss": [0.2, 0.1], "changed": [0.1, 0.0]}, **run}
-            centroids = random.normal(size=(n_clusters, n_features))
+            centroids = None if run.get("network") else random.normal(size=(n_clusters, n_features))
             write_report(os.path.join(scratch, "report.html"), run, few, q, random.normal(size=(len(q), 3)), centroids)
 
 

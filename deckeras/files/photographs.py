@@ -13,16 +13,16 @@ from deckeras.files.reading import Layout, Rows
 
 
 class Photographs(sources.Blocks):
-    """The photographs of a folder as rows, each cropped to a square and resized while it is read, by threads.
+    """The photographs of a folder as rows, each cropped and resized while it is read, by threads.
 
     Args:
         paths: list of paths of image files.
-        side: int, the side in pixels to which they are resized.
+        size: (height, width) in pixels, to which they are resized.
         white: number, default None. The value of white in images of more than 8 bits; None is each image's own.
     """
 
-    def __init__(self, paths, side, white=None):
-        super().__init__([1] * len(paths), (side, side, 3), "uint8")
+    def __init__(self, paths, size, white=None):
+        super().__init__([1] * len(paths), (*size, 3), "uint8")
         self.paths, self.white = list(paths), white
         self.checked = True  # Pixels are finite.
 
@@ -46,18 +46,19 @@ class Photographs(sources.Blocks):
         digest = hashlib.blake2b(digest_size=16)
         for part in _in_threads(_checksum, self.paths):
             digest.update(part)
-        return ["photographs", len(self), self.shape[1], self.white, digest.hexdigest()]
+        return ["photographs", *self.shape, self.white, digest.hexdigest()]
 
     def _load(self, row):
         return pixels.load(self.paths[row], self.shape[1:], self.white, fast=True)
 
 
-def read(path, side, *, folder_labels=False, skip_broken=False, white=None):
+def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
     """Find the photographs of a folder and its subfolders.
 
     Args:
         path: the folder.
-        side: int, the side in pixels to which photographs are resized after they are cropped to a square.
+        size: (height, width) in pixels, to which photographs are resized after they are cropped around their center to
+            its shape.
         folder_labels: bool, default False. Whether the names of the subfolders are the classes of their images.
         skip_broken: bool, default False. Whether to leave out files that cannot be read. They are then all read once
             before.
@@ -90,9 +91,14 @@ def read(path, side, *, folder_labels=False, skip_broken=False, white=None):
     notices += image_folder.changes(list(facts.values()), white)
     shown = np.array([pixels.shown(name) for name in facts])
     labels = np.array([os.path.dirname(name) for name in shown]) if folder_labels else None
-    layout = Layout(kind="images", image_shape=[side, side, 3], white=white)
-    x = Photographs([folder / name for name in facts], side, white)
+    layout = Layout(kind="images", image_shape=[*size, 3], white=white)
+    x = Photographs([folder / name for name in facts], size, white)
     return Rows(x, shown, None, labels, layout, notices)
+
+
+def check(path):
+    """Raise a ValueError if a folder has no images, before anything slow begins."""
+    image_folder.list_files(pathlib.Path(path))
 
 
 def _look(path, whole):
