@@ -146,7 +146,7 @@ def _is_command():
 
 def _register():
     """Import the classes that saved models name, so that Keras loads them, and the names that old pickles hold."""
-    for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining"):
+    for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining", "features.applications"):
         importlib.import_module(f"deckeras.{module}")
     # Pickles name the modules of their classes. Earlier versions called them otherwise.
     for old, new in {"model": "models.dec", "idec": "models.idec", "clustering": "layers"}.items():

@@ -233,7 +233,8 @@ def load(path):
         ValueError: the model holds code, or is none.
     """
     folder, run = read(path)
-    # The first two register the classes that the file of the model names.
+    # The first three register the classes that the file of the model names.
+    from deckeras.features import applications  # noqa: F401
     from deckeras.models import dec, idec, saved  # noqa: F401
 
     return folder, saved.load(os.path.join(folder, _FILES["model"])), run

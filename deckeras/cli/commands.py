@@ -17,7 +17,7 @@ from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.directories import hold_directory
 from deckeras._train.whole_files import whole_file
 from deckeras.cli import pretrained, reading_options, terminal
-from deckeras.files import photographs, pixels, reading
+from deckeras.files import pixels, reading
 
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 _FIGURES = (".png", ".svg", ".pdf")
@@ -206,10 +206,7 @@ def _read_like(options, run, path, **given):
     """Read rows in the way of those that the run was fitted to."""
     layout = reading.Layout(**run["layout"])
     if run.get("network") and layout.kind == "images" and os.path.isdir(path):
-        labels = given.get("folder_labels", False)
-        size = layout.image_shape[:2]
-        common = {"white": layout.white, "skip_broken": options.skip_broken}
-        rows = photographs.read(path, size, folder_labels=labels, **common)
+        rows = pretrained.read_like(options, layout, path, given.get("folder_labels", False))
     else:
         rows = reading.read_like(path, layout, skip_broken=options.skip_broken, **given)
     _note(options, rows)

@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
+import pathlib
 
-from deckeras.files import photographs, reading
+from deckeras.files import image_folder, reading
 
 _FOREIGN = ("image_size", "colour", "image_shape", "convolutional")
 
@@ -25,7 +26,7 @@ def read(options, read_array):
             "Leave it out."
         )
     folder = os.path.isdir(options.data)
-    rows = photographs.check(options.data) if folder else read_array()
+    rows = image_folder.list_files(pathlib.Path(options.data)) if folder else read_array()
     if not folder and rows.x.ndim not in (3, 4):
         raise ValueError(
             f"--features needs a folder of images or an array of them. Received: {options.data!r}, rows of "
@@ -33,6 +34,7 @@ def read(options, read_array):
         )
     # Keras takes seconds to import, so errors of the data come before.
     from deckeras import features
+    from deckeras.files import photographs
 
     shape = None if folder else rows.x.shape[1:]
     network = features.network(options.features, weights=options.weights, image_shape=shape)
@@ -40,6 +42,14 @@ def read(options, read_array):
         options_of_folder = {"folder_labels": options.folder_labels, "skip_broken": options.skip_broken}
         rows = photographs.read(options.data, network.input_shape[1:3], **options_of_folder)
     return network, rows
+
+
+def read_like(options, layout, path, folder_labels):
+    """Return `Rows` of new photographs, read in the way of those that a run was fitted to."""
+    from deckeras.files import photographs
+
+    common = {"white": layout.white, "skip_broken": options.skip_broken}
+    return photographs.read(path, layout.image_shape[:2], folder_labels=folder_labels, **common)
 
 
 def compute(network, rows, folder, progress):
@@ -73,7 +83,9 @@ def read_model(path):
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isfile(path) or os.path.exists(os.path.join(folder, "run.json")) or not str(path).endswith(".keras"):
         return None
-    from deckeras.models import dec, idec, saved  # noqa: F401
+    # The first registers the class of the preprocessing.
+    from deckeras.features import applications  # noqa: F401
+    from deckeras.models import dec, saved
 
     model = saved.load(path)
     shape = model.input_shape[1:]

@@ -96,11 +96,6 @@ def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
     return Rows(x, shown, None, labels, layout, notices)
 
 
-def check(path):
-    """Raise a ValueError if a folder has no images, before anything slow begins."""
-    image_folder.list_files(pathlib.Path(path))
-
-
 def _look(path, whole):
     """Return the `Facts` of an image, or with `whole` the `BrokenImage` that reading all of it raises."""
     try:
