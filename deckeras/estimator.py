@@ -280,6 +280,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.__dict__.setdefault("features", None)
         if "model_" in state:
             self.__dict__.setdefault("head_", self.model_)
+            self.__dict__.setdefault("network_", None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -297,6 +298,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             shape = None if pictures is None else pictures.shape[1:]
             self.network_ = features.network(self.features, image_shape=shape, copy=own_network)
         if pictures is None:
+            features.check_width(X, self.network_)
             return X
         folder = self.checkpoint_dir if fitting else None
         report = features.progress_bar() if fitting and self.verbose else None

@@ -278,6 +278,22 @@ def test_refused_thaws(core, options, x, train, match):
         DeepEmbeddedClustering(3, **options, **QUICK).fit(x, train_features=train)
 
 
+def test_settings_of_layers_count(pictures, tmp_path):
+    """Networks of the same weights whose strides differ give other features, and are told apart."""
+    weights = None
+    for strides in (1, 2):
+        core = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(2, 3, strides=strides)])
+        weights = core.get_weights() if weights is None else weights
+        core.set_weights(weights)
+        features.compute(features.network(core), pictures[0][:4], folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_features_of_another_network_are_refused(core):
+    with pytest.raises(ValueError, match="the 8 features"):
+        DeepEmbeddedClustering(3, features=core, **QUICK).fit(np.random.default_rng(0).normal(size=(20, 5)))
+
+
 def test_extract_needs_a_network(blobs):
     estimator = DeepEmbeddedClustering(3, **QUICK).fit(blobs[0])
     with pytest.raises(ValueError, match="needs a network"):

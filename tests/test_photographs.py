@@ -164,6 +164,7 @@ def test_an_interrupted_run_is_resumed(folder, capsys, monkeypatch):
     [
         (["photos", "-k", "3", "--weights", "a.h5"], "--weights needs a network"),
         (["photos", "-k", "3", "--features", "network.keras", "--image-size", "32"], "--image-size does not apply"),
+        (["photos", "-k", "3", "--features", "network.keras", "--labels", "kind"], "--labels does not apply"),
         (["photos", "-k", "99", "--features", "network.keras"], "n_clusters should be from 1"),
         (["photos", "-k", "3", "--features", "EficientNetV2B0"], "Did you mean EfficientNetV2B0"),
         (["rows.npy", "-k", "3", "--features", "network.keras"], "folder of images or an array"),

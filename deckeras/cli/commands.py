@@ -46,6 +46,9 @@ def fit(options):
     with _progress(options) as progress:
         pictures, rows = rows, rows if network is None else pretrained.compute(network, rows, output, progress)
         run["seconds"] = _train(options, rows, estimator, run, progress)
+        if network is not None:
+            described = f"{pixels.shown(options.data)}, {_described(pictures)}"
+            run["facts"] = {**run["facts"], **pretrained.facts(options, network, described)}
         progress.begin("report" if options.report else "results")
         common = {"extension": options.format, "report": options.report}
         shown = None if network is None else pictures
@@ -206,7 +209,7 @@ def _read_like(options, run, path, **given):
     """Read rows in the way of those that the run was fitted to."""
     layout = reading.Layout(**run["layout"])
     if run.get("network") and layout.kind == "images" and os.path.isdir(path):
-        rows = pretrained.read_like(options, layout, path, given.get("folder_labels", False))
+        rows = pretrained.read_like(options, layout, path, **given)
     else:
         rows = reading.read_like(path, layout, skip_broken=options.skip_broken, **given)
     _note(options, rows)

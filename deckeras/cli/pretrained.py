@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 
+from deckeras.cli import reading_options
 from deckeras.files import image_folder, reading
 
 _FOREIGN = ("image_size", "colour", "image_shape", "convolutional")
@@ -26,6 +27,9 @@ def read(options, read_array):
             "Leave it out."
         )
     folder = os.path.isdir(options.data)
+    if folder:
+        named = {name: getattr(options, name, None) for name in reading_options.NAMES}
+        reading.check_options(options.data, "images", {name: value for name, value in named.items() if value})
     rows = image_folder.list_files(pathlib.Path(options.data)) if folder else read_array()
     if not folder and rows.x.ndim not in (3, 4):
         raise ValueError(
@@ -44,8 +48,9 @@ def read(options, read_array):
     return network, rows
 
 
-def read_like(options, layout, path, folder_labels):
+def read_like(options, layout, path, labels=None, folder_labels=False):
     """Return `Rows` of new photographs, read in the way of those that a run was fitted to."""
+    reading.check_options(path, "images", {"labels": labels} if labels else {})
     from deckeras.files import photographs
 
     common = {"white": layout.white, "skip_broken": options.skip_broken}
@@ -109,6 +114,12 @@ def check_n_clusters(n_clusters, rows):
             f"n_clusters should be from 1 to the number of pictures. Received: n_samples={len(rows.names)}, "
             f"n_clusters={n_clusters}"
         )
+
+
+def facts(options, network, described):
+    """Return what the report says of pictures and their network."""
+    name = options.features + (f", weights of {options.weights}" if options.weights else "")
+    return {"data": described, "network": f"{name}: {network.output_shape[-1]:,} features of each picture"}
 
 
 def description(options, network):

@@ -8,8 +8,8 @@
 `deckeras.DeepEmbeddedClustering(features=...)` and `deckeras fit --features NAME` do all of it.
 """
 
-from deckeras.features.computing import as_pictures, compute, progress_bar
+from deckeras.features.computing import as_pictures, check_width, compute, progress_bar
 from deckeras.features.networks import network
 from deckeras.features.whole import check_thaw, thaw, whole
 
-__all__ = ["as_pictures", "check_thaw", "compute", "network", "progress_bar", "thaw", "whole"]
+__all__ = ["as_pictures", "check_thaw", "check_width", "compute", "network", "progress_bar", "thaw", "whole"]

@@ -9,11 +9,12 @@ import os
 import sys
 import time
 
+import keras
 import numpy as np
 
 from deckeras._data import batching, checks, row_views
-from deckeras._train.checkpoint import architecture
-from deckeras._train.directories import prepare_directory
+from deckeras._train.checkpoint import settings
+from deckeras._train.directories import hold_directory, prepare_directory
 from deckeras._train.interrupts import DeferredInterrupt
 from deckeras._train.whole_files import cannot
 
@@ -40,7 +41,7 @@ def compute(network, x, *, folder=None, report=None):
 
     Raises:
         TypeError, ValueError: x holds no such pictures, or pixels from 0 to 1, or its features are NaN or infinite.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or another process trains in the folder.
 
     Example:
         >>> import keras, numpy as np
@@ -60,8 +61,9 @@ def compute(network, x, *, folder=None, report=None):
         return found
     path = os.path.join(prepare_directory(folder), f"features-{_key(network, x)}.npy")
     if not os.path.exists(path):
-        _remove_unfinished(folder, path)
-        _fill(path, network, x, shape, size, report)
+        with hold_directory(folder):
+            _remove_unfinished(folder, path)
+            _fill(path, network, x, shape, size, report)
     return np.load(path, mmap_mode="r" if 4 * shape[0] * shape[1] > _IN_MEMORY else None)
 
 
@@ -75,6 +77,18 @@ def as_pictures(x):
         return None
     rows = row_views.as_rows(x)
     return None if rows.ndim == 2 else rows
+
+
+def check_width(x, network):
+    """Raise a ValueError if features are not as many as a network gives.
+
+    Args:
+        x: (n, n_features) array.
+        network: as for `compute`.
+    """
+    if x.shape[1] != network.output_shape[-1]:
+        width = network.output_shape[-1]
+        raise ValueError(f"X should hold pictures, or the {width} features of the network. Received: shape {x.shape}")
 
 
 def progress_bar(stream=None):
@@ -170,20 +184,11 @@ def _remove_unfinished(folder, path):
 def _key(network, x):
     """Return what tells the features of these pictures by this network from others: 16 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=8)
-    config = [architecture(network), list(network.input_shape[1:]), _settings(network)]
-    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    layers = [layer for layer in network._flatten_layers() if not isinstance(layer, keras.Model)]
+    digest.update(json.dumps([settings(layer) for layer in layers], sort_keys=True).encode())
     for weight in network.get_weights():
         digest.update(np.ascontiguousarray(weight))
     source = row_views.blocks_of(x)
     content = source.content() if hasattr(source, "content") else row_views.fingerprint(x)
     digest.update(json.dumps(content, sort_keys=True).encode())
     return digest.hexdigest()
-
-
-def _settings(network):
-    """Return the settings of all layers that have no weights, such as preprocessing and resizing."""
-    layers = [layer for layer in network._flatten_layers(include_self=False) if not layer.weights]
-    return [
-        {name: value for name, value in layer.get_config().items() if name not in ("name", "trainable", "dtype")}
-        for layer in layers
-    ]

@@ -74,7 +74,7 @@ def thaw(model, x, *, lora=False, recipe="features", seed=0, callbacks=None, ver
             learning rate of a hundredth of the recipe's, unless `options` say otherwise.
 
     Returns:
-        `keras.callbacks.History`, as `DEC.fit` returns it.
+        `keras.callbacks.History`, as `DEC.fit` returns it. A decoder of the features remains unchanged.
 
     Raises:
         ValueError: the model has no network, or it has no place for LoRA.

@@ -160,7 +160,7 @@ def read(
     if missing not in (None, "median", "drop"):
         raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
     kind = _kind(path)
-    _check_options(path, kind, given)
+    check_options(path, kind, given)
     if kind == "images":
         return _read_folder(path, folder_labels, image_size=image_size, colour=colour, skip_broken=skip_broken)
     if kind == "array":
@@ -192,7 +192,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
     if kind != layout.kind:
         raise ValueError(f"The model was fitted to {_WORDS[layout.kind]}. Received: {_WORDS[kind]}, {path!r}")
     given = {"labels": labels, "folder_labels": folder_labels, "skip_broken": skip_broken}
-    _check_options(path, kind, {name: value for name, value in given.items() if value})
+    check_options(path, kind, {name: value for name, value in given.items() if value})
     shape = layout.image_shape and tuple(layout.image_shape)
     if kind == "images":
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
@@ -238,7 +238,7 @@ def _kind(path):
     raise ValueError(f"The file should be one of {known}, or a folder of images. Received: {path!r}")
 
 
-def _check_options(path, kind, given):
+def check_options(path, kind, given):
     """Raise a ValueError if an option does not apply to such a file."""
     foreign = {
         "table": _IMAGES if tables.extension(path) in tables.TEXT + tables.COMPRESSED else _IMAGES + _TEXT,
