@@ -1,9 +1,9 @@
-"""Features of pictures and texts by a network that knows more of them than their pixels or letters say.
+"""Features of pictures by a pretrained network, which knows more of them than their pixels say.
 
     network      a Keras model from pictures to features: of `keras.applications`, of KerasHub, of a file, or your own
     compute      the features of many pictures, once: in a file that an interruption does not lose
     whole        the network and a clustering of its features as one model, pictures in and clusters out
-    thaw         let the network train along
+    thaw         train the network, too
 
 `deckeras.DeepEmbeddedClustering(features=...)` and `deckeras fit --features NAME` do all of it.
 """
