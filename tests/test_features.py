@@ -86,7 +86,6 @@ def test_gray_pictures_are_those_of_equal_colors(core, pictures):
         ("EfficientNetB9", {}, "Received: 'EfficientNetB9'. Did you mean EfficientNetB"),
         ("none.keras", {}, "none.keras"),
         ("MobileNetV3Small", {"weights": "none.h5"}, "no file of weights 'none.h5'"),
-        ("none.keras", {"image_shape": (8, 8, 4)}, ""),
         (keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), {}, "colored pictures"),
         (keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()]), {}, "colored pictures"),
         (keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]), {"weights": "a.h5"}, "weights"),
