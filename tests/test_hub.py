@@ -8,6 +8,7 @@ from deckeras import DEC, dense_autoencoder, features
 
 keras_hub = pytest.importorskip("keras_hub", reason='presets need keras-hub: pip install -e ".[hub]"')
 
+pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
 SIZES = {"patch_size": 8, "hidden_dim": 12, "num_layers": 1, "num_heads": 2, "intermediate_dim": 16}
 
 
