@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         baseline,
         datasets,
         distribution,
+        features,
         files,
         initialization,
         metrics,
@@ -58,6 +59,7 @@ __all__ = [
     "dense_autoencoder",
     "descriptions",
     "distribution",
+    "features",
     "files",
     "image_augmentation",
     "initialization",
@@ -144,7 +146,7 @@ def _is_command():
 
 def _register():
     """Import the classes that saved models name, so that Keras loads them, and the names that old pickles hold."""
-    for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining"):
+    for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining", "features.applications"):
         importlib.import_module(f"deckeras.{module}")
     # Pickles name the modules of their classes. Earlier versions called them otherwise.
     for old, new in {"model": "models.dec", "idec": "models.idec", "clustering": "layers"}.items():

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import distribution, recipes, scaling, sources
+from deckeras import distribution, features, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.device import predict
@@ -53,8 +53,10 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
         max_iter: int, default None: the recipe's. Batches of clustering at most.
         tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
-        checkpoint_dir: directory, default None. `fit` saves its training there, and resumes it after an
-            interruption.
+        features: name, path or `keras.Model`, default None. A network whose features of the rows, pictures from 0 to
+            255, are clustered in their place; see `deckeras.features.network`. The recipe is then "features".
+        checkpoint_dir: directory, default None. `fit` saves its training there, the features included, and resumes it
+            after an interruption.
         verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
         random_state: int, RandomState or None (default), as in scikit-learn. An int gives the same result each time.
 
@@ -68,7 +70,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             `changed` cluster.
         pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
         model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
-        decoder_: Keras model from the embedding back to rows as they come, which `inverse_transform` applies.
+            With `features`, the network is part of it, and pictures are its input.
+        head_: `deckeras.DEC` or `deckeras.IDEC`, from features to soft assignments; `model_` itself without `features`.
+        network_: Keras model from pictures to features; None without `features`.
+        decoder_: Keras model from the embedding back to rows as they come, or to features, which `inverse_transform`
+            applies.
         scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
         recipe_: `deckeras.recipes.Recipe` that was used.
         n_features_in_: int.
@@ -97,6 +103,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         method: Literal["dec", "idec"] = "dec",
         scale: scaling.Method = "auto",
         alpha: float = 1.0,
+        features: Any = None,
         epochs: int | None = None,
         max_iter: int | None = None,
         tol: float | None = None,
@@ -110,6 +117,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.method = method
         self.scale: scaling.Method = scale
         self.alpha = alpha
+        self.features = features
         self.epochs = epochs
         self.max_iter = max_iter
         self.tol = tol
@@ -118,7 +126,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.random_state = random_state
 
     def fit(
-        self, X: Rows, y: Any = None, sample_weight: npt.ArrayLike | None = None, *, callbacks: Callbacks = None
+        self,
+        X: Rows,
+        y: Any = None,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        callbacks: Callbacks = None,
+        train_features: bool = False,
     ) -> Self:
         """Learn the embedding and the clusters of the rows of X.
 
@@ -127,10 +141,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or
                 polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
                 read as it is needed.
+                With `features`, n pictures, or their (n, n_features) features as `extract` returns them.
             y: ignored, as scikit-learn's clusterers do.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
             callbacks: Keras callback or list of them, default None, for the pretraining and the clustering.
+            train_features: bool, default False: the network of `features` is frozen. True trains it together with the
+                clusters afterwards; see `deckeras.features.thaw`.
 
         Returns:
             The estimator itself.
@@ -138,12 +155,21 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = containers.as_rows(X)
         source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked once
+        pictures = features.check_thaw(X, self.features, train_features)
+        X = features.extracted(self, X, fitting=True, own_network=train_features)
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
         with hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
             model = self._train(x, _seed(self.random_state), weights, callbacks)
-        self.model_ = scaling.into_model(model, self.scaling_)
-        self.cluster_centers_ = self.model_.centroids
+        self.head_ = self.model_ = scaling.into_model(model, self.scaling_)
+        if self.network_ is not None:
+            self.model_ = features.whole(self.network_, self.head_)
+        if train_features:
+            common = {"seed": _seed(self.random_state), "callbacks": callbacks, "verbose": self.verbose}
+            features.thaw(self.model_, pictures, sample_weight=weights, **common)
+            self.head_.centroids = self.model_.centroids
+            X = self.extract(pictures)
+        self.cluster_centers_ = self.head_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]
         self.labels_ = self.predict(X)
         return self
@@ -180,6 +206,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.scaling_ = scaling.fit(x, method, images=images, channels=channels)
         return self.scaling_.rows(x)
 
+    def extract(self, X: Any) -> Array:
+        """Compute what the network of `features` says of pictures: (n, n_features) float32 array."""
+        check_is_fitted(self, "head_")
+        if self.network_ is None:
+            raise ValueError("extract needs a network. Received: features=None. Pass features= and fit again.")
+        return features.extracted(self, X)
+
     def predict(self, X: Rows) -> npt.NDArray[np.int64]:
         """Return the cluster of each row, also of new rows: (n,) int64 array."""
         return self.predict_proba(X).argmax(axis=1)
@@ -187,7 +220,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def predict_proba(self, X: Rows) -> Array:
         """Return the soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
         check_is_fitted(self, "model_")
-        return self.model_.predict(self._rows(X)[0], verbose=0)
+        return self.head_.predict(self._rows(features.extracted(self, X))[0], verbose=0)
 
     def score(self, X: Rows, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Compute the mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
@@ -205,6 +238,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         from sklearn.metrics import silhouette_samples
 
+        X = features.extracted(self, X)
         labels = self.predict(X)
         weights = checks.check_weights(sample_weight, len(labels))
         rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SCORED_ROWS])
@@ -218,7 +252,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def transform(self, X: Rows) -> Array:
         """Compute the embedding of the rows: (n, n_embedding) float32 array."""
         check_is_fitted(self, "model_")
-        return self.model_.embed(self._rows(X)[0], verbose=0)
+        return self.head_.embed(self._rows(features.extracted(self, X))[0], verbose=0)
 
     def verdict(self, X: Rows) -> Verdict:
         """Judge the clusters of the rows of X without labels.
@@ -231,8 +265,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             the rows have clusters at all. `print` shows it in words, `as_dict` gives it for JSON. It takes seconds.
         """
         check_is_fitted(self, "model_")
-        rows = self._rows(X)[0]
-        q = self.model_.predict(rows, verbose=0)
+        rows = self._rows(features.extracted(self, X))[0]
+        q = self.head_.predict(rows, verbose=0)
         start = self.start_labels_ if self.start_labels_ is not None and len(self.start_labels_) == len(q) else None
         seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
         return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
@@ -254,6 +288,14 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
         return predict(self.decoder_.predict, z, verbose=0)
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        # Pickles of earlier versions know no networks.
+        self.__dict__.setdefault("features", None)
+        if "model_" in state:
+            self.__dict__.setdefault("head_", self.model_)
+            self.__dict__.setdefault("network_", None)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -277,7 +319,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 kind = "series" if self.recipe_.series else "images"
                 raise ValueError(f"X should hold {kind} of shape {fitted}, as those fitted to. Received: {shape}")
         if source is None:
-            X = self._named(_numbers(X), reset)
+            X = self._named(checks.as_numbers(X), reset)
             X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
@@ -300,7 +342,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Return the recipe for rows of an image or a series of this shape, or of neither where it is None."""
         series = shape is not None and self.image_shape is None and looks_like_series(shape)
         recipe = self.recipe
-        if isinstance(recipe, str) and recipe == "auto":
+        if isinstance(recipe, str) and recipe == "auto" and self.features is not None:
+            recipe = "features"
+        elif isinstance(recipe, str) and recipe == "auto":
             recipe = "table" if shape is None else "series" if series else "images"
         recipe = recipes.get(recipe, tol=self.tol)
         if recipe.series or (series and not (recipe.shift or recipe.rotation or recipe.convolutional)):
@@ -342,21 +386,6 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.pretraining_history_ = [stage.history for stage in stages]
         self.start_labels_ = model.start_labels
         return model
-
-
-def _numbers(X: Any) -> Any:
-    """X with numbers for columns of bool, nullable types and Arrow; refused where, and as, `DEC.fit` refuses it."""
-    values = frames.as_array(X)
-    if values is not None:
-        return type(X)(values, columns=X.columns, index=X.index) if frames.is_frame(X) else values
-    if sparse.issparse(X):
-        checks.check_rows(X)
-    if not isinstance(X, np.ndarray | list):
-        return X
-    values: Any = row_views.as_rows(X)
-    if values.dtype.kind in "USO" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
-        checks.check_rows(values)
-    return X
 
 
 def _seed(random_state: Any) -> int | None:

@@ -4,6 +4,7 @@
     dec-keras   the hyper-parameters of DEC-keras
     table       any table of numbers: the default
     series      series of several channels over time: a table, with each channel scaled as a whole
+    features    features of pictures or texts by a pretrained network
     images      images that keep their meaning under small shifts and rotations
 
 `deckeras.pretrain`, `DEC.fit` and `examples/run_mnist.py` take them by name. Arguments override the values of the
@@ -306,6 +307,8 @@ DEC_KERAS = Recipe(
 
 TABLE = Recipe(name="table", init="manifold", n_init=2, updates=8)
 
+FEATURES = dataclasses.replace(TABLE, name="features")
+
 SERIES = dataclasses.replace(TABLE, name="series", series=True)
 
 IMAGES = Recipe(
@@ -322,7 +325,9 @@ IMAGES = Recipe(
     decay=0.1,
 )
 
-RECIPES = types.MappingProxyType({recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES, SERIES)})
+RECIPES = types.MappingProxyType(
+    {recipe.name: recipe for recipe in (PAPER, DEC_KERAS, TABLE, IMAGES, SERIES, FEATURES)}
+)
 
 
 def get(recipe: str | Recipe, **changes: Any) -> Recipe:

@@ -2,7 +2,8 @@
 
 run.json            command, data, settings, versions, sizes and scores; during the run, what was asked for
 pretraining.h5, checkpoint.h5    the checkpoints, which a finished run deletes
-model.keras         the model, which takes rows without scaling
+features-KEY.npy    the features of pictures by a network, by the content of both
+model.keras         the model, which takes rows without scaling; with a network, pictures
 clusters.csv        name, cluster and soft assignments of each row; or .parquet
 centroids.csv       the centroids, decoded to the space of the rows
 history.csv         loss and fraction of changed rows at each update of the target
@@ -33,12 +34,7 @@ from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import whole_file
 from deckeras._typing import Array, Path
 
-_FILES = {
-    "model": "model.keras",
-    "centroids": "centroids.csv",
-    "history": "history.csv",
-    "report": "report.html",
-}
+_FILES = {"model": "model.keras", "centroids": "centroids.csv", "history": "history.csv", "report": "report.html"}
 _CHECKPOINT = re.compile(r"(checkpoint|pretraining(-pair\d+)?)(\.tmp)?\.h5")
 # A number may begin with a sign, but whatever else begins so is a formula.
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]+([eE][+-]?\d+)?$)")
@@ -122,7 +118,14 @@ def _written(folder: str) -> dict[str, str]:
 
 
 def finish(
-    folder: str, run: dict[str, Any], rows: Any, estimator: Any, *, extension: str = "csv", report: bool = True
+    folder: str,
+    run: dict[str, Any],
+    rows: Any,
+    estimator: Any,
+    *,
+    extension: str = "csv",
+    report: bool = True,
+    pictures: Any = None,
 ) -> dict[str, str]:
     """Write the results of a run.
 
@@ -132,6 +135,7 @@ def finish(
         estimator: `deckeras.DeepEmbeddedClustering`, fitted to them.
         extension: "csv" or "parquet", of the clusters.
         report: bool, default True. Whether to write the report.
+        pictures: `deckeras.files.Rows`, default None. The pictures of which `rows` holds the features, for the report.
 
     Returns:
         dict from the name of each result to its file.
@@ -161,7 +165,8 @@ def finish(
     }
     write_json(os.path.join(folder, "run.json"), run)
     if report:
-        write_report(written["report"], run, rows, q, estimator.transform(rows.x), centroids)
+        decoded = centroids if pictures is None else None
+        write_report(written["report"], run, pictures or rows, q, estimator.transform(rows.x), decoded)
     else:
         del written["report"]
     return written
@@ -185,7 +190,7 @@ def rehearse(
     )
     random = np.random.default_rng(0)
     q = random.dirichlet(np.ones(n_clusters), len(chosen))
-    n_features = int(np.prod(rows.x.shape[1:]))
+    n_features = run["network"]["n_features"] if run.get("network") else int(np.prod(rows.x.shape[1:]))
     features = rows.features or [f"x{number}" for number in range(n_features)]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         write_clusters(os.path.join(scratch, f"clusters.{extension}"), few, q)
@@ -194,7 +199,7 @@ def rehearse(
         write_json(os.path.join(scratch, "run.json"), run)
         if report:
             run = {"history": {"loss": [0.2, 0.1], "changed": [0.1, 0.0]}, **run}
-            centroids = random.normal(size=(n_clusters, n_features))
+            centroids = None if run.get("network") else random.normal(size=(n_clusters, n_features))
             write_report(os.path.join(scratch, "report.html"), run, few, q, random.normal(size=(len(q), 3)), centroids)
 
 
@@ -236,7 +241,8 @@ def load(path: str) -> tuple[str, Any, dict[str, Any]]:
         ValueError: the model holds code, or is none.
     """
     folder, run = read(path)
-    # The first two register the classes that the file of the model names.
+    # The first three register the classes that the file of the model names.
+    from deckeras.features import applications  # noqa: F401
     from deckeras.models import dec, idec, saved  # noqa: F401
 
     return folder, saved.load(os.path.join(folder, _FILES["model"])), run
@@ -340,7 +346,7 @@ def write_observations(path: Path, rows: Any, estimator: Any) -> str:
     return os.fspath(path)
 
 
-def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, centroids: Array) -> None:
+def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, centroids: Array | None) -> None:
     """Write the page of `deckeras.report.make`."""
     from deckeras import report
 

@@ -32,6 +32,7 @@ ROOMS = [
     "baseline",
     "pretraining",
     "models",
+    "features",
     "scaling",
     "verdict",
     "selection",

@@ -55,7 +55,7 @@ def training_batches(
     """
     numbers = itertools.islice(shuffled_batches(x, batch_size, seed, start), steps)
     batches = ((batch, row_views.as_batch(x[batch])) for batch in numbers)
-    return batches if row_views.blocks_of(x) is None else _ahead(batches)
+    return batches if row_views.blocks_of(x) is None else read_ahead(batches)
 
 
 def shuffled_batches(x: Any, batch_size: int, seed: int | Sequence[int], start: int = 0) -> Iterator[Array]:
@@ -90,7 +90,7 @@ def shuffled_batches(x: Any, batch_size: int, seed: int | Sequence[int], start: 
         rows = rows[batch_size:]
 
 
-def _ahead(batches: Iterator[Any], size: int = 4) -> Generator[Any]:
+def read_ahead(batches: Iterator[Any], size: int = 4) -> Generator[Any]:
     """Yield what `batches` yields, which a thread computes up to `size` elements ahead."""
     ready, ended = queue.Queue(size), threading.Event()
 

@@ -58,6 +58,21 @@ def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int
     return x
 
 
+def as_numbers(x: Any) -> Any:
+    """Return x with numbers for columns of bool, nullable types and Arrow; refused where, and as, `DEC.fit` does."""
+    values = frames.as_array(x)
+    if values is not None:
+        return type(x)(values, columns=x.columns, index=x.index) if frames.is_frame(x) else values
+    if sparse.issparse(x):
+        check_rows(x)
+    if not isinstance(x, np.ndarray | list):
+        return x
+    values: Any = row_views.as_rows(x)
+    if values.dtype.kind in "USO" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
+        check_rows(values)
+    return x
+
+
 def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
     return len(shape) == len(expected) and all(want in (None, size) for size, want in zip(shape, expected, strict=True))
 

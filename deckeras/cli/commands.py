@@ -16,7 +16,7 @@ from deckeras import runs
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.directories import hold_directory
 from deckeras._train.whole_files import whole_file
-from deckeras.cli import reading_options, terminal
+from deckeras.cli import pretrained, reading_options, terminal
 from deckeras.files import pixels, reading
 
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
@@ -28,29 +28,31 @@ def fit(options):
     output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
     if options.write_obs:
         runs.check_observations(options.data)
-    rows = _read(options)
-    run = _description(options, rows)
+    network, rows = _read_with_network(options)
+    run = _description(options, rows, network)
     finished = runs.check(output, run, resume=options.resume)
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows)}")
     if finished:
         _say(options, f"The run in {output} has finished already. Its files are unchanged.")
         return finished
-    estimator = _estimator(options, rows, output)
-    with warnings.catch_warnings():
-        # The warnings come again in `fit`.
-        warnings.simplefilter("ignore")
-        # A folder is not created for what cannot be clustered.
-        estimator.prepare(rows.x)
+    estimator = _estimator(options, rows, output, network)
+    # A folder is not created for what cannot be clustered.
+    _check(options, rows, estimator, network)
     options.stack.enter_context(hold_directory(output))
     runs.begin(output, run, resume=options.resume)
     runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
     options.way_out = f"To resume: {run['command']} --resume"
-    _say(options, f"scaling: {estimator.scaling_}")
     with _progress(options) as progress:
+        pictures, rows = rows, rows if network is None else pretrained.compute(network, rows, output, progress)
         run["seconds"] = _train(options, rows, estimator, run, progress)
+        if network is not None:
+            described = f"{pixels.shown(options.data)}, {_described(pictures)}"
+            run["facts"] = {**run["facts"], **pretrained.facts(options, network, described)}
         progress.begin("report" if options.report else "results")
-        written = runs.finish(output, run, rows, estimator, extension=options.format, report=options.report)
+        common = {"extension": options.format, "report": options.report}
+        shown = None if network is None else pictures
+        written = runs.finish(output, run, rows, estimator, pictures=shown, **common)
         if options.write_obs:
             written["obs"] = runs.write_observations(options.data, rows, estimator)
     if not options.keep_checkpoints:
@@ -68,9 +70,9 @@ def predict(options):
     """Assign new rows to the clusters of a run."""
     if options.output:
         runs.check_output(options.output)
-    _, run = runs.read(options.model)
+    run, model = _opened(options)
     rows = _read_like(options, run, options.data)
-    q = _model(options).predict(_flat(rows.x), verbose=0)
+    q = model().predict(_rows_of(rows, run), verbose=0)
     if options.output:
         runs.write_clusters(options.output, rows, q)
         _say(options, f"{len(q):,} rows; clusters in {options.output}")
@@ -82,13 +84,13 @@ def predict(options):
 
 def evaluate(options):
     """Score the clusters of rows against their classes."""
-    _, run = runs.read(options.model)
+    run, model = _opened(options)
     labels = options.labels or run["labels"]
     folder_labels = options.folder_labels or run["folder_labels"]
     rows = _read_like(options, run, options.data, labels=labels, folder_labels=folder_labels)
     if rows.labels is None:
         raise ValueError("There are no classes to compare with. Name them by --labels or --folder-labels.")
-    scores = runs.scores(rows, _model(options).predict(_flat(rows.x), verbose=0))
+    scores = runs.scores(rows, model().predict(_rows_of(rows, run), verbose=0))
     _say(options, f"{len(rows.names):,} rows: {_percent(scores)}")
     return {"n_rows": len(rows.names), **(scores or {})}
 
@@ -98,12 +100,13 @@ def report(options):
     folder, run = runs.read(options.model)
     given = {"labels": run["labels"], "folder_labels": run["folder_labels"]}
     rows = _read_like(options, run, options.data or run["data"], **given)
-    x, model = _flat(rows.x), _model(options)
+    x, model = _rows_of(rows, run), _model(options)
     path = options.output or os.path.join(folder, "report.html")
-    q, z = model.predict(x, verbose=0), model.embed(x, verbose=0)
+    z = model.embed(x, verbose=0)
+    q = pretrained.assignments(model, z)
     if options.data:
         run["facts"]["data"] = f"{options.data}, {_described(rows)}; the model was fitted to {run['data']}"
-    runs.write_report(path, run, rows, q, z, runs.centroids(folder))
+    runs.write_report(path, run, rows, q, z, None if run.get("network") else runs.centroids(folder))
     _say(options, f"report: {path}")
     return {"report": path}
 
@@ -112,15 +115,16 @@ def choose_k(options):
     """Try several numbers of clusters, and suggest one."""
     if options.output and not options.output.lower().endswith(_FIGURES):
         raise ValueError(f"The figure should be a .png, .svg or .pdf file. Received: {options.output!r}")
-    rows = _read(options)
+    network, rows = _read_with_network(options)
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows)}")
-    estimator = _estimator(options, rows, None)
-    x = estimator.prepare(rows.x)
-    _say(options, f"scaling: {estimator.scaling_}")
     from deckeras import recipes, selection
 
     with _progress(options) as progress:
+        rows = rows if network is None else pretrained.compute(network, rows, None, progress)
+        estimator = _estimator(options, rows, None, network)
+        x = estimator.prepare(rows.x)
+        _say(options, f"scaling: {estimator.scaling_}")
         choice = selection.choose_n_clusters(
             x,
             range(options.min_clusters, options.max_clusters + 1),
@@ -145,15 +149,30 @@ def choose_k(options):
 COMMANDS = {"fit": fit, "predict": predict, "evaluate": evaluate, "report": report, "choose-k": choose_k}
 
 
-def _description(options, rows):
+def _check(options, rows, estimator, network):
+    """Raise a ValueError if the rows cannot be clustered so, and say how they are scaled, as far as it is known."""
+    if network is not None:
+        pretrained.check_n_clusters(options.n_clusters, rows)
+        return
+    with warnings.catch_warnings():
+        # The warnings come again in `fit`.
+        warnings.simplefilter("ignore")
+        estimator.prepare(rows.x)
+    _say(options, f"scaling: {estimator.scaling_}")
+
+
+def _description(options, rows, network):
     """Return what run.json says of a run before it is trained."""
+    with_network = {} if network is None else {"network": pretrained.description(options, network)}
+    settings = _only(options, _TRAINING if network is None else _TRAINING | {"features", "weights"})
     name = pixels.shown(os.path.basename(os.path.abspath(options.data)))
     return {
         "title": f"{name}: {options.n_clusters} clusters",
         "command": options.command_line.replace(" --resume", ""),
         "data": os.path.abspath(options.data),
         "layout": dataclasses.asdict(rows.layout),
-        "settings": {**_only(options, _TRAINING), "n_clusters": options.n_clusters, "method": options.method},
+        **with_network,
+        "settings": {**settings, "n_clusters": options.n_clusters, "method": options.method},
         "labels": options.labels,
         "folder_labels": options.folder_labels,
         "notices": rows.notices,
@@ -177,10 +196,22 @@ def _train(options, rows, estimator, run, progress):
     return seconds
 
 
+def _opened(options):
+    """Return (run, function that loads its model) of a folder, or of a model of pictures that is all there is."""
+    alone = pretrained.read_model(options.model)
+    if alone is None:
+        return runs.read(options.model)[1], lambda: _model(options)
+    _quiet_tensorflow()
+    return alone[0], lambda: alone[1]
+
+
 def _read_like(options, run, path, **given):
     """Read rows in the way of those that the run was fitted to."""
     layout = reading.Layout(**run["layout"])
-    rows = reading.read_like(path, layout, skip_broken=options.skip_broken, **given)
+    if run.get("network") and layout.kind == "images" and os.path.isdir(path):
+        rows = pretrained.read_like(options, layout, path, **given)
+    else:
+        rows = reading.read_like(path, layout, skip_broken=options.skip_broken, **given)
     _note(options, rows)
     return rows
 
@@ -191,7 +222,7 @@ def _model(options):
     return model
 
 
-def _estimator(options, rows, output):
+def _estimator(options, rows, output, network=None):
     from deckeras import recipes
     from deckeras.estimator import DeepEmbeddedClustering
 
@@ -204,7 +235,8 @@ def _estimator(options, rows, output):
     return DeepEmbeddedClustering(
         getattr(options, "n_clusters", 2),
         recipe=recipe,
-        image_shape=image_shape,
+        image_shape=image_shape if network is None else None,
+        features=network,
         method=getattr(options, "method", "dec"),
         scale=options.scale,
         epochs=options.epochs,
@@ -226,6 +258,15 @@ def _progress(options):
     return Progress(quiet=options.quiet)
 
 
+def _read_with_network(options):
+    """Return (network, rows), or (None, rows) without one."""
+    if options.features is not None:
+        return pretrained.read(options, lambda: _read(options))
+    if options.weights is not None:
+        raise ValueError(f"--weights needs a network. Received: --weights {options.weights} without --features NAME")
+    return None, _read(options)
+
+
 def _read(options):
     """Read the rows. An array of three dimensions holds series rather than images where the estimator says so."""
     rows = reading.read(options.data, **_only(options, reading_options.NAMES))
@@ -241,8 +282,10 @@ def _only(options, names):
     return {name: value for name, value in vars(options).items() if name in names}
 
 
-def _flat(x):
-    return x.reshape(len(x), -1) if x.ndim > 2 else x
+def _rows_of(rows, run):
+    """Return the rows as the model of a run takes them: flat, or pictures for a network."""
+    x = rows.x
+    return x.reshape(len(x), -1) if x.ndim > 2 and not run.get("network") else x
 
 
 def _described(rows):

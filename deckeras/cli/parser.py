@@ -5,12 +5,12 @@ import os
 
 from deckeras.cli import reading_options
 
-RECIPES = ("paper", "dec-keras", "table", "images", "series")
+RECIPES = ("paper", "dec-keras", "table", "images", "series", "features")
 
 _DESCRIPTION = """Cluster a table, an array or a folder of images, and apply, judge and describe the result.
 
   deckeras fit flowers.csv -k 3              clusters, model and report, in the folder flowers-clusters
-  deckeras fit photos/ -k 10 --colour        the images of a folder
+  deckeras fit photos/ -k 10 --features auto photographs, by the features of a pretrained network
   deckeras choose-k flowers.csv              suggest a number of clusters
   deckeras predict flowers-clusters new.csv  the clusters of new rows
   deckeras evaluate flowers-clusters new.csv --labels species
@@ -28,7 +28,8 @@ _FIT_EXAMPLES = """
 examples:
   deckeras fit flowers.csv -k 3 --labels species        use the column for scores only, not as a feature
   deckeras fit shop.csv -k 5 --names id --drop date --one-hot country --missing median
-  deckeras fit photos/ -k 10 --image-size 48 --colour
+  deckeras fit photos/ -k 10 --features auto            what a pretrained network sees in them
+  deckeras fit icons/ -k 10 --image-size 48 --colour
   deckeras fit pixels.npy -k 10 --image-shape 28 28     flat rows that are images
   deckeras fit flowers.csv -k 3 --resume                after an interruption
 """
@@ -117,6 +118,7 @@ def _add_fit(commands):
     _add_output(fit)
     reading_options.add_tables(fit)
     reading_options.add_images(fit)
+    reading_options.add_features(fit)
     training = _add_training(fit)
     training.add_argument(
         "--method", choices=("dec", "idec"), default="dec", help="idec also reconstructs the rows; default: dec"
@@ -147,6 +149,7 @@ def _add_choose(commands):
     _add_output(choose)
     reading_options.add_tables(choose)
     reading_options.add_images(choose)
+    reading_options.add_features(choose)
     _add_training(choose)
     reading_options.add_text(choose)
 

@@ -6,6 +6,7 @@ import time
 
 import keras
 
+from deckeras.features import computing
 from deckeras.models.dec import DEC
 
 
@@ -49,6 +50,14 @@ class Progress(keras.callbacks.Callback):
         if self.bar is None:
             self._print(f"{result}{time.perf_counter() - self.started:.0f} s\n")
         self.stage = self.bar = None
+
+    def pictures(self, done, n, rate):
+        """Show how many pictures a network has seen, and how many a second."""
+        if self.stream is not None and self.stream.isatty():
+            computing.progress_bar(self.stream)(done, n, rate)
+            self.bar = self.stream
+        elif done == n:
+            self._print(f"{n:,} pictures, {rate:.1f} a second, ")
 
     def on_train_begin(self, logs=None):
         if isinstance(self.model, DEC):

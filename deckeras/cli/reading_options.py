@@ -68,6 +68,22 @@ def add_images(parser):
     add_skip_broken(group)
 
 
+def add_features(parser):
+    """Add the options for a pretrained network."""
+    group = parser.add_argument_group(
+        "photographs (features of a pretrained network, clustered in place of the pixels)"
+    )
+    group.add_argument(
+        "--features",
+        metavar="NAME",
+        help="a network: auto (EfficientNetV2B0), ConvNeXtTiny and others of keras.applications, a preset of KerasHub "
+        "such as dinov2_small, or a .keras file",
+    )
+    group.add_argument(
+        "--weights", metavar="FILE", help="its weights, where they cannot be downloaded; for keras.applications"
+    )
+
+
 def add_text(parser):
     """Add the options for text files."""
     group = parser.add_argument_group("text files (everything is detected, and reported, unless it is given here)")

@@ -54,7 +54,7 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
     path = pathlib.Path(path)
     if image_size is not None and (isinstance(image_size, bool) or image_size < 1):
         raise ValueError(f"image_size should be a number of pixels, at least 1. Received: image_size={image_size!r}")
-    files, notices = _files(path)
+    files, notices = list_files(path)
     facts, broken = {}, []
     for name in files:
         try:
@@ -80,14 +80,14 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
         white = pixels.white_level(images.max())
         images, names = _load(path, names, image_shape, white, skip_broken, broken)
     if not names:
-        raise ValueError(f"No image in {os.fspath(path)!r} can be read; {_listed_broken(broken)}")
+        raise ValueError(f"No image in {os.fspath(path)!r} can be read; {listed_broken(broken)}")
     if broken:
-        notices.append(_listed_broken(broken))
-    notices += _changes([facts[name] for name in names], white, image_shape)
+        notices.append(listed_broken(broken))
+    notices += changes([facts[name] for name in names], white, image_shape)
     return Images(images, np.array([pixels.shown(name) for name in names]), white or 255, notices)
 
 
-def _files(path):
+def list_files(path):
     """Return (the sorted names of the images, sentences about the other files)."""
     names, left = [], collections.defaultdict(lambda: collections.defaultdict(list))
     for file in sorted(path.rglob("*")):
@@ -158,13 +158,13 @@ def _load(path, names, image_shape, white, skip_broken, broken):
     return images[: len(read_names)], read_names
 
 
-def _listed_broken(broken):
+def listed_broken(broken):
     shown = "; ".join(f"{pixels.shown(name)} ({reason})" for name, reason in broken[:_MAX_NAMED])
     more = f" and {len(broken) - _MAX_NAMED} more" if len(broken) > _MAX_NAMED else ""
     return f"left out, because they cannot be read: {shown}{more}" if broken else ""
 
 
-def _changes(facts, white, image_shape):
+def changes(facts, white, image_shape):
     """Return sentences on the changes that were made to the images."""
     sizes = {fact.size for fact in facts}
     target = tuple(image_shape[:2])

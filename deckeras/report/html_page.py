@@ -13,6 +13,7 @@ from deckeras.plots import drawing
 
 _MAX_SIDE = 56  # pixels of the picture of a row
 _WIDTH, _STEPS = 112, 32  # pixels and points of the picture of a series
+PHOTOGRAPH = 160  # pixels of the picture of a row on a contact sheet
 
 
 def page(title, sections):
@@ -123,7 +124,8 @@ def pictures(rows):
         low, high = 0.0, 255.0
     else:
         low, high = min(0.0, float(np.min(rows.x))), float(np.max(rows.x))
-    return lambda image: _encoded((np.asarray(image).reshape(shape) - low) / max(high - low, 1e-9) * 255)
+    scale = 255 / max(high - low, 1e-9)
+    return lambda image, side=_MAX_SIDE: _encoded((np.asarray(image).reshape(shape) - low) * scale, side)
 
 
 def curves(rows, shape):
@@ -153,14 +155,14 @@ def curves(rows, shape):
     return draw
 
 
-def _encoded(image):
+def _encoded(image, side):
     """Return the picture of a row as the source of an <img>."""
     from PIL import Image
 
     image = np.asarray(np.clip(image, 0, 255), "uint8")
     colors = image.ndim == 3 and image.shape[-1] in (3, 4)
     picture = Image.fromarray(image[..., :3] if colors else image.reshape((*image.shape[:2], -1))[..., 0])
-    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    picture.thumbnail((side, side))
     # Without loss, 2,000 pictures of colors would fill 30 MB.
     file, kind = io.BytesIO(), "jpeg" if colors else "png"
     picture.save(file, kind)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from deckeras.plots import projection
-from deckeras.report.html_page import colour, name, table, text
+from deckeras.report.html_page import PHOTOGRAPH, colour, name, table, text
 
 _MAX_POINTS = 2000  # of the map; more would hide each other, and make the page slow
 _ITERATIONS = 500  # of t-SNE, enough for so few points
@@ -13,6 +13,9 @@ _MAX_ALL = 1000  # rows that are all listed
 _EXTREMES = 12  # most confident and least confident rows of each cluster in a list of more rows
 _MAX_LISTED = 3000  # rows in such a list; with many clusters, each has fewer
 _MAX_COLUMNS = 12  # of the list
+_LEAST_SIDE = 48  # pixels of pictures that have contact sheets; smaller ones are seen as well in the list
+_ON_A_SHEET, _MAX_ON_SHEETS = 15, 600  # photographs of a cluster, and of all clusters
+_READ_TOGETHER = 64  # rows that are in memory together
 
 
 def draw_map(shown):
@@ -29,10 +32,11 @@ def draw_map(shown):
     low, high = points.min(axis=0), points.max(axis=0)
     points = 2 + 96 * (points - low) / np.maximum(high - low, 1e-9)
     marks = []
-    for row, (x, y) in zip(chosen.tolist(), points.tolist(), strict=True):
+    images = _images(shown, chosen)
+    for row, (x, y), image in zip(chosen.tolist(), points.tolist(), images, strict=True):
         card = f"{text(rows.names[row])}<br>cluster {labels[row]}, q {shown.confidence[row]:.2f}"
         if shown.picture:
-            card += f'<img alt="" src="{shown.picture(rows.x[row])}">'
+            card += f'<img alt="" loading="lazy" src="{shown.picture(image)}">'
         side = ' class="right"' if x > 60 else ""
         marks.append(
             f'<i{side} data-cluster="{labels[row]}" style="left:{x:.1f}%;top:{100 - y:.1f}%;'
@@ -99,11 +103,49 @@ def _figures(shown, chosen):
     rows = shown.rows
     return "".join(
         f'<figure data-cluster="{shown.labels[row]}" data-q="{shown.confidence[row]:.4f}" '
-        f'data-name="{text(rows.names[row])}"><img class="row" alt="{text(rows.names[row])}" '
-        f'title="{text(rows.names[row])}" src="{shown.picture(rows.x[row])}"><br>'
+        f'data-name="{text(rows.names[row])}"><img class="row" loading="lazy" alt="{text(rows.names[row])}" '
+        f'title="{text(rows.names[row])}" src="{shown.picture(image)}"><br>'
         f"{name(shown.labels[row])} {shown.confidence[row]:.2f}</figure>"
-        for row in chosen.tolist()
+        for row, image in zip(chosen.tolist(), _images(shown, chosen), strict=True)
     )
+
+
+def draw_sheets(shown):
+    """Return a contact sheet of each cluster: its most confident photographs, at a size at which they can be seen.
+
+    Args:
+        shown: `deckeras.report.Shown`.
+
+    Returns:
+        str, HTML; "" if rows are no pictures of at least 48 pixels a side.
+    """
+    shape = shown.rows.layout.image_shape
+    if shape is None or min(shape[:2]) < _LEAST_SIDE:
+        return ""
+    n_clusters = shown.q.shape[1]
+    each = max(2, min(_ON_A_SHEET, _MAX_ON_SHEETS // n_clusters))
+    order = np.lexsort((-shown.confidence, shown.labels))
+    bounds = np.searchsorted(shown.labels[order], np.arange(n_clusters + 1))
+    sheets = []
+    for cluster, (start, end) in enumerate(itertools.pairwise(bounds)):
+        members = order[start : min(end, start + each)]
+        images = "".join(
+            f'<img class="photograph" loading="lazy" alt="{text(shown.rows.names[row])}" '
+            f'title="{text(shown.rows.names[row])}, q {shown.confidence[row]:.2f}" '
+            f'src="{shown.picture(image, PHOTOGRAPH)}">'
+            for row, image in zip(members.tolist(), _images(shown, members), strict=True)
+        )
+        sheets.append(f'<h3 data-cluster="{cluster}">{name(cluster)} <small>{end - start:,} rows</small></h3>')
+        sheets.append(f'<div class="sheet" data-cluster="{cluster}">{images}</div>')
+    note = f'<p class="note">The photographs of which each cluster is most confident, up to {each}.</p>'
+    return note + "".join(sheets)
+
+
+def _images(shown, chosen):
+    """Yield some rows, a few at a time: photographs are read from their files, by several threads."""
+    for start in range(0, len(chosen), _READ_TOGETHER):
+        part = chosen[start : start + _READ_TOGETHER]
+        yield from shown.rows.x[part] if shown.picture else itertools.repeat(None, len(part))
 
 
 def _lines(shown, chosen):

@@ -268,6 +268,7 @@ SECTIONS = (
     ("Warnings", _warnings),
     ("Clusters", _clusters),
     ("Comparison", _scores),
+    ("Contact sheets", row_lists.draw_sheets),
     ("Training", _training),
     ("Map of the embedding", row_lists.draw_map),
     ("Rows of each cluster", row_lists.list_rows),

@@ -1,0 +1,128 @@
+"""Photographs by a pretrained network, as `--features` asks: the network, the rows, and their features."""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+from deckeras.cli import reading_options
+from deckeras.files import image_folder, kinds, reading
+
+_FOREIGN = ("image_size", "colour", "image_shape", "convolutional")
+
+
+def read(options, read_array):
+    """Return (network, rows) of the folder or the array of pictures.
+
+    Args:
+        options: of the command line.
+        read_array: function that reads a file as without a network.
+
+    Raises:
+        ValueError, OSError, ImportError: as `features.network` and the readers; or an option that the network decides.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in _FOREIGN if getattr(options, name, None)]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} does not apply with --features, whose network has a size and colors of its own. "
+            "Leave it out."
+        )
+    folder = os.path.isdir(options.data)
+    if folder:
+        named = {name: getattr(options, name, None) for name in reading_options.NAMES}
+        kinds.check_options(options.data, "images", {name: value for name, value in named.items() if value})
+    rows: Any = image_folder.list_files(pathlib.Path(options.data)) if folder else read_array()
+    if not folder and rows.x.ndim not in (3, 4):
+        raise ValueError(
+            f"--features needs a folder of images or an array of them. Received: {options.data!r}, rows of "
+            f"{rows.x.shape[1:]}"
+        )
+    # Keras takes seconds to import, so errors of the data come before.
+    from deckeras import features
+    from deckeras.files import photographs
+
+    shape = None if folder else rows.x.shape[1:]
+    network = features.network(options.features, weights=options.weights, image_shape=shape)
+    if folder:
+        options_of_folder = {"folder_labels": options.folder_labels, "skip_broken": options.skip_broken}
+        rows = photographs.read(options.data, network.input_shape[1:3], **options_of_folder)
+    return network, rows
+
+
+def read_like(options, layout, path, labels=None, folder_labels=False):
+    """Return `Rows` of new photographs, read in the way of those that a run was fitted to."""
+    kinds.check_options(path, "images", {"labels": labels} if labels else {})
+    from deckeras.files import photographs
+
+    common = {"white": layout.white, "skip_broken": options.skip_broken}
+    return photographs.read(path, layout.image_shape[:2], folder_labels=folder_labels, **common)
+
+
+def compute(network, rows, folder, progress):
+    """Return `Rows` of the features of pictures.
+
+    Args:
+        network, rows: as `read` returns them.
+        folder: of the run, in which they remain; None for none.
+        progress: `deckeras.cli.progress.Progress`.
+    """
+    from deckeras import features
+
+    progress.begin("features")
+    found = features.compute(network, rows.x, folder=folder, report=progress.pictures)
+    progress.end()
+    return dataclasses.replace(rows, x=found, features=None, layout=reading.Layout(kind="array"))
+
+
+def read_model(path):
+    """Read a model of pictures that has no run around it: the one file is all that new pictures need.
+
+    Args:
+        path: a .keras file.
+
+    Returns:
+        (dict as of run.json, `deckeras.DEC`); None for a folder, for a file in one, and for a model of other rows.
+
+    Raises:
+        OSError, ValueError: as `deckeras.models.saved.load`.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isfile(path) or os.path.exists(os.path.join(folder, "run.json")) or not str(path).endswith(".keras"):
+        return None
+    # The first registers the class of the preprocessing.
+    from deckeras.features import applications  # noqa: F401
+    from deckeras.models import dec, saved
+
+    model = saved.load(path)
+    shape = model.input_shape[1:]
+    if not isinstance(model, dec.DEC) or len(shape) != 3:
+        return None
+    layout = dataclasses.asdict(reading.Layout(kind="images", image_shape=list(shape)))
+    return {"network": {"name": None}, "layout": layout, "labels": None, "folder_labels": False}, model
+
+
+def assignments(model, z):
+    """Return the soft assignments of embedded rows: (n, n_clusters) array."""
+    import keras
+
+    return keras.ops.convert_to_numpy(model.clustering(z))
+
+
+def check_n_clusters(n_clusters, rows):
+    """Raise ValueError if there are more clusters than pictures, which is known before their features are."""
+    if not 1 <= n_clusters <= len(rows.names):
+        raise ValueError(
+            f"n_clusters should be from 1 to the number of pictures. Received: n_samples={len(rows.names)}, "
+            f"n_clusters={n_clusters}"
+        )
+
+
+def facts(options, network, described):
+    """Return what the report says of pictures and their network."""
+    name = options.features + (f", weights of {options.weights}" if options.weights else "")
+    return {"data": described, "network": f"{name}: {network.output_shape[-1]:,} features of each picture"}
+
+
+def description(options, network):
+    """Return what run.json says of a network."""
+    return {"name": options.features, "weights": options.weights, "n_features": int(network.output_shape[-1])}

@@ -1,0 +1,200 @@
+"""The features of many pictures, computed once: read ahead, a batch at a time, into a file that grows."""
+
+import contextlib
+import glob
+import hashlib
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO, TypeAlias
+
+import keras
+import numpy as np
+
+from deckeras._data import batching, checks, row_views
+from deckeras._train.checkpoint import settings
+from deckeras._train.directories import hold_directory, prepare_directory
+from deckeras._train.interrupts import DeferredInterrupt
+from deckeras._train.whole_files import cannot
+from deckeras._typing import Array, Path
+
+_IN_MEMORY = 2**30  # bytes of features; more are read from their file as training needs them
+_PART = ".part"
+Report: TypeAlias = Callable[[int, int, float], None]
+
+
+def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report: Report | None = None) -> Array:
+    """Compute the features of pictures, or read those that were computed before.
+
+    With a folder, they are written to `features-KEY.npy` there, a batch at a time; KEY stands for the content of the
+    pictures and for the network. A file that an interruption has left unfinished is continued at its last batch. Files
+    of other keys that are unfinished are removed.
+
+    Args:
+        network: `keras.Model`, as `deckeras.features.network` returns it.
+        x: n pictures of the network's input shape: an array, or rows that do not lie in memory (see `deckeras.sources`
+            and `deckeras.files.photographs`), which are read ahead by threads.
+        folder: directory, default None: nothing is written.
+        report: function of (pictures done, all of them, pictures a second), default None. Called after each batch.
+
+    Returns:
+        (n, n_features) float32 array, or an `np.memmap` of the file where that takes more than 1 GiB.
+
+    Raises:
+        TypeError, ValueError: x holds no such pictures, or pixels from 0 to 1, or its features are NaN or infinite.
+        OSError: the file cannot be written, or another process trains in the folder.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from deckeras import features
+        >>> core = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.GlobalAveragePooling2D()])
+        >>> pictures = np.random.randint(256, size=(10, 8, 8, 3)).astype("uint8")
+        >>> features.compute(features.network(core), pictures).shape
+        (10, 3)
+    """
+    x = checks.check_rows(x, network.input_shape[1:])
+    shape = (len(x), network.output_shape[-1])
+    size = row_views.predict_batch_size(int(np.prod(x.shape[1:])))
+    if folder is None:
+        found = np.empty(shape, "float32")
+        for start, rows in _computed(network, x, 0, size, report):
+            found[start : start + len(rows)] = rows
+        return found
+    path = os.path.join(prepare_directory(folder), f"features-{_key(network, x)}.npy")
+    if not os.path.exists(path):
+        with hold_directory(folder):
+            _remove_unfinished(folder, path)
+            _fill(path, network, x, shape, size, report)
+    return np.load(path, mmap_mode="r" if 4 * shape[0] * shape[1] > _IN_MEMORY else None)
+
+
+def as_pictures(x: Any) -> Any:
+    """Return x as an array or `sources.Blocks` of pictures; None where it is of two dimensions, as features are.
+
+    Args:
+        x: as for `compute`, a list of pictures, or features.
+    """
+    if getattr(x, "ndim", None) == 2:
+        return None
+    rows = row_views.as_rows(x)
+    return None if rows.ndim == 2 else rows
+
+
+def check_width(x: Any, network: keras.Model) -> None:
+    """Raise a ValueError if features are not as many as a network gives.
+
+    Args:
+        x: (n, n_features) array.
+        network: as for `compute`.
+    """
+    if x.shape[1] != network.output_shape[-1]:
+        width = network.output_shape[-1]
+        raise ValueError(f"X should hold pictures, or the {width} features of the network. Received: shape {x.shape}")
+
+
+def progress_bar(stream: TextIO | None = None) -> Report:
+    """Return a `report` for `compute` that writes one line, again and again, with the pictures a second.
+
+    Args:
+        stream: text file, default None: stdout.
+    """
+    out = sys.stdout if stream is None else stream
+
+    def report(done: int, n: int, rate: float) -> None:
+        left = f"{(n - done) / rate:.0f} s left" if done < n else "done"
+        out.write(f"\r{done:,} of {n:,} pictures, {rate:.1f} a second, {left}    " + "\n" * (done == n))
+        out.flush()
+
+    return report
+
+
+def _computed(
+    network: keras.Model, x: Any, first: int, size: int, report: Report | None
+) -> Iterator[tuple[int, Array]]:
+    """Yield (number of the first row, features) of each batch from row `first` on."""
+    started = time.perf_counter()
+    batches = ((start, _batch(x, start, size)) for start in range(first, len(x), size))
+    with contextlib.closing(batching.read_ahead(batches)) as batches:
+        for start, batch in batches:
+            if start == first:
+                _check_range(batch)
+            n = min(size, len(x) - start)
+            with DeferredInterrupt():
+                rows = np.asarray(network.predict_on_batch(batch), "float32")[:n]
+                bad = ~np.isfinite(rows).all(axis=1)
+                if bad.any():
+                    raise ValueError(
+                        "The features should be finite numbers. Received: NaN or infinity for picture "
+                        f"{start + int(bad.argmax())}. Look at the weights of the network and at this picture."
+                    )
+                yield start, rows
+            if report is not None:
+                report(start + n, len(x), (start + n - first) / (time.perf_counter() - started))
+
+
+def _batch(x: Any, start: int, size: int) -> Array:
+    """Return a batch, which the last rows fill up, if there are enough: another size would compile the network anew."""
+    batch = row_views.as_batch(x[start : start + size])
+    if len(batch) < size <= len(x):
+        batch = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+    return batch
+
+
+def _check_range(batch: Array) -> None:
+    if batch.min() >= 0 and 0 < batch.max() <= 1:
+        raise ValueError(
+            f"Pictures should hold pixels from 0 to 255. Received: values from {batch.min():g} to {batch.max():g}. "
+            "Multiply them by 255."
+        )
+
+
+def _fill(path: str, network: keras.Model, x: Any, shape: tuple[int, int], size: int, report: Report | None) -> None:
+    """Write the features to a file that has another name until it is whole."""
+    part = path + _PART
+    header = _header(shape)
+    row_bytes = 4 * shape[1]
+    try:
+        with open(part, "ab") as file:
+            done = max(0, file.tell() - len(header)) // row_bytes
+            # The last batch may not have reached the disk before a power cut.
+            done = max(0, done // size - 1) * size
+            file.truncate(len(header) + done * row_bytes if done else 0)
+            if not done:
+                file.write(header)
+            for _, rows in _computed(network, x, done, size, report):
+                file.write(rows.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise error if error.filename not in (None, part, path) else cannot("write", path, error) from error
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    """Return the first bytes of an .npy file of float32 of this shape."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def _remove_unfinished(folder: Path, path: str) -> None:
+    for part in glob.glob(os.path.join(glob.escape(os.fspath(folder)), f"features-*.npy{_PART}")):
+        if part != path + _PART:
+            with contextlib.suppress(OSError):
+                os.remove(part)
+
+
+def _key(network: keras.Model, x: Any) -> str:
+    """Return what tells the features of these pictures by this network from others: 16 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=8)
+    layers = [layer for layer in network._flatten_layers() if not isinstance(layer, keras.Model)]
+    digest.update(json.dumps([settings(layer) for layer in layers], sort_keys=True).encode())
+    for weight in network.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    source: Any = row_views.blocks_of(x)
+    content = source.content() if hasattr(source, "content") else row_views.fingerprint(x)
+    digest.update(json.dumps(content, sort_keys=True).encode())
+    return digest.hexdigest()

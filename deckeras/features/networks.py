@@ -1,0 +1,167 @@
+"""The network of a first stage: one Keras model from pictures of one size to features, preprocessing included."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import keras
+
+from deckeras._typing import Path, Tensor
+from deckeras.features import applications, presets
+from deckeras.models import saved
+
+_SIDE = 224  # of a network of any side that says nothing of it
+NAME = "features"
+Core: TypeAlias = Callable[[Tensor], Tensor]
+Source: TypeAlias = "Path | keras.Model"
+
+
+def network(
+    source: Any = "auto",
+    *,
+    weights: Path | None = None,
+    image_shape: Sequence[int] | None = None,
+    copy: bool = True,
+) -> keras.Model:
+    """Return a frozen network from pictures to features.
+
+    Its input are pixels from 0 to 255; resizing, preprocessing and pooling are layers of it.
+
+    Args:
+        source: one of
+            "auto" (default), which is EfficientNetV2B0;
+            the name of a network of `keras.applications`, such as "ConvNeXtTiny";
+            a preset of KerasHub, such as "dinov2_small", or the folder of one (the extra `hub`);
+            the path of a .keras file, or a `keras.Model`, which take pixels from 0 to 255, or what `image_shape` says,
+            and of which a copy is taken.
+        weights: path of a file of weights for a network of `keras.applications`, default None: those of ImageNet, which
+            Keras downloads once. "random" leaves them untrained, for tests.
+        image_shape: (height, width) or (height, width, channels) of the pictures, default None: what the network was
+            made for, in colors. Others are cropped to a square around their center and resized, and gray ones repeated
+            for each color.
+        copy: bool, default True. False returns `source` itself where it is such a network for such pictures.
+
+    Returns:
+        `keras.Model` of the name "features", from (n, *image_shape) pictures to (n, n_features) float32 features. What
+        is not one vector a picture is pooled: maps by their mean, tokens to the first.
+
+    Raises:
+        TypeError: `source` is neither a name nor a model.
+        ValueError: there is no such network, or it takes no pictures of this shape.
+        OSError: the weights cannot be downloaded or read; the message says which file to bring.
+        ImportError: KerasHub is needed, and not installed.
+
+    Example:
+        >>> from deckeras import features
+        >>> model = features.network("MobileNetV3Small", weights="random")
+        >>> model.input_shape, model.output_shape
+        ((None, 224, 224, 3), (None, 576))
+    """
+    if not copy and is_network(source) and image_shape in (None, source.input_shape[1:]):
+        return source
+    core, size, layers = _found(source, weights)
+    shape = tuple(image_shape or (*size, 3))
+    _check_shape(shape)
+    inputs = keras.Input(shape, name="pictures")
+    x = _in_colors(inputs, shape)
+    if shape[:2] != size:
+        x = keras.layers.Resizing(*size, crop_to_aspect_ratio=True, name="resizing")(x)
+    for layer in layers:
+        x = layer(x)
+    x = keras.layers.Activation("linear", dtype="float32", name="vectors")(pooled(core(x)))
+    model = keras.Model(inputs, x, name=NAME)
+    model.trainable = False
+    return model
+
+
+def is_network(model: Any) -> bool:
+    """Return whether a model is one that `network` has made."""
+    return isinstance(model, keras.Model) and model.name == NAME and len(model.output_shape) == 2
+
+
+def pooled(x: Any) -> Tensor:
+    """Return one vector a picture of maps (n, height, width, d), tokens (n, n_tokens, d) or vectors (n, d)."""
+    if isinstance(x, dict):
+        x = x.get("pooled_output", x.get("sequence_output"))
+    if isinstance(x, list | tuple) or x is None or len(x.shape) not in (2, 3, 4):
+        raise ValueError(f"A network should have one output, of 2 to 4 dimensions. Received: {x}")
+    if len(x.shape) == 4:
+        return keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    return x[:, 0] if len(x.shape) == 3 else x
+
+
+def _found(source: Source, weights: Path | None) -> tuple[Core, tuple[int, ...], list[keras.Layer]]:
+    """Return (function of a tensor of colored pixels, the size of its pictures, layers of preprocessing)."""
+    if isinstance(source, keras.Model):
+        return _own(_copy(source), weights)
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"features should be a name, a path or a keras.Model. Received: {type(source).__name__}")
+    source = os.fspath(source)
+    name = applications.find(source)
+    if name is not None:
+        model, layer = applications.build(name, weights)
+        return model, model.input_shape[1:3], [layer]
+    if source.endswith(".keras"):
+        return _own(saved.load(source), weights, source)
+    if weights is not None:
+        raise ValueError(
+            f"--weights is for networks of keras.applications: {', '.join(applications.names())}. Received: {source!r}"
+        )
+    if _names_preset(source):
+        core, side, layers = presets.build(source)
+        return core, (side, side), layers
+    near = applications.similar(source)
+    raise ValueError(
+        "features should be a network of keras.applications (such as EfficientNetV2B0, ConvNeXtTiny), a preset of "
+        f"KerasHub (such as dinov2_small), or a .keras file. Received: {source!r}."
+        + (f" Did you mean {' or '.join(near)}?" if near else "")
+    )
+
+
+def _names_preset(source: str) -> bool:
+    """Return whether a text can be a preset: those of KerasHub have underscores, a handle with slashes, or a folder."""
+    return "_" in source or "/" in source or os.path.isdir(source)
+
+
+def _own(
+    model: keras.Model, weights: Path | None, name: str | None = None
+) -> tuple[Core, tuple[int, ...], list[keras.Layer]]:
+    """Return what `_found` does of a model of a user."""
+    if weights is not None:
+        raise ValueError("weights should be None for a model that has its own. Received: weights and a model")
+    shape: Any = tuple(getattr(model, "input_shape", None) or ())
+    called = name or f"the model {model.name!r}"
+    if len(shape) != 4 or shape[-1] != 3:
+        raise ValueError(
+            f"A network should take colored pictures, of shape (n, height, width, 3). Received: {called}, which takes "
+            f"{shape}"
+        )
+    return model, tuple(side or _SIDE for side in shape[1:3]), []
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    """Return a model of the same layers and weights, so that the user's is neither frozen nor trained."""
+    try:
+        copy = type(model).from_config(model.get_config())
+        copy.set_weights(model.get_weights())
+    except Exception as error:  # Models of a class of its own may have no config, or build later.
+        raise ValueError(
+            "A network should be a functional or a Sequential model, or one with a config. Received: the model "
+            f"{model.name!r}, which cannot be copied: {' '.join(str(error).split()):.200}"
+        ) from error
+    return copy
+
+
+def _check_shape(shape: Sequence[int]) -> None:
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
+        raise ValueError(
+            "Pictures should be of shape (height, width), (height, width, 1) or (height, width, 3). Received: "
+            f"{tuple(shape)}"
+        )
+
+
+def _in_colors(x: Tensor, shape: Sequence[int]) -> Tensor:
+    if len(shape) == 3 and shape[2] == 3:
+        return x
+    x = keras.layers.Reshape((*shape[:2], 1), name="gray")(x)
+    return keras.layers.Concatenate(name="colors")([x, x, x])
