@@ -77,7 +77,7 @@ class Verdict:
             )
         which = ", ".join(map(str, self.differing_clusters))
         yield f"k-means on the rows puts {self.differs_from_kmeans:.0%} of the rows into other clusters" + (
-            f", above all of the clusters {which}." if which else "."
+            f", mostly those of cluster{'s' * (len(self.differing_clusters) > 1)} {which}." if which else "."
         )
         if self.differs_from_start is not None:
             yield f"Training has moved {self.differs_from_start:.1%} of the rows from the clusters it started from."

@@ -62,7 +62,7 @@ def test_xarray():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out instead")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out")
 def test_the_estimator_takes_them():
     options = {"epochs": 1, "max_iter": 2, "random_state": 0}
     expected = DeepEmbeddedClustering(2, **options).fit(FRAME)

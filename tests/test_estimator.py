@@ -32,7 +32,7 @@ CHECKS = [
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.filterwarnings("ignore:.*clusters came out instead", "ignore:The centroids of these pairs")
+@pytest.mark.filterwarnings("ignore:.*clusters came out", "ignore:The centroids of these pairs")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learn(estimator, check):
     if check.func.__name__ in ("check_estimator_sparse_array", "check_estimator_sparse_matrix"):

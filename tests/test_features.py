@@ -10,7 +10,7 @@ from deckeras.features import applications, computing, networks
 QUICK = {"epochs": 1, "max_iter": 20, "random_state": 0}
 pytestmark = [
     pytest.mark.usefixtures("eagerly"),
-    pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out instead"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out"),
 ]
 
 

@@ -19,7 +19,7 @@ QUICK = ["--epochs", "1", "--max-iter", "20"]
 COLORS = {"red": (190, 40, 40), "green": (40, 170, 40), "blue": (50, 60, 200)}
 pytestmark = [
     pytest.mark.usefixtures("eagerly"),
-    pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out instead"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out"),
 ]
 
 

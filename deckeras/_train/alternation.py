@@ -114,8 +114,8 @@ def warn_of_lost_clusters(sizes: Array, centroids: Array, scale: float) -> None:
     empty = np.flatnonzero(sizes == 0).tolist()
     if empty:
         warnings.warn(
-            f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} clusters came out instead of "
-            f"{len(centroids)}. Ask for fewer clusters, or pretrain longer.",
+            f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} of {len(centroids)} "
+            "clusters came out. Ask for fewer clusters, or pretrain longer.",
             UserWarning,
             stacklevel=3,
         )
