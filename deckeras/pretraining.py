@@ -40,8 +40,8 @@ def pretrain(
         encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
         x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
-        recipe: `"table"` (default), which suits any numbers, `"images"`, `"series"`, `"paper"`, `"dec-keras"`, or
-            another `deckeras.recipes.Recipe`.
+        recipe: `"table"` (default), which suits any numbers, `"images"`, `"series"`, `"features"`, `"paper"`,
+            `"dec-keras"`, or another `deckeras.recipes.Recipe`.
         dropout: float in [0, 1), default None: the recipe's. The fraction of input values set to zero. A layer-wise
             recipe applies it only to the pairs of layers.
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.

@@ -187,7 +187,7 @@ def test_unknown_changes_are_refused(settings, capsys):
     assert "Received: ['more layers']" in capsys.readouterr().err
 
 
-@pytest.mark.pages
+@pytest.mark.slow
 def test_scale_measures_each_case_once(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(BENCHMARKS)
     scale = load(BENCHMARKS / "scale.py")
@@ -214,7 +214,7 @@ def speed(monkeypatch):
     return load(BENCHMARKS / "speed.py")
 
 
-@pytest.mark.pages
+@pytest.mark.slow
 def test_speed_lets_contestants_take_turns(speed, tmp_path, capsys):
     arguments = ["--contestants", "deckeras", "plain", "--rows", "512", "--rounds", "2", "--output", str(tmp_path)]
     speed.main(arguments)
@@ -282,7 +282,7 @@ def test_breakdown_counts_each_second_once(monkeypatch):
     assert watch.seconds == {breakdown.REST: 1.0 + 5.0, "whole": 2.0 + 4.0, "inner": 3.0}
 
 
-@pytest.mark.pages
+@pytest.mark.slow
 def test_breakdown_draws_every_part(tmp_path):
     command = [
         sys.executable,

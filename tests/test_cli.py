@@ -157,6 +157,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 def test_a_terminal_has_a_bar_with_the_time_left(flowers, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     run("fit", *flowers, "-k", "3", "--epochs", "3", "--max-iter", "300", "--tol", "0")
@@ -217,7 +218,9 @@ def test_series_of_an_array(blobs, capsys):
     assert "60 series of 20 x 3" in out
     assert "series of (time, channels)" in error
     run("report", "series-clusters", "-q")
-    assert "<img" not in pathlib.Path("series-clusters/report.html").read_text()
+    page = pathlib.Path("series-clusters/report.html").read_text()
+    assert "data:image/svg+xml" in page  # a curve for each row
+    assert "data:image/png" not in page
     run("predict", "series-clusters", "series.npy", "-o", "new.csv", "-q")
     clusters = [pandas.read_csv(path).cluster.tolist() for path in ("series-clusters/clusters.csv", "new.csv")]
     assert clusters[0] == clusters[1]
@@ -338,6 +341,7 @@ def test_help_shows_how(capsys, command):
     assert f"deckeras {command}".strip() in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_resume(flowers):
     """A run that is interrupted and resumed ends as one that never was."""
     arguments = ["fit", *flowers, "-k", "3", "--epochs", "2", "--max-iter", "800", "--tol", "0", "--no-report"]

@@ -170,6 +170,7 @@ def shards_in_one_process(monkeypatch):
     monkeypatch.setattr(batching, "shuffled_batches", batches)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(rows, run_together, shards_in_one_process, tmp_path):
     x, y, encoder, decoder = rows
     ends = run_together(TRAIN, json.dumps(PRETRAINING), json.dumps(CLUSTERING))
@@ -221,6 +222,7 @@ def test_two_processes_train_as_one_does(rows, run_together, shards_in_one_proce
     np.testing.assert_allclose(history.history["loss"][4], expected.history["loss"][0], rtol=0.1)  # of other batches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "victim", "code"), [("kill", 1, -9), pytest.param("raise", 0, 1, marks=pytest.mark.long)]
 )
@@ -252,6 +254,7 @@ def test_example_shares_the_rows_of_a_file(blobs, run_together, tmp_path):
         np.testing.assert_array_equal(labels, model.predict_clusters(blobs[0][part], verbose=0))
 
 
+@pytest.mark.slow
 def test_two_devices_of_one_process_train_as_one_does(blobs, run_python):
     source = textwrap.dedent("""
         import os

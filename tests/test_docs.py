@@ -36,6 +36,7 @@ def code(text, language):
 COMMANDS = [line for text in PAGES.values() for block in code(text, "bash") for line in block.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if code(text, "python")])
 @pytest.mark.usefixtures("users_directory")
 @pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")  # trained too little

@@ -144,6 +144,7 @@ def test_pandas_in_and_out(blobs):
         estimator.predict(frame[list("hgfedcba")])
 
 
+@pytest.mark.slow
 def test_pipeline_and_grid_search(blobs):
     x = blobs[0].copy()
     x[::7, 3] = np.nan
@@ -230,6 +231,7 @@ def test_weights_of_rows(blobs):
     np.testing.assert_array_equal(even.predict_proba(x), small().fit(x).predict_proba(x))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
 def test_score_tells_good_from_bad(blobs):
     x, y = blobs

@@ -9,7 +9,7 @@ import deckeras
 from deckeras import recipes
 from deckeras.target import embedding_gradient
 
-pytestmark = pytest.mark.pages
+pytestmark = pytest.mark.slow
 
 SMALL = recipes.get(
     "table", units=(16, 4), least_iterations=300, epochs=1, max_iterations=60, update_interval=20, init="kmeans"

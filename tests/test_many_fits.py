@@ -38,6 +38,7 @@ def fit_many(times):
     assert not [model for model in models if model() is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
 def test_several_fits_of_different_sizes():
     fit_many(6)

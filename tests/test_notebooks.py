@@ -81,7 +81,7 @@ def test_all_notebooks_are_tested():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(SMALL)
 
 
-@pytest.mark.pages
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
     cells = code_cells(run(name, tmp_path, monkeypatch))
@@ -98,7 +98,7 @@ def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
         assert files == {"further.keras"}  # the weights were there, and so none were trained
 
 
-@pytest.mark.pages
+@pytest.mark.slow
 def test_saved_model_trains_where_there_are_no_weights(tmp_path, monkeypatch):
     run("saved_model", tmp_path, monkeypatch, WEIGHTS="nowhere")
     assert {path.name for path in tmp_path.iterdir()} == {"digits_dec.h5", "digits_encoder.h5", "further.keras"}

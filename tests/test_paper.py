@@ -12,7 +12,7 @@ from PIL import Image
 
 from deckeras import datasets, recipes
 
-pytestmark = pytest.mark.pages
+pytestmark = pytest.mark.slow
 FOLDER = pathlib.Path(__file__).parent.parent / "examples" / "paper"
 FIGURES = [path.stem for path in sorted(FOLDER.glob("figure_*.py"))]
 TABLES = [path.stem for path in sorted(FOLDER.glob("table_*.py"))]

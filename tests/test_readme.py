@@ -20,6 +20,7 @@ def code(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_python_runs(users_directory, run_python):
     """Each block in a process of its own, in the order of the page: later ones load what the first has saved.
 

@@ -126,6 +126,7 @@ def test_recipe_and_what_options_change_in_it(example, mnist_file, tmp_path, mon
     assert {name: getattr(recipe, name) for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_idec_and_a_convolutional_autoencoder(example, mnist_file, tmp_path):
     options = ["--method", "idec", "--convolutional", "--epochs", "30", "--output", str(tmp_path)]
     example.main(["--data", str(mnist_file), *options])
@@ -136,6 +137,7 @@ def test_idec_and_a_convolutional_autoencoder(example, mnist_file, tmp_path):
     assert any(isinstance(layer, keras.layers.Conv2D) for layer in model.encoder.layers)
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on(example, finished, mnist_file, tmp_path, monkeypatch, capsys):
     """Ctrl-C in the clustering: the pretraining is not repeated, and the end is that of the whole run."""
     arguments = ["--data", str(mnist_file), "--epochs", "60", "--seed", "5", "--output", str(tmp_path)]

@@ -96,6 +96,7 @@ def test_answers_come_without_the_backend(start):
         assert "Traceback" not in found.stderr, name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("table")
 def test_a_run_prints_nothing_of_the_backend(start):
     found, heavy = start("fit", "good.csv", "-k", "2", "--epochs", "2", "--max-iter", "100")
@@ -151,6 +152,7 @@ def test_all_public_names_are_seen():
         deckeras.nonsense  # noqa: B018
 
 
+@pytest.mark.slow
 def test_editors_complete_all_public_names():
     jedi = pytest.importorskip("jedi")
     found = {completion.name for completion in jedi.Script("import deckeras\ndeckeras.").complete(2, 9)}

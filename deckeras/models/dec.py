@@ -178,7 +178,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 default what the recipe says.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the first clusters, in the frequencies of the target, in the loss and in `changed`.
-            recipe: `"table"` (default), `"images"`, `"series"`, `"paper"`, `"dec-keras"`, or another
+            recipe: `"table"` (default), `"images"`, `"series"`, `"features"`, `"paper"`, `"dec-keras"`, or another
                 `deckeras.recipes.Recipe`. See `deckeras.recipes`. It also says the optimizer of a model that is
                 not compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
