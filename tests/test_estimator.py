@@ -17,7 +17,7 @@ from deckeras import DeepEmbeddedClustering, metrics, recipes
 
 SMALL = recipes.get("table", units=(16, 4), epochs=1, least_iterations=60, max_iterations=20, init="kmeans", n_init=3)
 
-LONGER = recipes.get(SMALL, least_iterations=600, max_iterations=200, n_init=20)
+LONGER = recipes.get(SMALL, least_iterations=1200, max_iterations=200, n_init=20)
 
 
 def small(**options):
