@@ -185,7 +185,12 @@ def weights_in(directory):
 
 
 @pytest.mark.parametrize(
-    ("kind", "where"), [("clustering", "batch"), ("clustering", "write"), ("pretraining", "batch")]
+    ("kind", "where"),
+    [
+        ("clustering", "write"),
+        pytest.param("clustering", "batch", marks=pytest.mark.slow),
+        pytest.param("pretraining", "batch", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_and_resumed_ends_with_the_weights_of_a_whole_run(kind, where, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
