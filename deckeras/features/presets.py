@@ -1,6 +1,7 @@
 """The networks of KerasHub: presets such as DINOv2, CLIP and SigLIP, by name or from a local folder."""
 
 import contextlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -29,7 +30,7 @@ def build(name: str) -> tuple[Callable[[Tensor], Tensor], int, list[keras.Layer]
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise _extras.needed(f"The network {name!r}", "keras-hub", "hub")
-    import keras_hub
+    keras_hub: Any = importlib.import_module("keras_hub")  # which type checkers need not find
 
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a bar of the download
