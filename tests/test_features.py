@@ -245,6 +245,8 @@ def test_estimator_of_features_alone(core, pictures):
     other = DeepEmbeddedClustering(3, features=core, **QUICK).fit(x)
     np.testing.assert_array_equal(one.labels_, other.labels_)
     np.testing.assert_array_equal(one.predict(x), other.labels_)
+    # New parameters have no effect before the next fit.
+    np.testing.assert_array_equal(other.set_params(features=None).predict(x), other.labels_)
 
 
 @pytest.mark.filterwarnings("ignore:The centroids of these pairs")

@@ -15,8 +15,10 @@ def extracted(estimator: Any, X: Any, *, fitting: bool = False, own_network: boo
         fitting: Whether to build `network_` of the estimator, and to keep the features in its directory.
         own_network: Whether to copy the network, which is to be trained.
     """
-    if estimator.features is None:
+    # A fitted estimator uses the network that it was fitted with, whatever its parameters have become.
+    if fitting:
         estimator.network_ = None
+    if (estimator.features if fitting else estimator.network_) is None:
         return X
     pictures = as_pictures(X)
     if fitting:
