@@ -1,3 +1,4 @@
+import math
 import os
 
 # Before TensorFlow is imported anywhere: its start-up messages say nothing about a test.
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import deckeras
+import deckeras._train.loop
 import deckeras.initialization.manifold
 
 
@@ -51,6 +53,12 @@ def short_layouts():
         usual = deckeras.initialization.manifold._MANY_EPOCHS
         patch.setattr(deckeras.initialization.manifold, "_MANY_EPOCHS", usual // 10)
         yield usual
+
+
+@pytest.fixture(autouse=True)
+def frequent_checkpoints(monkeypatch):
+    """Write a checkpoint after every epoch of pretraining, however short it is."""
+    monkeypatch.setattr(deckeras._train.loop, "WRITING", math.inf)
 
 
 @pytest.fixture

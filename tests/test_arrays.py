@@ -230,6 +230,16 @@ def test_svmlight():
     np.testing.assert_allclose(rows.x.toarray(), X)
     assert rows.labels.tolist() == Y.tolist()
     assert "its label" in rows.notices[0]
+    assert not any("qid" in notice for notice in rows.notices)
+
+
+@pytest.mark.parametrize(("text", "n"), [("1 qid:3 1:.5\n2 qid:3 1:1\n2 qid:7 2:1\n", 2), ("1 1:.5\n2 qid:4 1:1\n", 1)])
+def test_svmlight_with_queries(text, n):
+    _write("data.svm", text.encode())
+    rows = files.read("data.svm")
+    assert rows.x.shape[0] == rows.labels.size == text.count("\n")
+    [told] = [notice for notice in rows.notices if "qid" in notice]
+    assert f" {n} of them" in told
 
 
 def test_channels_first():

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 
 import h5py
 import keras
@@ -16,6 +17,7 @@ import pytest
 
 import deckeras
 from deckeras import DEC, dense_autoencoder
+from deckeras._train import loop
 from deckeras._train.checkpoint import Checkpoint
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import whole_file
@@ -524,3 +526,29 @@ def test_backup_and_restore_of_keras_resumes(blobs, tmp_path):
     assert_same(resumed.get_weights(), whole.get_weights())
     assert history.epoch == [3, 4, 5]
     assert int(keras.ops.convert_to_numpy(resumed.optimizer.iterations)) == 30
+
+
+@pytest.mark.parametrize(("epoch", "write", "written"), [(3, 1, [4, 8, 12]), (3, 0.1, range(1, 13)), (1, 9, [])])
+def test_writing_takes_a_tenth_of_the_time_of_a_pretraining(
+    blobs, tmp_path, monkeypatch, epoch, write, written, frequent_checkpoints
+):
+    """By a clock that an epoch puts forward by `epoch` seconds, and a write by `write`."""
+    clock, saved, save = [0.0], [], Checkpoint.save
+    monkeypatch.setattr(loop, "WRITING", 0.1)
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def slow_save(self, state):
+        clock[0] += write
+        saved.append(len(state["times"]))
+        save(self, state)
+
+    def end_epoch(epochs, logs):
+        clock[0] += epoch
+
+    monkeypatch.setattr(Checkpoint, "save", slow_save)
+    ticking = keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)
+    encoder, decoder = dense_autoencoder(8, units=(16, 2))
+    deckeras.pretrain_autoencoder(
+        encoder, decoder, blobs[0], epochs=13, checkpoint_dir=tmp_path, callbacks=ticking, verbose=0
+    )
+    assert saved == [0, *written, 13]

@@ -18,6 +18,7 @@ from deckeras._train.checkpoint import Checkpoint
 from deckeras._typing import Callbacks, RowArray, Verbose
 
 _LOOKED_AT = 1000  # rows whose scale is looked at
+WRITING = 0.1  # the largest fraction of the time that checkpoints take, where no number of epochs is asked for
 _LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
 
 
@@ -43,7 +44,7 @@ def train(
     seed: int,
     converged: Callable[[dict[str, float]], bool] | None = None,
     checkpoint: Checkpoint | None = None,
-    checkpoint_every: int = 1,
+    checkpoint_every: int | None = None,
     callbacks: Callbacks = None,
     verbose: Verbose = "auto",
     started: float | None = None,
@@ -62,7 +63,8 @@ def train(
         converged: function of the logs that says whether to stop, default None (never). Without one, a training that
             a callback stopped has ended; with one, calling again resumes it.
         checkpoint: `Checkpoint`, default None. What it holds is restored first.
-        checkpoint_every: int, default 1. Epochs between two writes. Start and end are always written.
+        checkpoint_every: int. Epochs between two writes. Default None: as often as they take a tenth of the time, since
+            an epoch of few rows takes less time than a write. Start and end are always written.
         callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
         verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
         started: float, default now. The `time.perf_counter()` from which on the time counts.
@@ -112,8 +114,10 @@ class _Run:
     steps_per_epoch: int
     converged: Callable | None
     checkpoint: Checkpoint | None
-    checkpoint_every: int
+    checkpoint_every: int | None
     rows: RowArray | None
+    written: float = 0.0  # the time of the last write
+    writing: float = 0.0  # the seconds that it took
 
     def __call__(self, seed: int, started: float) -> History:
         state, restored = self._begin(seed)
@@ -139,11 +143,11 @@ class _Run:
             state["stopped"] = model.stop_training
             if self._ended(state, done):
                 _finalize(model)
-            elif checkpoint and count % self.checkpoint_every == 0:
-                checkpoint.save(state)
+            elif checkpoint and self._due(count):
+                self._write(checkpoint, state)
         callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
         if checkpoint and not (restored and state is restored):
-            checkpoint.save(state)
+            self._write(checkpoint, state)
         history.times, history.seconds = state["times"], _last(state["times"])
         return history
 
@@ -154,8 +158,21 @@ class _Run:
             return restored, restored
         state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
         if self.checkpoint:
-            self.checkpoint.save(state)  # so that a run interrupted before its next write begins as this one did
+            # So that a run interrupted before its next write begins as this one did.
+            self._write(self.checkpoint, state)
         return state, None
+
+    def _write(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+        started = time.perf_counter()
+        checkpoint.save(state)
+        self.written = time.perf_counter()
+        self.writing = self.written - started
+
+    def _due(self, count: int) -> bool:
+        """Return whether to write a checkpoint after so many epochs. All processes agree."""
+        if self.checkpoint_every is not None:
+            return count % self.checkpoint_every == 0
+        return bool(distribution.agreed(self.writing <= WRITING * (time.perf_counter() - self.written)))
 
     def _train_epoch(self, count: int, state: dict[str, Any]) -> tuple[dict[str, float], int]:
         """Train one epoch, and return its logs and the iteration that it ends with."""

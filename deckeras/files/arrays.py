@@ -214,12 +214,15 @@ def _svmlight(path):
 
     promises.check_text(path, os.path.getsize(path))
     try:
-        x, y = load_svmlight_file(os.fspath(path))
+        x, y, queries = load_svmlight_file(os.fspath(path), query_id=True)
     except (ValueError, OverflowError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} should have lines of svmlight format, such as '1 3:0.5 7:1.2': {error}"
         ) from error
-    return Found(x, None, y, None, None, ["the first number of each line is its label, not a feature"])
+    notices = ["the first number of each line is its label, not a feature"]
+    if queries.any():  # else all are 0, or there are none
+        notices.append(f"the queries (qid) that the lines belong to, {len(np.unique(queries)):,} of them, are left out")
+    return Found(x, None, y, None, None, notices)
 
 
 def _choose(path, readers, key, labels):
