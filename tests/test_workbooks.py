@@ -2,6 +2,8 @@
 
 import pathlib
 import shutil
+import struct
+import zipfile
 
 import numpy as np
 import pandas
@@ -29,6 +31,38 @@ def book(lines=TABLE, change=lambda book, sheet: None, name="data.xlsx"):
     change(made, made.active)
     made.save(name)
     return name
+
+
+def binary_book(name):
+    """Write an .xlsb workbook of `TABLE` from the records that the format is made of (MS-XLSB), and return its name."""
+    rows = [_record(0, struct.pack("<IIHBBBIII", 0, 0, 300, 0, 0, 0, 1, 0, 2))]
+    rows += [_record(6, struct.pack("<II", column, 0) + _wide(text)) for column, text in enumerate(TABLE[0])]
+    for number, row in enumerate(X, 1):
+        rows.append(_record(0, struct.pack("<IIHBBBIII", number, 0, 300, 0, 0, 0, 1, 0, 2)))
+        rows += [_record(5, struct.pack("<IId", column, 0, value)) for column, value in enumerate(row)]
+    sheet = _record(129) + _record(148, struct.pack("<4I", 0, len(X), 0, 2)) + _record(145) + b"".join(rows)
+    names = _record(156, struct.pack("<II", 0, 1) + _wide("rId1") + _wide("Sheet1"))
+    office, package = (f"http://schemas.openxmlformats.org/{part}/2006" for part in ("officeDocument", "package"))
+    with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("[Content_Types].xml", f'<Types xmlns="{package}/content-types"/>')
+        file.writestr(
+            "xl/_rels/workbook.bin.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" Target="worksheets/sheet1.bin" '
+            f'Type="{office}/relationships/worksheet"/></Relationships>',
+        )
+        file.writestr("xl/workbook.bin", _record(131) + _record(143) + names + _record(144) + _record(132))
+        file.writestr("xl/worksheets/sheet1.bin", sheet + _record(146) + _record(130))
+    return name
+
+
+def _record(kind, data=b""):
+    number = bytes([kind]) if kind < 128 else bytes([kind % 128 + 128, kind // 128])
+    assert len(data) < 128
+    return number + bytes([len(data)]) + data
+
+
+def _wide(text):
+    return struct.pack("<I", len(text)) + text.encode("utf-16-le")
 
 
 def hide(book, sheet):
@@ -115,11 +149,19 @@ def test_ods():
     np.testing.assert_array_equal(files.read("data.ods").x, X)
 
 
-@pytest.mark.parametrize("name", ["data.xlsx", "data.xls"])
+@pytest.mark.parametrize("name", ["data.xlsb", "data.xlsx"])
+def test_xlsb(name):
+    rows = files.read(binary_book(name))
+    np.testing.assert_array_equal(rows.x, X)
+    assert rows.features == list("abc")
+
+
+@pytest.mark.parametrize("name", ["data.xlsx", "data.xls", "data.xlsb"])
 @pytest.mark.parametrize("size", [0, 3, 600, 3000])
 def test_torn_workbooks(name, size, capfd):
-    raw = pathlib.Path(book(name="whole.xlsx")).read_bytes() if name == "data.xlsx" else SMALL_XLS.read_bytes()
-    pathlib.Path(name).write_bytes(raw[:size])
+    write = {"data.xlsx": lambda name: book(name=name), "data.xlsb": binary_book}
+    whole = pathlib.Path(write[name]("whole")) if name in write else SMALL_XLS
+    pathlib.Path(name).write_bytes(whole.read_bytes()[:-30][:size])
     with pytest.raises(ValueError, match=f"'{name}' is damaged"):
         files.read(name)
     assert capfd.readouterr().out == ""
