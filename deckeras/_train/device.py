@@ -50,26 +50,47 @@ def steps_together(model: keras.Model, batch: Any, callbacks: Sequence[keras.cal
     return int(np.clip(_BYTES // batch_bytes, 1, _STEPS))
 
 
-def train_together(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[dict[str, float]]:
-    """Train a compiled model on several batches, of which the first of all is to be alone.
+def train_together(model: keras.Model, batches: list[tuple[Any, ...]], alone: bool = False) -> list[dict[str, float]]:
+    """Train a compiled model on several batches.
 
     Args:
         model: compiled `keras.Model`.
         batches: list of (x, y) or (x, y, sample_weight), structures of arrays of one shape.
+        alone: bool, default False. Whether each batch is to be a call of `train_on_batch`.
 
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
     with fused_updates.fused(model.optimizer), tracing_models():
-        if len(batches) == 1:
+        n_singly = len(batches) if alone else int(not _is_made(model, batches[0]))
+        logs = []
+        for batch in batches[:n_singly]:
             model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
-            return [model.train_on_batch(*batches[0], return_dict=True)]
-        known = _programs.get(model)
-        if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
-            # The references are weak: a strong one in the value would keep the model, its own key, alive.
-            program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
-            known = _programs[model] = weakref.ref(model.train_function), program
-        return known[1](batches)
+            logs.append(model.train_on_batch(*batch, return_dict=True))
+        return logs if n_singly == len(batches) else logs + _program(model)(batches[n_singly:])
+
+
+def _program(model: keras.Model) -> Callable[[list[Any]], list[dict[str, float]]]:
+    """Return the compiled steps of a model, made once for each compilation of it."""
+    known = _programs.get(model)
+    if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
+        # The references are weak: a strong one in the value would keep the model, its own key, alive.
+        program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
+        known = _programs[model] = weakref.ref(model.train_function), program
+    return known[1]
+
+
+def _is_made(model: keras.Model, batch: tuple[Any, ...]) -> bool:
+    """Make what a step needs, as Keras does before its first one, and return whether it is there.
+
+    The variables of loss, metrics and optimizer cannot be made within a program, and a first step by `train_on_batch`
+    makes them at the price of a second program.
+    """
+    build = getattr(model, "_symbolic_build", None)  # which Keras does not promise
+    if model.train_function is None and build is not None:
+        build(data_batch=batch)
+        model.make_train_function()
+    return model.train_function is not None
 
 
 def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.CallbackList = None, **kwargs: Any) -> Any:
@@ -208,9 +229,20 @@ def _tensorflow_program(model: Callable[[], Any]) -> Callable[[list[Any]], list[
             values = values.write(step, tf.stack([tf.cast(value, tf.float64) for value in logs.values()]))
         return values.stack()
 
-    # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
-    run = tf.function(functools.partial(steps), jit_compile=model().jit_compile, reduce_retracing=True)
-    return lambda batches: [dict(zip(names, values.tolist(), strict=True)) for values in run(_stacked(batches)).numpy()]
+    programs = {}
+
+    def run(batches):
+        stacked = _stacked(batches)
+        specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in tf.nest.flatten(stacked)]
+        key = tuple((tuple(spec.shape[1:]), spec.dtype) for spec in specs)
+        if key not in programs:
+            # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
+            program = tf.function(functools.partial(steps), jit_compile=model().jit_compile)
+            # For any number of steps, since the last call of an epoch has fewer.
+            programs[key] = program.get_concrete_function(tf.nest.pack_sequence_as(stacked, specs))
+        return [dict(zip(names, values.tolist(), strict=True)) for values in programs[key](stacked).numpy()]
+
+    return run
 
 
 def _jax_program(model: Callable[[], Any]) -> Callable[[list[Any]], list[dict[str, float]]]:

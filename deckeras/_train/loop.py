@@ -215,11 +215,10 @@ def train_batches(
     history, first = [], next(batches)
     together = device.steps_together(model, first, callbacks.callbacks)
     batches = itertools.chain([first], batches)
-    # The first step of all makes what the others need.
-    while group := list(itertools.islice(batches, 1 if model.train_function is None else together)):
+    while group := list(itertools.islice(batches, together)):
         callbacks.on_train_batch_begin(len(history))
         with interrupts.DeferredInterrupt():
-            history += device.train_together(model, group)
+            history += device.train_together(model, group, alone=together == 1)
         watch.beat()
         callbacks.on_train_batch_end(len(history) - 1, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
