@@ -7,6 +7,8 @@ import pathlib
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pandas
 import pytest
 
@@ -301,3 +303,30 @@ def test_breakdown_draws_every_part(tmp_path):
     assert all(f"| {part} | {found['seconds'][part]:.1f} |" in printed for part in parts)
     assert found["acc"] > 0.3
     assert (tmp_path / "breakdown.png").stat().st_size > 5000
+
+
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="a step a call")
+def test_loop_compares_with_that_of_keras(capsys):
+    load(BENCHMARKS / "loop.py").main(["--steps", "3", "--turns", "1"])
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title == f"{keras.config.backend()}, milliseconds of a step"
+    assert len(lines) == 6
+    contestants = [line.split(", ", 1)[1].split(":")[0] for line in lines]
+    assert contestants == 2 * ["deckeras", "Keras, 1 steps a call", "Keras, 20 steps a call"]
+
+
+def test_widths_compares_with_those_of_the_paper(tmp_path, blobs, capsys, monkeypatch):
+    """By a table of rows in three groups, with a recipe of a few batches."""
+    widths, x, y = load(BENCHMARKS / "widths.py"), *blobs
+    np.savez(tmp_path / "groups.npz", x=x, y=y)
+    get = recipes.get
+    short = {"epochs": 1, "least_iterations": 20, "max_iterations": 20, "init": "kmeans"}
+    monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
+    options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv"), "--units"]
+    widths.main([*options, "500,500,2000,10", "16,4"])
+    cells = pandas.read_csv(tmp_path / "cells.csv")
+    assert cells.units.tolist() == ["500-500-2000-10", "16-4"]
+    assert cells.data.tolist() == ["groups", "groups"]
+    assert "| 16-4 " in capsys.readouterr().out
+    widths.main([*options, "16,4"])  # which is there
+    assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2

@@ -1,4 +1,8 @@
-"""The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption."""
+"""The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption.
+
+Keras's `Model.fit` takes several times as long for a step of a small network (`benchmarks/loop.py`). The steps are
+Keras's own.
+"""
 
 from __future__ import annotations
 
