@@ -17,6 +17,11 @@ import deckeras._train.loop
 import deckeras.initialization.manifold
 
 
+def pytest_make_parametrize_id(val):
+    """Name no test by bytes: compressed ones hold the time, and parallel processes have to collect the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def blobs():
     """(x, y): 300 rows of 8 features, three well separated groups, in the order of the groups."""

@@ -147,6 +147,12 @@ def test_what_is_left_out_is_named(folder, monkeypatch):
             "1 of 3 images cropped to their middle, as their sides have another ratio",
         ]),
         ([("CMYK", (10, 10))], {"colour": True}, []),
+        # The shape of a model's images, which no option changes.
+        ([("RGB", (20, 10))], {"image_shape": (8, 8)}, [
+            "1 of 1 images resized from 10 x 20 to 8 x 8",
+            "1 of 1 images cropped to their middle, as their sides have another ratio",
+            "1 of 1 images converted to gray if they have colors",
+        ]),
     ],
 )  # fmt: skip
 def test_what_is_changed_is_said(folder, images, options, told):

@@ -63,7 +63,8 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
             if not skip_broken:
                 raise
             broken.append((name, error.reason))
-    if image_shape is None:
+    given = image_shape is not None
+    if not given:
         height, width = _common_size(facts.values(), image_size)
         image_shape = (height, width, 3) if colour else (height, width)
     deep = [fact.largest for fact in facts.values() if fact.deep]
@@ -83,7 +84,7 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
         raise ValueError(f"No image in {os.fspath(path)!r} can be read; {listed_broken(broken)}")
     if broken:
         notices.append(listed_broken(broken))
-    notices += changes([facts[name] for name in names], white, image_shape)
+    notices += changes([facts[name] for name in names], white, image_shape, given)
     return Images(images, np.array([pixels.shown(name) for name in names]), white or 255, notices)
 
 
@@ -164,8 +165,11 @@ def listed_broken(broken):
     return f"left out, because they cannot be read: {shown}{more}" if broken else ""
 
 
-def changes(facts, white, image_shape):
-    """Return sentences on the changes that were made to the images."""
+def changes(facts, white, image_shape, given=False):
+    """Return sentences on the changes that were made to the images.
+
+    They name the options that decide the shape, unless it is given, as by a model.
+    """
     sizes = {fact.size for fact in facts}
     target = tuple(image_shape[:2])
     to = f"{target[0]} x {target[1]}"
@@ -177,11 +181,11 @@ def changes(facts, white, image_shape):
         else f"resized to {to}, from sizes such as {' and '.join(from_)}"
     )
     counts = [
-        (sum(fact.size != target for fact in facts), f"{resized} (--image-size)"),
+        (sum(fact.size != target for fact in facts), resized if given else f"{resized} (--image-size)"),
         (cropped, "cropped to their middle, as their sides have another ratio"),
         (
             0 if len(image_shape) > 2 else sum(not fact.gray for fact in facts),
-            "converted to gray if they have colors (--colour)",
+            "converted to gray if they have colors" + ("" if given else " (--colour)"),
         ),
         (sum(fact.turned for fact in facts), "turned upright, by the orientation in their files"),
         (sum(fact.transparent for fact in facts), "with an alpha channel or a transparent color, laid on white"),

@@ -88,7 +88,7 @@ def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
     if deep and white is None:
         white = pixels.white_level(max(deep))
     notices += [image_folder.listed_broken(broken)] if broken else []
-    notices += image_folder.changes(list(facts.values()), white, (*size, 3))
+    notices += image_folder.changes(list(facts.values()), white, (*size, 3), given=True)
     shown = np.array([pixels.shown(name) for name in facts])
     labels = np.array([os.path.dirname(name) for name in shown]) if folder_labels else None
     layout = Layout(kind="images", image_shape=[*size, 3], white=white)
