@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import numbers
 import types
 from collections.abc import Callable
 from typing import Any, Literal
@@ -25,7 +24,7 @@ import keras
 import numpy as np
 
 from deckeras import distribution
-from deckeras._data import checks, row_views
+from deckeras._data import checks, row_views, values
 from deckeras._train.checkpoint import settings
 from deckeras._typing import Init, Initializer, Loss, RowArray, Shape
 from deckeras.augmentation import background, image_augmentation
@@ -154,33 +153,10 @@ class Recipe:
     decay: float = 1.0
 
     def __post_init__(self) -> None:
-        check_sizes(units=self.units)
-        object.__setattr__(self, "units", tuple(map(int, self.units)))
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout should be from 0 to below 1. Received: dropout={self.dropout!r}")
-        for name in "epochs", "least_iterations":
-            if getattr(self, name) != 0:
-                object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         if not self.epochs and not self.least_iterations:
             raise ValueError("epochs or least_iterations should be at least 1. Received: 0 for both")
-        for name in "n_init", "lead", "batch_size", "max_iterations", "pretraining_batch_size":
-            object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
-        if self.update_interval is not None:
-            object.__setattr__(self, "update_interval", checks.check_count("update_interval", self.update_interval))
-        if not isinstance(self.tol, numbers.Real) or not 0 <= self.tol < 1:
-            raise ValueError(f"tol should be from 0 to below 1: a fraction of the rows. Received: tol={self.tol!r}")
-        for name in "learning_rate", "embedding_scale":
-            value = getattr(self, name)
-            # `numbers.Real` declares no comparison with an int, but each of its classes has one.
-            number = isinstance(value, numbers.Real) and 0 < value < math.inf  # pyright: ignore[reportOperatorIssue]
-            if value is not None and not number:
-                raise ValueError(f"{name} should be a positive number. Received: {name}={value!r}")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay should be from 0 to 1. Received: decay={self.decay!r}")
-        if self.neighbors not in ("both", "embedding"):
-            raise ValueError(f'neighbors should be "both" or "embedding". Received: neighbors={self.neighbors!r}')
-        if not callable(self.init) and self.init not in INITS:
-            raise ValueError(f"init should be one of {', '.join(INITS)} or a function. Received: init={self.init!r}")
 
     def prepare(self, x: RowArray) -> RowArray:
         """Return x itself or, with `unit_scale`, a scaled copy in Keras's float type.
@@ -281,6 +257,50 @@ def _plain(value: Any) -> Any:
         raise ValueError(f"Functions of a recipe should have a name, so that it can be saved. Received: {name}")
     return name
 
+
+def _widths(name: str, value: Any) -> tuple[int, ...]:
+    check_sizes(**{name: value})
+    return tuple(map(int, value))
+
+
+_flag = values.instance("True or False", bool, np.bool_)
+_positive = values.number("a positive number", lambda value: 0 < value < math.inf)
+_size = values.number("a number of at least 0", lambda value: 0 <= value < math.inf)
+_CHECKS: dict[str, values.Check] = {
+    "name": values.instance("a name", str),
+    "unit_scale": _flag,
+    "units": _widths,
+    "convolutional": _flag,
+    "kernel_initializer": values.of_keras("initializer", keras.initializers.get),
+    "layerwise": _flag,
+    "dropout": values.number("from 0 to below 1", lambda value: 0 <= value < 1),
+    "layer_iterations": checks.check_count,
+    "epochs": values.count_or_zero,
+    "least_iterations": values.count_or_zero,
+    "pretraining_batch_size": checks.check_count,
+    "least_batches": checks.check_count,
+    "least_batch_size": checks.check_count,
+    "pretraining_loss": values.of_keras("loss", keras.losses.get),
+    "pretraining_optimizer": values.instance("a function of the number of iterations", Callable),
+    "shift": _size,
+    "rotation": _size,
+    "least_side": checks.check_count,
+    "image_shape": values.or_none(values.shape(2, 3)),
+    "series": _flag,
+    "series_shape": values.or_none(values.shape(2)),
+    "embedding_scale": values.or_none(_positive),
+    "init": values.choice(*INITS, function=True),
+    "n_init": checks.check_count,
+    "neighbors": values.choice("both", "embedding"),
+    "lead": checks.check_count,
+    "batch_size": checks.check_count,
+    "update_interval": values.or_none(checks.check_count),
+    "tol": values.number("from 0 to below 1: a fraction of the rows", lambda value: 0 <= value < 1),
+    "max_iterations": checks.check_count,
+    "updates": values.or_none(checks.check_count),
+    "learning_rate": _positive,
+    "decay": values.number("from 0 to 1", lambda value: 0 <= value <= 1),
+}
 
 PAPER = Recipe(
     name="paper",

@@ -98,6 +98,43 @@ def test_small_images_are_clustered_as_they_are():
         assert (recipe.augmentation((side * 28,), clustering=True) is not None) is changed
 
 
+BAD = {
+    **dict.fromkeys(("unit_scale", "convolutional", "layerwise", "series"), (None, 2, "yes")),
+    **dict.fromkeys(("shift", "rotation"), (-0.1, float("inf"), float("nan"), True, "1", None)),
+    **dict.fromkeys(("dropout", "tol"), (-0.1, 1.0, float("nan"), "0.1", None)),
+    **dict.fromkeys(("learning_rate", "embedding_scale"), (0.0, -1, float("inf"), float("nan"), True, "1")),
+    **dict.fromkeys(("image_shape", "series_shape"), (8, (8,), (8, 0), (8, 2.5), (1, 2, 3, 4), "88")),
+    "name": (None, 1),
+    "units": (10, (), (4, 0), "10", None),
+    "kernel_initializer": ("nothing", 5, None),
+    "pretraining_loss": ("nothing", 5, None),
+    "pretraining_optimizer": ("adam", 5, None),
+    "init": ("random", 5, None),
+    "neighbors": ("rows", None, 5),
+    "decay": (-0.1, 1.5, "1", None),
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(recipes.Recipe)])
+def test_each_value_of_a_recipe_is_checked(name):
+    counts = (-1, 1.5, True, "2", float("nan"))
+    for value in BAD.get(name, counts):
+        with pytest.raises(ValueError, match=f"^{name} should "):
+            dataclasses.replace(recipes.TABLE, **{name: value})
+    optional = ("update_interval", "updates", "image_shape", "series_shape", "embedding_scale")
+    if name in optional:
+        assert getattr(dataclasses.replace(recipes.TABLE, **{name: None}), name) is None
+    elif name not in BAD and name not in ("epochs", "least_iterations"):
+        with pytest.raises(ValueError, match=f"^{name} should "):
+            dataclasses.replace(recipes.TABLE, **{name: 0})
+
+
+def test_recipes_take_numbers_and_sequences_of_numpy():
+    recipe = recipes.get("images", image_shape=np.array([8, 9]), epochs=np.int64(0), units=[4, np.int32(2)])
+    assert (recipe.image_shape, recipe.epochs, recipe.units) == ((8, 9), 0, (4, 2))
+    assert recipes.get("table", tol=np.float32(0)).settings()["tol"] == 0
+
+
 def test_recipes_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipes.PAPER.tol = 0.5
