@@ -479,3 +479,17 @@ def test_classic_files():
         files.read(write("1 3:0.5 7:1.2\n-1 2:0.5\n", "a.txt"))
     with pytest.raises(ValueError, match=".csv"):
         files.read(write("a,b\n1,2\n", "a.xls"))
+
+
+def test_the_page_quotes_what_is_said():
+    """The notes that docs/howto/table.md shows, on a table like the one that it speaks of."""
+    random = np.random.default_rng(0)
+    names = ["id", "price", "weight", "discount", *(f"sold_{month}" for month in range(9))]
+    lines = ["Sales of 2023", ";".join(names)]
+    for number in range(30):
+        price, weight = (f"{value:.2f}".replace(".", ",") for value in random.uniform(1, 9, 2))
+        sold = random.integers(99, size=9)
+        lines.append(";".join(map(str, [number + 1, price, weight, f"{random.integers(1, 40)} %", *sold])))
+    page = (pathlib.Path(__file__).parent.parent / "docs" / "howto" / "table.md").read_text("utf-8")
+    quoted = [line.removeprefix("Note: ") for line in page.splitlines() if line.startswith("Note: ")]
+    assert files.read(write("\n".join(lines))).notices == quoted

@@ -82,6 +82,7 @@ class Found:
         truths: list of the columns of true and false.
         padded: list of the columns of whole numbers with zeros in front.
         long: list of the columns of whole numbers that float64 does not hold exactly.
+        commas: list of the columns in which a number has a decimal comma.
     """
 
     forms: dict = dataclasses.field(default_factory=dict)
@@ -92,6 +93,7 @@ class Found:
     truths: list = dataclasses.field(default_factory=list)
     padded: list = dataclasses.field(default_factory=list)
     long: list = dataclasses.field(default_factory=list)
+    commas: list = dataclasses.field(default_factory=list)
 
 
 def is_number(text):
@@ -173,6 +175,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
             found.forms[name] = form
         else:
             found.ambiguous[name] = next(text for text in columns[name] if re.search(r"[.,]", text))
+    with_commas = (name for name, form in found.forms.items() if form.decimal == ",")
+    found.commas = [name for name in with_commas if columns[name].str.contains(",", regex=False).any()]
     return found
 
 

@@ -107,7 +107,7 @@ def _forms(found, columns):
     sentences = []
     used = set(columns)
     forms = {name: form for name, form in found.forms.items() if name in used}
-    commas = [f'"{name}"' for name, form in forms.items() if form.decimal == ","]
+    commas = [f'"{name}"' for name in found.commas if name in used]
     if commas:
         sentences.append(f"decimal commas in {listed(commas)}")
     for mark in sorted({form.thousands for form in forms.values()} - {None}):

@@ -132,6 +132,7 @@ def read(path, options, texts=(), names=None):
         again = read(path, dataclasses.replace(options, decimal=","), texts, names)
         for name, form in found.forms.items():
             again.found.forms.setdefault(name, form)
+        again.found.commas = list(dict.fromkeys([*found.commas, *again.found.commas]))
         return again
     return Table(frame, options, found, notices, row_names)
 
