@@ -31,7 +31,8 @@ x = (random.normal(size=(90, 8)) / 2 + 4 * np.eye(3, 8)[np.repeat(np.arange(3), 
 rows = {"convolutional": 8 * np.abs(np.hstack(8 * [x])), "estimator": 1e3 + 50 * x}
 
 def cluster(model, name=None, iterations=20):
-    model.fit(x, update_interval=5, max_iterations=iterations, tol=0, checkpoint_dir=name, verbose=0)
+    options = {"init": "kmeans", "update_interval": 5, "max_iterations": iterations, "tol": 0, "verbose": 0}
+    model.fit(x, checkpoint_dir=name, **options)
     return model
 
 def training(name, iterations):
@@ -50,7 +51,7 @@ def pretraining(name, interrupted_after=None):
 WRITE = """
 convolutional = DEC(deckeras.convolutional_autoencoder((8, 8), 2, filters=(4, 8), kernel_sizes=(5, 3))[0], 3)
 convolutional.initialize_centroids(rows["convolutional"])
-recipe = deckeras.recipes.get("table", units=(16, 2), epochs=1, least_iterations=20, max_iterations=20)
+recipe = deckeras.recipes.get("table", units=(16, 2), epochs=1, least_iterations=20, max_iterations=20, init="kmeans")
 layer = ClusteringLayer(3, clusters_initializer=keras.initializers.RandomNormal(stddev=1, seed=0))
 models = {
     "dec": cluster(DEC(dense_autoencoder(8, units=(16, 2))[0], 3, alpha=2.0)),

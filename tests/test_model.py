@@ -47,7 +47,10 @@ def make(pretrained):
 
 
 def fit(model, x, y=None, **options):
-    return model.fit(x, y, **{"update_interval": 5, "max_iterations": 20, "tol": 0, "verbose": 0, **options})
+    short = {"update_interval": 5, "max_iterations": 20, "tol": 0, "verbose": 0}
+    if "recipe" not in options:
+        short |= {"init": "kmeans", "n_init": 1}
+    return model.fit(x, y, **{**short, **options})
 
 
 def assert_same(first, second):

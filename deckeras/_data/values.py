@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import random
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ Check: TypeAlias = Callable[[str, Any], Any]  # raises a ValueError that names v
 
 
 def or_none(check: Check) -> Check:
-    """Let None pass, too."""
+    """Return a check that also accepts None."""
     return lambda name, value: None if value is None else check(name, value)
 
 
@@ -62,10 +63,13 @@ def of_keras(what: str, get: Callable[[Any], Any]) -> Check:
     """Check that a value is an object of Keras, or the name of one, by the function of Keras that gets it."""
 
     def check(name, value):
+        state = random.getstate()  # from which Keras draws the seed of an initializer that it makes
         try:
             known = get(value) is not None
         except (TypeError, ValueError):
             known = False
+        finally:
+            random.setstate(state)
         if not known:
             raise ValueError(f"{name} should be a Keras {what} or its name. Received: {name}={value!r}")
         return value
