@@ -35,7 +35,7 @@ def test_the_folder_of_another_study_is_refused(blobs, study):
 def test_a_study_trains_once(study, monkeypatch):
     model, history = study.dec(0)
     monkeypatch.setattr("deckeras._train.alternation.train_batches", None)
-    monkeypatch.setattr("deckeras.pretraining.train_batches", None)
+    monkeypatch.setattr("deckeras._train.reconstruction.train_batches", None)
     again, same = study.dec(0)
     assert same.history == history.history
     np.testing.assert_array_equal(model.centroids, again.centroids)

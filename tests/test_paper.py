@@ -124,7 +124,7 @@ def test_again_computes_nothing(done, monkeypatch, capsys):
     folder, again = done
     before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
     monkeypatch.setattr("deckeras._train.alternation.train_batches", None)
-    monkeypatch.setattr("deckeras.pretraining.train_batches", None)
+    monkeypatch.setattr("deckeras._train.reconstruction.train_batches", None)
     again()
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
     assert "9/9 figure_6_n_clusters" in capsys.readouterr().out
