@@ -1,7 +1,7 @@
 """The loop of a training: milliseconds of a step in `DEC.fit`, and in Keras's own `Model.fit` on the same batches.
 
     python benchmarks/loop.py
-    KERAS_BACKEND=jax python benchmarks/loop.py --steps 140
+    python benchmarks/loop.py --steps 140 --turns 3
 
 Both train the same model on the same batches of 256 rows and targets: deckeras by its loop, Keras by a `PyDataset`, one
 step a call and 20 (`steps_per_execution`). The contestants take turns, and the first turn, which compiles, does not

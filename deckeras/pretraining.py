@@ -115,9 +115,9 @@ def pretrain_autoencoder(
         dropout: float in [0, 1). With `"table"` 0. The fraction of input values set to zero in training (a denoising
             autoencoder). The reconstruction is compared with the whole row.
         seed: int, default 0. Determines the order of the rows and the dropout. None draws a new seed each time.
-        checkpoint_dir: directory, default None. The training is saved there in `pretraining.h5`: at the start, at the
-            end, and after an epoch whenever writing has taken less than a tenth of the time. An interrupted run
-            resumes; a finished run is loaded and not repeated.
+        checkpoint_dir: directory, default None. The training is saved there in `pretraining.h5`, at the start, at the
+            end, and after as many epochs as limit saving to a tenth of the time. An interrupted run resumes; a finished
+            run is loaded and not repeated.
         callbacks: Keras callback or list of them. One that sets `stop_training` ends the training after the epoch.
         verbose: 0 silent, 1 progress bars, 2 one line per epoch; default `"auto"`, which is 1.
 

@@ -63,7 +63,7 @@ def short_layouts():
 @pytest.fixture(autouse=True)
 def frequent_checkpoints(monkeypatch):
     """Write a checkpoint after every epoch of pretraining, however short it is."""
-    monkeypatch.setattr(deckeras._train.loop, "WRITING", math.inf)
+    monkeypatch.setattr(deckeras._train.loop, "MAX_SAVING", math.inf)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import numpy as np
 import deckeras
 from deckeras._train import loop
 
-loop.WRITING = math.inf  # a checkpoint after every epoch, however short it is
+loop.MAX_SAVING = math.inf  # a checkpoint after every epoch, however short it is
 X = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
 IMAGES = np.random.default_rng(1).uniform(size=(120, 64)).astype("float32")
 PRETRAINING = {"epochs": 6, "batch_size": 50}

@@ -145,7 +145,7 @@ import keras, numpy as np
 import deckeras
 import deckeras._train.loop
 
-deckeras._train.loop.WRITING = float("inf")  # a checkpoint after every epoch, however short it is
+deckeras._train.loop.MAX_SAVING = float("inf")  # a checkpoint after every epoch, however short it is
 kind, directory, kill_at, kill_in_write = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "write"
 
 class Kill(keras.callbacks.Callback):
@@ -535,7 +535,7 @@ def test_writing_takes_a_tenth_of_the_time_of_a_pretraining(
 ):
     """By a clock that an epoch puts forward by `epoch` seconds, and a write by `write`."""
     clock, saved, save = [0.0], [], Checkpoint.save
-    monkeypatch.setattr(loop, "WRITING", 0.1)
+    monkeypatch.setattr(loop, "MAX_SAVING", 0.1)
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
 
     def slow_save(self, state):

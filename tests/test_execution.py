@@ -44,10 +44,9 @@ def calls(monkeypatch, accelerated):
     calls = []
     together = device.train_together
 
-    def train_together(model, batches, alone):
-        if not alone:
-            calls.append(len(batches))
-        return together(model, batches, alone)
+    def train_together(model, batches):
+        calls.append(len(batches))
+        return together(model, batches)
 
     monkeypatch.setattr(device, "train_together", train_together)
     return calls

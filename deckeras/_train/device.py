@@ -50,24 +50,33 @@ def steps_together(model: keras.Model, batch: Any, callbacks: Sequence[keras.cal
     return int(np.clip(_BYTES // batch_bytes, 1, _STEPS))
 
 
-def train_together(model: keras.Model, batches: list[tuple[Any, ...]], alone: bool = False) -> list[dict[str, float]]:
-    """Train a compiled model on several batches.
+def train_singly(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[dict[str, float]]:
+    """Train a compiled model by a call of `train_on_batch` for each batch. Arguments and result: `train_together`."""
+    logs = []
+    with fused_updates.fused(model.optimizer), tracing_models():
+        for batch in batches:
+            # Before Keras 3.15 the metrics run on from batch to batch.
+            model.reset_metrics()
+            logs.append(model.train_on_batch(*batch, return_dict=True))
+    return logs
+
+
+def train_together(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[dict[str, float]]:
+    """Train a compiled model on several batches in one call of the backend.
 
     Args:
         model: compiled `keras.Model`.
         batches: list of (x, y) or (x, y, sample_weight), structures of arrays of one shape.
-        alone: bool, default False. Whether each batch is to be a call of `train_on_batch`.
 
     Returns:
         list of dicts from name to float, what `train_on_batch` returns for each.
     """
-    with fused_updates.fused(model.optimizer), tracing_models():
-        n_singly = len(batches) if alone else int(not _is_made(model, batches[0]))
-        logs = []
-        for batch in batches[:n_singly]:
-            model.reset_metrics()  # before Keras 3.15 they run on from batch to batch
-            logs.append(model.train_on_batch(*batch, return_dict=True))
-        return logs if n_singly == len(batches) else logs + _program(model)(batches[n_singly:])
+    logs = [] if _build(model, batches[0]) else train_singly(model, batches[:1])
+    others = batches[len(logs) :]
+    if others:
+        with fused_updates.fused(model.optimizer), tracing_models():
+            logs += _program(model)(others)
+    return logs
 
 
 def _program(model: keras.Model) -> Callable[[list[Any]], list[dict[str, float]]]:
@@ -80,13 +89,14 @@ def _program(model: keras.Model) -> Callable[[list[Any]], list[dict[str, float]]
     return known[1]
 
 
-def _is_made(model: keras.Model, batch: tuple[Any, ...]) -> bool:
-    """Make what a step needs, as Keras does before its first one, and return whether it is there.
+def _build(model: keras.Model, batch: tuple[Any, ...]) -> bool:
+    """Build what Keras builds before its first step. Return False if this version of Keras needs that step itself.
 
-    The variables of loss, metrics and optimizer cannot be made within a program, and a first step by `train_on_batch`
-    makes them at the price of a second program.
+    The variables of loss, metrics and optimizer cannot be made within a program. A first step by `train_on_batch` makes
+    them, but compiles a program of its own.
     """
-    build = getattr(model, "_symbolic_build", None)  # which Keras does not promise
+    # Keras does not promise this method.
+    build = getattr(model, "_symbolic_build", None)
     if model.train_function is None and build is not None:
         build(data_batch=batch)
         model.make_train_function()

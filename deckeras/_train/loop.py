@@ -1,7 +1,7 @@
 """The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption.
 
-Keras's `Model.fit` takes several times as long for a step of a small network (`benchmarks/loop.py`). The steps are
-Keras's own.
+On TensorFlow, Keras's `Model.fit` takes three times as long for a step of a small network (`benchmarks/loop.py`). The
+steps are Keras's own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deckeras._train.checkpoint import Checkpoint
 from deckeras._typing import Callbacks, RowArray, Verbose
 
 _LOOKED_AT = 1000  # rows whose scale is looked at
-WRITING = 0.1  # the largest fraction of the time that checkpoints take, where no number of epochs is asked for
+MAX_SAVING = 0.1  # the fraction of the time that checkpoints take, unless the epochs between them are given
 _LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
 
 
@@ -67,8 +67,8 @@ def train(
         converged: function of the logs that says whether to stop, default None (never). Without one, a training that
             a callback stopped has ended; with one, calling again resumes it.
         checkpoint: `Checkpoint`, default None. What it holds is restored first.
-        checkpoint_every: int. Epochs between two writes. Default None: as often as they take a tenth of the time, since
-            an epoch of few rows takes less time than a write. Start and end are always written.
+        checkpoint_every: int. Epochs between two checkpoints. Default None: as many as limit saving to a tenth of the
+            time, since an epoch of few rows takes less time than a checkpoint. Start and end are always saved.
         callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
         verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
         started: float, default now. The `time.perf_counter()` from which on the time counts.
@@ -120,8 +120,8 @@ class _Run:
     checkpoint: Checkpoint | None
     checkpoint_every: int | None
     rows: RowArray | None
-    written: float = 0.0  # the time of the last write
-    writing: float = 0.0  # the seconds that it took
+    saved_at: float = 0.0  # the time of the last checkpoint
+    saving_seconds: float = 0.0  # what it took
 
     def __call__(self, seed: int, started: float) -> History:
         state, restored = self._begin(seed)
@@ -147,11 +147,11 @@ class _Run:
             state["stopped"] = model.stop_training
             if self._ended(state, done):
                 _finalize(model)
-            elif checkpoint and self._due(count):
-                self._write(checkpoint, state)
+            elif checkpoint and self._is_due(count):
+                self._save(checkpoint, state)
         callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
         if checkpoint and not (restored and state is restored):
-            self._write(checkpoint, state)
+            self._save(checkpoint, state)
         history.times, history.seconds = state["times"], _last(state["times"])
         return history
 
@@ -163,20 +163,20 @@ class _Run:
         state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
         if self.checkpoint:
             # So that a run interrupted before its next write begins as this one did.
-            self._write(self.checkpoint, state)
+            self._save(self.checkpoint, state)
         return state, None
 
-    def _write(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+    def _save(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         started = time.perf_counter()
         checkpoint.save(state)
-        self.written = time.perf_counter()
-        self.writing = self.written - started
+        self.saved_at = time.perf_counter()
+        self.saving_seconds = self.saved_at - started
 
-    def _due(self, count: int) -> bool:
-        """Return whether to write a checkpoint after so many epochs. All processes agree."""
+    def _is_due(self, count: int) -> bool:
+        """Return whether to save a checkpoint after so many epochs. All processes agree."""
         if self.checkpoint_every is not None:
             return count % self.checkpoint_every == 0
-        return bool(distribution.agreed(self.writing <= WRITING * (time.perf_counter() - self.written)))
+        return bool(distribution.agreed(self.saving_seconds <= MAX_SAVING * (time.perf_counter() - self.saved_at)))
 
     def _train_epoch(self, count: int, state: dict[str, Any]) -> tuple[dict[str, float], int]:
         """Train one epoch, and return its logs and the iteration that it ends with."""
@@ -218,11 +218,12 @@ def train_batches(
     batches = iter(batches)
     history, first = [], next(batches)
     together = device.steps_together(model, first, callbacks.callbacks)
+    steps = device.train_singly if together == 1 else device.train_together
     batches = itertools.chain([first], batches)
     while group := list(itertools.islice(batches, together)):
         callbacks.on_train_batch_begin(len(history))
         with interrupts.DeferredInterrupt():
-            history += device.train_together(model, group, alone=together == 1)
+            history += steps(model, group)
         watch.beat()
         callbacks.on_train_batch_end(len(history) - 1, history[-1])
     return {name: float(np.mean([logs[name] for logs in history])) for name in history[0]}
