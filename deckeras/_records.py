@@ -14,6 +14,8 @@ LAYOUT = {
     "key": (str, None),
     "columns": [str],
     "categories": {str: [str]},
+    "text": (str, None),
+    "terms": ({str: _NUMBER}, None),
     "medians": ({str: _NUMBER}, None),
     "drop_missing": bool,
     "names": (str, None),

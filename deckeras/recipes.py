@@ -33,7 +33,7 @@ from deckeras.autoencoders.embedding import least_squares
 from deckeras.autoencoders.series import series_autoencoder
 
 INITS = ("kmeans", "ward", "mixture", "manifold")
-# As accurate as the paper's 2000 in the third layer, on the mean of 14 real sets (`benchmarks/widths.py`), and faster.
+# As accurate as the paper's 2000 in the third layer on 14 real sets (`benchmarks/variants.py`), and faster.
 _NARROW = (500, 500, 500, 10)
 
 

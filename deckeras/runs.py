@@ -67,9 +67,10 @@ def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str
             f"{folder!r} holds a run already{', which has finished' if finished else ''}. {way_out} another --output."
         )
     for name in "data", "layout", "settings":
-        if found.get(name) != json.loads(json.dumps(run[name])):
+        before, now = found.get(name), json.loads(json.dumps(run[name]))
+        if before != now:
             raise ValueError(
-                f"{folder!r} holds another run, with {name} {found.get(name)}. Received: {run[name]}. Choose another "
+                f"{folder!r} holds another run, with {name} {before!s:.1000}. Received: {now!s:.1000}. Choose another "
                 "--output."
             )
     return {**_written(folder), **summary(found)} if finished else None

@@ -315,18 +315,27 @@ def test_loop_compares_with_that_of_keras(capsys):
     assert contestants == 2 * ["deckeras", "Keras, 1 steps a call", "Keras, 20 steps a call"]
 
 
-def test_widths_compares_with_those_of_the_paper(tmp_path, blobs, capsys, monkeypatch):
+def test_variants_compare_with_the_default(tmp_path, blobs, capsys, monkeypatch):
     """By a table of rows in three groups, with a recipe of a few batches."""
-    widths, x, y = load(BENCHMARKS / "widths.py"), *blobs
+    variants, x, y = load(BENCHMARKS / "variants.py"), *blobs
     np.savez(tmp_path / "groups.npz", x=x, y=y)
-    get = recipes.get
-    short = {"epochs": 1, "least_iterations": 20, "max_iterations": 20, "init": "kmeans"}
-    monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
-    options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv"), "--units"]
-    widths.main([*options, "500,500,2000,10", "16,4"])
+    get, found = recipes.get, []
+    short = {"max_iterations": 20, "init": "kmeans", "units": (8, 4)}
+
+    def shortened(recipe, **changes):
+        found.append(changes)
+        return get(recipe, **{**changes, **short})
+
+    monkeypatch.setattr(recipes, "get", shortened)
+    monkeypatch.setitem(variants.VARIANTS, "narrow", variants.units(16, 4))
+    options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv"), "--variants"]
+    variants.main([*options, "default", "a quarter of the pretraining", "narrow"])
+    table = get("table")
+    assert {"units": (16, 4)} in found
+    assert {"epochs": table.epochs // 4, "least_iterations": table.least_iterations // 4} in found
     cells = pandas.read_csv(tmp_path / "cells.csv")
-    assert cells.units.tolist() == ["500-500-2000-10", "16-4"]
-    assert cells.data.tolist() == ["groups", "groups"]
-    assert "| 16-4 " in capsys.readouterr().out
-    widths.main([*options, "16,4"])  # which is there
-    assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2
+    assert cells.variant.tolist() == ["default", "a quarter of the pretraining", "narrow"]
+    assert cells.data.tolist() == 3 * ["groups"]
+    assert "| narrow " in capsys.readouterr().out
+    variants.main([*options, "narrow"])  # which is there
+    assert len(pandas.read_csv(tmp_path / "cells.csv")) == 3

@@ -294,6 +294,8 @@ def _described(rows):
         return f"{n:,} images of {' x '.join(map(str, rows.layout.image_shape))}"
     if len(shape) > 1:
         return f"{n:,} series of {' x '.join(map(str, shape))}"
+    if rows.layout.text:
+        return f"{n:,} texts of {shape[0]:,} terms"
     return f"{n:,} rows of {shape[0]:,} features{'' if rows.layout.header else ', no header'}"
 
 

@@ -17,7 +17,7 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = build_parser().parse_args(arguments)
     options.command_line = shlex.join(["deckeras", *arguments])
-    with terminal.native_log_held(show=options.debug) as log:
+    with terminal.native_log_held(show=options.debug) as log, terminal.pipes_may_close():
         return _answer(options, log)
 
 

@@ -4,8 +4,8 @@ import argparse
 
 # The names that the command passes on unchanged.
 NAMES = {
-    "key", "names", "labels", "drop", "one_hot", "missing", "na", "sep", "skip", "comment", "decimal", "thousands",
-    "encoding", "header", "image_size", "image_shape", "colour", "folder_labels", "skip_broken",
+    "key", "names", "labels", "drop", "one_hot", "text", "missing", "na", "sep", "skip", "comment", "decimal",
+    "thousands", "encoding", "header", "image_size", "image_shape", "colour", "folder_labels", "skip_broken",
 }  # fmt: skip
 
 
@@ -38,6 +38,7 @@ def add_tables(parser):
     group.add_argument("--names", metavar="COLUMN", help="the column with the names of the rows; default: row numbers")
     group.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are not features")
     group.add_argument("--one-hot", nargs="+", default=[], metavar="COLUMN", help="text whose values become features")
+    group.add_argument("--text", metavar="COLUMN", help="texts to cluster by their words, without the other columns")
     group.add_argument("--missing", choices=("median", "drop"), help="fill missing values, or drop their rows")
     group.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')
     header = group.add_mutually_exclusive_group()

@@ -15,6 +15,48 @@ def writable(text):
 
 
 @contextlib.contextmanager
+def pipes_may_close():
+    """Continue the work where the reader of stdout or stderr stops reading, as `head` does.
+
+    Within the block, what is printed to a closed pipe is lost silently.
+    """
+    own = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (stream if stream is None else _Pipe(stream) for stream in own)
+    try:
+        yield
+    finally:
+        for stream in sys.stdout, sys.stderr:
+            if isinstance(stream, _Pipe):
+                stream.flush()
+        sys.stdout, sys.stderr = own
+
+
+class _Pipe:
+    """A text stream whose other end may be closed."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        return self._tried(self.stream.write, text)
+
+    def flush(self):
+        self._tried(self.stream.flush)
+
+    def _tried(self, function, *arguments):
+        try:
+            return function(*arguments)
+        except BrokenPipeError:
+            # What the stream still holds must go somewhere.
+            with open(os.devnull, "w", encoding="ascii") as nowhere:
+                os.dup2(nowhere.fileno(), self.stream.fileno())
+            return None
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
 def native_log_held(*, show=False):
     """Hold back what native code writes to stderr, and print what Python writes there.
 

@@ -7,6 +7,7 @@ import numpy as np
 from deckeras.files import numerals
 
 _MAX_CATEGORIES = 20  # distinct texts of a column for which --one-hot is suggested
+_MIN_WORDS = 4  # in a text, on average, for which --text is suggested
 _SAMPLE = 1000  # values of a column that are examined
 _MAX_NAMED = 5  # columns that a sentence names
 _FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # characters that are not seen
@@ -126,6 +127,9 @@ def _text_problem(column, values, present):
         return f'{start}{where}: correct them, or --drop "{column}"'
     if around := _around(distinct):
         return f'{start}: write the numbers without {around}, or --drop "{column}"'
+    if texts.head(_SAMPLE).str.split().str.len().mean() >= _MIN_WORDS:
+        named = f'--names "{column}" if these are the names of the rows, ' if present.nunique() == len(values) else ""
+        return f'{start}: --text "{column}" to cluster the rows by its words, {named}or --drop "{column}"'
     if present.nunique() == len(values):
         return f'{start}: --names "{column}" if these are the names of the rows, or --drop "{column}"'
     if present.nunique() <= _MAX_CATEGORIES:

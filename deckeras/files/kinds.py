@@ -8,7 +8,7 @@ WORDS = {"table": "a table", "array": "an array", "images": "a folder of images"
 _TABLE = tables.TEXT + tables.OTHER
 _IMAGES = ("image_size", "colour", "folder_labels", "skip_broken")
 _TEXT = ("sep", "skip", "comment", "decimal", "thousands", "encoding")
-_COLUMNS = ("names", "drop", "one_hot", "missing", "na", "header")
+_COLUMNS = ("names", "drop", "one_hot", "text", "missing", "na", "header")
 # What to do with files of other programs.
 _OTHERS = {
     (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".rds", ".rdata"): (

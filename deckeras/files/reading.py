@@ -12,72 +12,23 @@ left out, a sentence each.
 
 import dataclasses
 import os
-from typing import Any
 
 import numpy as np
 
-from deckeras.files import arrays, class_labels, columns, headers, image_folder, kinds, promises, remarks, tables
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Layout:
-    """Description of how a file is converted to rows of numbers.
-
-    Attributes:
-        kind: "table", "array" or "images".
-        key: str or None, the name of the array or the sheet in its file.
-        columns: list of str, the columns of numbers of a table, in the order of the features.
-        categories: dict from a column of text to its values. Each value is a feature, after those of `columns`.
-        medians: dict from column to the median that fills missing values; None if they are not filled.
-        drop_missing: bool, whether rows with missing values are left out.
-        names: str or None, the column with the names of the rows.
-        na, sep, skip, comment, decimal, thousands, encoding: description of a text file, as for `read`; `sep` and
-            `decimal` may be detected.
-        header: bool, whether the file names the columns.
-        affixes: dict from column to the sign beside its numbers, such as "%".
-        image_shape: list (height, width) or (height, width, channels), or None.
-        white: int or None, the value of white in images.
-    """
-
-    kind: str
-    key: str | None = None
-    columns: list = dataclasses.field(default_factory=list)
-    categories: dict = dataclasses.field(default_factory=dict)
-    medians: dict | None = None
-    drop_missing: bool = False
-    names: str | None = None
-    na: list = dataclasses.field(default_factory=list)
-    sep: str | None = None
-    skip: int | None = None
-    comment: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    encoding: str | None = None
-    header: bool = True
-    affixes: dict = dataclasses.field(default_factory=dict)
-    image_shape: list | None = None
-    white: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-    """Rows that were read.
-
-    Attributes:
-        x: (n, n_features) array or SciPy sparse matrix; (n, height, width) or (n, height, width, channels) images.
-        names: (n,) array: the names of the rows, file names or row numbers.
-        features: list of the features' names, or None.
-        labels: (n,) array, or None. If labels are missing, its dtype is object, and they are None.
-        layout: `Layout`.
-        notices: list of str, a sentence for each thing that was detected, changed or left out.
-    """
-
-    x: Any
-    names: np.ndarray
-    features: list | None
-    labels: np.ndarray | None
-    layout: Layout
-    notices: list = dataclasses.field(default_factory=list)
+from deckeras.files import (
+    arrays,
+    class_labels,
+    columns,
+    documents,
+    headers,
+    image_folder,
+    kinds,
+    layouts,
+    promises,
+    remarks,
+    tables,
+)
+from deckeras.files.layouts import Layout, Rows
 
 
 @promises.within_memory
@@ -89,6 +40,7 @@ def read(
     labels=None,
     drop=(),
     one_hot=(),
+    text=None,
     missing=None,
     na=(),
     sep=None,
@@ -115,6 +67,8 @@ def read(
             missing.
         drop: columns that are not features.
         one_hot: columns of text whose values become features, 1 where a row has the value and else 0.
+        text: str, a column of documents, default None. Their words become the features, as TF-IDF of the 2,000 most
+            frequent terms as in the paper, and all other columns are left out.
         missing: `"median"` to fill missing values with the median of their column, or `"drop"` to leave out their rows;
             default None: they are an error.
         na: further texts that mean a missing value, such as "?".
@@ -155,6 +109,9 @@ def read(
         given["header"] = header
     if missing not in (None, "median", "drop"):
         raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
+    if text is not None and (beside := [name for name in _BESIDE_TEXT if name in given]):
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
+        raise ValueError(f"{options} does not apply with --text, whose words are the only features. Leave it out.")
     kind = kinds.of(path)
     kinds.check_options(path, kind, given)
     if kind == "images":
@@ -165,9 +122,15 @@ def read(
         sep=sep, skip=skip, comment=comment, header=header, decimal=decimal, thousands=thousands, encoding=encoding,
         na=tuple(na), sheet=key,
     )  # fmt: skip
-    table = tables.read(path, options, [*filter(None, (names, labels)), *one_hot], names)
+    table = tables.read(path, options, [*filter(None, (names, labels, text)), *one_hot], names)
+    if text is not None:
+        layout, notices = documents.lay_out(path, table, names, labels, text, key, skip)
+        return documents.read(path, table, layout, labels, notices)
     layout, notices = _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip)
     return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
+
+
+_BESIDE_TEXT = ("drop", "one_hot", "missing", "image_shape")
 
 
 def _is_given(value):
@@ -204,8 +167,12 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
         skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,
     )  # fmt: skip
-    table = tables.read(path, options, [*filter(None, (layout.names, labels)), *layout.categories], layout.names)
+    texts = [*filter(None, (layout.names, labels, layout.text)), *layout.categories]
+    table = tables.read(path, options, texts, layout.names)
     frame = table.frame
+    if layout.text is not None:
+        columns.check_names(frame, [*filter(None, (layout.text, layout.names, labels))])
+        return documents.read(path, table, layout, labels, list(table.notices))
     wanted = [*layout.columns, *layout.categories, *([layout.names] if layout.names else [])]
     columns.check_names(frame, [*wanted, *([labels] if labels else [])])
     problems = columns.text_problems(frame, layout.columns, table.found)
@@ -241,22 +208,14 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
         notices.append(f"left out, because no row has a value: {quoted}")
     found = table.found
     decimals = {form.decimal for form in found.forms.values()} - {"."}
-    layout = Layout(
-        kind="table",
-        key=key,
+    layout = dataclasses.replace(
+        layouts.of_file(table, names, key, skip),
         columns=used,
         categories={column: sorted(map(str, frame[column].dropna().unique())) for column in one_hot},
         medians={column: float(frame[column].median()) for column in used} if missing == "median" else None,
         drop_missing=missing == "drop",
-        names=names,
-        na=list(table.options.na),
-        sep=table.options.prefer,
-        skip=skip,
-        comment=table.options.comment,
         decimal=table.options.decimal or ("," if decimals else "." if found.dotted else None),
         thousands=table.options.thousands or _thousands(found),
-        encoding=table.options.encoding,
-        header=table.options.header,
         affixes={column: found.affixes[column] for column in used if column in found.affixes},
     )
     return layout, notices + remarks.of_table(frame, used, found)
@@ -321,10 +280,8 @@ def _table(path, table, layout, y, notices):
             notices.append(f'{lacking:,} rows without a value in "{column}" have 0 in each feature of it')
         parts.append((frame[column].astype(str).to_numpy()[:, None] == np.array(values, object)).astype("float64"))
         features += [f"{column}={value}" for value in values]
-    names = frame[layout.names] if layout.names else frame.index
-    names = names.to_numpy() if layout.names or table.names is None else table.names[names]
     y = None if y is None else class_labels.of_rows(frame[y], len(frame), f"the column {y!r}", notices)
-    return Rows(np.hstack(parts), names, features, y, layout, notices)
+    return Rows(np.hstack(parts), layouts.row_names(frame, table, layout), features, y, layout, notices)
 
 
 def _read_array(path, key, y, image_shape):

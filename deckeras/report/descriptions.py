@@ -7,6 +7,7 @@ from scipy import sparse
 _MIN_DIFFERENCE = 0.5
 _VERY = 1.5  # called very high or very low
 _MAX_WORDS = 3  # features that are named
+_MAX_TERMS = 6
 
 
 def cluster_means(x, labels, n_clusters):
@@ -56,6 +57,26 @@ def words(x, labels, n_clusters, features, n_words=_MAX_WORDS):
     spread[spread < 1e-9 * np.maximum(np.abs(mean), 1e-300)] = np.inf
     differences = (means - mean) / spread
     return [_described(row, features, n_words) for row in differences]
+
+
+def terms(x, labels, n_clusters, features, n_terms=_MAX_TERMS):
+    """Describe each cluster of documents by the terms that it has more of than the others.
+
+    Args:
+        x: (n, n_features) SciPy sparse matrix of term weights.
+        labels, n_clusters: as for `words`.
+        features: list of n_features terms.
+        n_terms: int, default 6. The maximum number of terms that are named.
+
+    Returns:
+        list of str, one for each cluster, empty for a cluster without rows.
+    """
+    excess = np.nan_to_num(cluster_means(x, labels, n_clusters)) - np.asarray(x.mean(axis=0)).ravel()
+    order = np.argsort(-excess, axis=1)[:, :n_terms]
+    return [
+        ", ".join(features[place] for place in places if row[place] > 0)
+        for row, places in zip(excess, order.tolist(), strict=True)
+    ]
 
 
 def _described(differences, features, n_words):

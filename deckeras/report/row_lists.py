@@ -1,6 +1,7 @@
 """The rows in a report: a map of the embedding, and a list of the rows that represent their clusters."""
 
 import itertools
+import textwrap
 
 import numpy as np
 
@@ -15,6 +16,7 @@ _MAX_LISTED = 3000  # rows in such a list; with many clusters, each has fewer
 _MAX_COLUMNS = 12  # of the list
 _LEAST_SIDE = 48  # pixels of pictures that have contact sheets; smaller ones are seen as well in the list
 _ON_A_SHEET, _MAX_ON_SHEETS = 15, 600  # photographs of a cluster, and of all clusters
+_EXCERPT, _ON_A_CARD = 300, 100  # characters of a text in the list and on the map
 _READ_TOGETHER = 64  # rows that are in memory together
 
 
@@ -35,6 +37,8 @@ def draw_map(shown):
     images = _images(shown, chosen)
     for row, (x, y), image in zip(chosen.tolist(), points.tolist(), images, strict=True):
         card = f"{text(rows.names[row])}<br>cluster {labels[row]}, q {shown.confidence[row]:.2f}"
+        if rows.texts:
+            card += f"<br>{_excerpt(rows.texts[row], _ON_A_CARD)}"
         if shown.picture:
             card += f'<img alt="" loading="lazy" src="{shown.picture(image)}">'
         side = ' class="right"' if x > 60 else ""
@@ -79,7 +83,8 @@ def list_rows(shown):
         )
     controls += '<button type="button" id="download">Download the shown rows (CSV)</button>'
     controls += f'<span class="note" id="count">{len(chosen):,} shown</span>'
-    items = _figures(shown, chosen) if shown.picture else _lines(shown, chosen)
+    listed = _figures if shown.picture else _documents if shown.rows.texts else _lines
+    items = listed(shown, chosen)
     return f'<p class="note">{note}</p><div class="bar">{controls}</div><div id="list">{items}</div>'
 
 
@@ -146,6 +151,23 @@ def _images(shown, chosen):
     for start in range(0, len(chosen), _READ_TOGETHER):
         part = chosen[start : start + _READ_TOGETHER]
         yield from shown.rows.x[part] if shown.picture else itertools.repeat(None, len(part))
+
+
+def _excerpt(document, length=_EXCERPT):
+    """Return the beginning of a text as HTML."""
+    return text(textwrap.shorten(document, length, placeholder=" ..."))
+
+
+def _documents(shown, chosen):
+    """Return a list of texts."""
+    rows, second = shown.rows, shown.second
+    lines = []
+    for row in chosen.tolist():
+        cells = [text(rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]
+        cells += ["" if second is None else str(second[row]), ("words", _excerpt(rows.texts[row]))]
+        lines.append((f' data-cluster="{shown.labels[row]}"', cells))
+    header = ["row", "cluster", "q", "next cluster", ("words", "text")]
+    return f'<div class="wide">{table(header, lines, sortable=True)}</div>'
 
 
 def _lines(shown, chosen):

@@ -84,6 +84,8 @@ class Shown:
         """List of str, each cluster in words; None if rows have pictures."""
         if self.picture:
             return None
+        if self.rows.layout.text:
+            return descriptions.terms(self.rows.x, self.labels, self.q.shape[1], self.features)
         return descriptions.words(self.rows.x, self.labels, self.q.shape[1], self.features)
 
 
@@ -147,8 +149,13 @@ def _clusters(shown):
     header: list[Any] = ["cluster", "rows", "fraction", "mean q", f"rows with q below {_UNSURE}"]
     note = "Click a cluster to see its rows."
     if shown.words:
-        header.insert(2, ("words", "distinguishing features"))
-        note += " Its distinguishing features are those whose mean differs most from that of all rows."
+        terms = bool(shown.rows.layout.text)
+        header.insert(2, ("words", "distinguishing terms" if terms else "distinguishing features"))
+        note += (
+            " Its distinguishing terms are those that its texts have more of than the others."
+            if terms
+            else " Its distinguishing features are those whose mean differs most from that of all rows."
+        )
     return f'<p class="note">{note}</p><div class="wide">{table(header, lines, sortable=True)}</div>'
 
 
