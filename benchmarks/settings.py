@@ -51,7 +51,7 @@ CHANGES = {
         "clustering augmented at any size": {"least_side": 1},
         "clustering not augmented": {"least_side": 1000},
         "nothing augmented": {"shift": 0.0, "rotation": 0.0},
-        "half the pretraining": {"epochs": 20, "least_iterations": 3000},
+        "half the pretraining": {"epochs": 20, "least_iterations": 1500},
     },
 }
 OF_PRETRAINING = {"epochs", "least_iterations", "dropout", "shift", "rotation"}

@@ -1,9 +1,11 @@
 """Variants of the default, with other layers or another length of pretraining, over a folder of data sets.
 
     python benchmarks/variants.py sets/ --seeds 1
-    python benchmarks/variants.py sets/ --variants "default" "half the pretraining" --only coil20 dry_bean
+    python benchmarks/variants.py sets/ --variants "default" "half the batches" --only coil20 dry_bean
     python benchmarks/variants.py --table
+    python benchmarks/variants.py --table --against "twice the batches"
 
+"Batches" are the fewest of a pretraining, `Recipe.least_iterations`, which all data sets up to some 10,000 rows have.
 The folder holds .npz files as for `field.py`. A cell that the CSV has is not computed again. Labels only score.
 """
 
@@ -19,26 +21,21 @@ CELLS = pathlib.Path(__file__).parent / "variants.csv"
 COLUMNS = ["data", "variant", "seed", "acc", "nmi", "ari", "seconds"]
 
 
-def units(*widths):
-    return lambda recipe: {"units": widths}
-
-
-def pretraining(fraction):
-    return lambda recipe: {
-        "epochs": round(recipe.epochs * fraction),
-        "least_iterations": round(recipe.least_iterations * fraction),
-    }
+def change(units=None, batches=1.0):
+    """Return a function from a recipe to its changes: other layers, and so many times its fewest batches."""
+    return lambda recipe: {"units": units, "least_iterations": round(recipe.least_iterations * batches)}
 
 
 DEFAULT = "default"
 VARIANTS = {
-    DEFAULT: lambda recipe: {},
-    "500-500-2000-10": units(500, 500, 2000, 10),
-    "250-250-1000-10": units(250, 250, 1000, 10),
-    "125-125-500-10": units(125, 125, 500, 10),
-    "twice the pretraining": pretraining(2),
-    "half the pretraining": pretraining(1 / 2),
-    "a quarter of the pretraining": pretraining(1 / 4),
+    DEFAULT: change(),
+    "half the batches": change(batches=0.5),
+    "twice the batches": change(batches=2),
+    "four times the batches": change(batches=4),
+    # Compared with one another when the default had twice the batches.
+    "500-500-2000-10, twice the batches": change((500, 500, 2000, 10), 2),
+    "250-250-1000-10, twice the batches": change((250, 250, 1000, 10), 2),
+    "125-125-500-10, twice the batches": change((125, 125, 500, 10), 2),
 }
 
 
@@ -49,6 +46,7 @@ def main(arguments=None):
     parser.add_argument("--only", nargs="+", metavar="NAME", help="data sets; default: all of the folder")
     parser.add_argument("--seeds", type=int, default=1, help="run the seeds 0 to SEEDS - 1; default: 1")
     parser.add_argument("--cells", default=CELLS, metavar="FILE", help="default: variants.csv beside this script")
+    parser.add_argument("--against", default=DEFAULT, choices=VARIANTS, metavar="NAME", help=f"default: {DEFAULT}")
     parser.add_argument("--table", action="store_true", help="run nothing; print the table of the cells")
     options = parser.parse_args(arguments)
     if not options.table and not options.sets:
@@ -57,7 +55,7 @@ def main(arguments=None):
         for path in sorted(pathlib.Path(options.sets).glob("*.npz"), key=lambda path: path.stat().st_size):
             if not options.only or path.stem in options.only:
                 fill(options, path)
-    print(table(pandas.read_csv(options.cells)).to_markdown(floatfmt=".1f"))
+    print(table(pandas.read_csv(options.cells), options.against).to_markdown(floatfmt=".1f"))
 
 
 def fill(options, path):
@@ -92,19 +90,19 @@ def compute(path, variant, seed):
     return [path.stem, variant, seed, *(round(scores[name], 4) for name in COLUMNS[3:6]), round(seconds, 1)]
 
 
-def table(cells):
-    """The means over the data sets that have a cell for the default and for a variant, in percent and seconds."""
-    wide = cells.groupby(["variant", "data"])[COLUMNS[3:]].mean()
+def table(cells, against):
+    """The means over the cells, of a data set and a seed, that a variant and another one both have."""
+    wide = cells.groupby(["variant", "data", "seed"])[COLUMNS[3:]].mean()
     lines = {}
-    for variant in dict.fromkeys([DEFAULT, *cells.variant]):
-        both = wide.loc[variant].index.intersection(wide.loc[DEFAULT].index)
-        own, default = wide.loc[variant].loc[both], wide.loc[DEFAULT].loc[both]
+    for variant in dict.fromkeys([against, *cells.variant]):
+        both = wide.loc[variant].index.intersection(wide.loc[against].index)
+        own, other = wide.loc[variant].loc[both], wide.loc[against].loc[both]
         lines[variant] = {
-            "data sets": f"{len(both)}",
+            "cells": f"{len(both)}",
             **{name.upper(): 100 * own[name].mean() for name in COLUMNS[3:6]},
-            **{f"{name.upper()}, {DEFAULT}": 100 * default[name].mean() for name in COLUMNS[3:5]},
-            "seconds": own.seconds[default.seconds.notna()].mean(),
-            f"seconds, {DEFAULT}": default.seconds[own.seconds.notna()].mean(),
+            **{f"{name.upper()}, {against}": 100 * other[name].mean() for name in COLUMNS[3:5]},
+            "seconds": own.seconds[other.seconds.notna()].mean(),
+            f"seconds, {against}": other.seconds[own.seconds.notna()].mean(),
         }
     return pandas.DataFrame.from_dict(lines, orient="index")
 

@@ -127,7 +127,7 @@ class Recipe:
     dropout: float = 0.0
     layer_iterations: int = 50_000
     epochs: int = 20
-    least_iterations: int = 1500
+    least_iterations: int = 750
     pretraining_batch_size: int = 256
     least_batches: int = 25
     least_batch_size: int = 16
@@ -339,7 +339,7 @@ IMAGES = Recipe(
     shift=0.1,
     rotation=10.0,
     epochs=40,
-    least_iterations=6000,
+    least_iterations=3000,
     embedding_scale=3.0,
     init="manifold",
     n_init=2,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +42,8 @@ class Verdict:
         differing_clusters: list of int, the clusters of which k-means puts more than half of the rows into others.
         differs_from_start: float or None, the fraction of rows that training has moved from the start, if it is known.
         unsure: float, the fraction of rows whose largest soft assignment is below one half.
-        structure: bool, True if the rows seem to have clusters.
+        structure: bool, True if the rows seem to have clusters, these or two.
+        fewer: bool, True if they seem to have two, but these are cut as often as clusters in one even cloud.
         level: "none", "loose", "fair" or "steady".
     """
 
@@ -55,6 +56,7 @@ class Verdict:
     differs_from_start: float | None
     unsure: float
     structure: bool
+    fewer: bool
     level: Literal["none", "loose", "fair", "steady"]
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,6 +72,8 @@ class Verdict:
         return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
 
     def _details(self) -> Iterator[str]:
+        if self.fewer:
+            yield "The rows have fewer clusters: two of them are far apart, but these are cut as often as one even cloud."
         if self.structure:
             yield (
                 f"{self.cut:.0%} of the neighbors lie in different clusters; in rows without clusters it would be "
@@ -134,19 +138,25 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)
     agreed = agreement(labels, [*kmeans, *neighborhoods.labelings(n_clusters)])
     graph = neighborhoods.graphs[0]
-    cut, null_cut = _cut(graph, labels), _null_cut(views[0][0], n_clusters, seed)
-    structure = min(cut, _cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cut
+    cut, null_cuts = _cut(graph, labels), _null_cuts(views[0][0], (n_clusters, 2), seed)
+    these = min(cut, _cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cuts[0]
+    # In some data, such as iris, two clusters are far apart, and one of them is asked to be divided.
+    two = min(_cut(graph, found) for found in neighborhoods.labelings(2))
+    structure = these or two < _STRUCTURE * null_cuts[1]
     level = "none" if not structure else "steady" if agreed >= _STEADY else "fair" if agreed >= _LOOSE else "loose"
+    if structure and not these and level == "steady":
+        level = "fair"
     return Verdict(
         agreement=agreed,
         cut=cut,
         kmeans_cut=_cut(graph, kmeans[0]),
-        null_cut=null_cut,
+        null_cut=null_cuts[0],
         differs_from_kmeans=1 - metrics.accuracy(labels, kmeans[0]),
         differing_clusters=_differing(labels, kmeans[0]),
         differs_from_start=differs,
         unsure=unsure,
         structure=bool(structure),
+        fewer=bool(structure and not these),
         level=level,
     )
 
@@ -155,7 +165,7 @@ def _nothing_to_compare(differs: float | None) -> Verdict:
     nan = float("nan")
     return Verdict(
         agreement=nan, cut=nan, kmeans_cut=nan, null_cut=nan, differs_from_kmeans=nan, differing_clusters=[],
-        differs_from_start=differs, unsure=1.0, structure=True, level="loose",
+        differs_from_start=differs, unsure=1.0, structure=True, fewer=False, level="loose",
     )  # fmt: skip
 
 
@@ -166,8 +176,8 @@ def _cut(graph: sparse.csr_array, labels: Array) -> float:
     return float(edges.data[across].sum() / edges.data.sum())
 
 
-def _null_cut(x: Array, n_clusters: int, seed: int) -> float:
-    """Return the smallest `_cut` of clusters by neighbors in rows without clusters: one Gaussian, and one even box.
+def _null_cuts(x: Array, numbers: Sequence[int], seed: int) -> list[float]:
+    """Return the smallest `_cut` of so many clusters by neighbors in rows without clusters: a Gaussian, and a box.
 
     Both have the covariance of x. A box has sharp edges, so its clusters have a smaller cut than those of a Gaussian.
     """
@@ -178,8 +188,8 @@ def _null_cut(x: Array, n_clusters: int, seed: int) -> float:
     cuts = []
     for drawn in random.normal(size=size), random.uniform(-np.sqrt(3), np.sqrt(3), size=size):
         found = manifold.Neighborhoods([((drawn @ axes).astype(np.float32), "euclidean")], n_epochs=_EPOCHS, seed=seed)
-        cuts.append(_cut(found.graphs[0], found.clusters(n_clusters)))
-    return min(cuts)
+        cuts.append([_cut(found.graphs[0], found.clusters(number)) for number in numbers])
+    return np.min(cuts, axis=0).tolist()
 
 
 def _differing(labels: Array, others: Array) -> list[int]:

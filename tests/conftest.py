@@ -1,8 +1,18 @@
+import atexit
 import math
 import os
+import shutil
+import tempfile
 
 # Before TensorFlow is imported anywhere: its start-up messages say nothing about a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # Many tests train the same small models. JAX compiles them once for all processes of a run, which inherit these.
+    cache = tempfile.mkdtemp(prefix="deckeras-jax-")
+    atexit.register(shutil.rmtree, cache, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import subprocess
 import sys

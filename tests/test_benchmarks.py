@@ -327,15 +327,37 @@ def test_variants_compare_with_the_default(tmp_path, blobs, capsys, monkeypatch)
         return get(recipe, **{**changes, **short})
 
     monkeypatch.setattr(recipes, "get", shortened)
-    monkeypatch.setitem(variants.VARIANTS, "narrow", variants.units(16, 4))
+    monkeypatch.setitem(variants.VARIANTS, "narrow", variants.change((16, 4)))
     options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv"), "--variants"]
-    variants.main([*options, "default", "a quarter of the pretraining", "narrow"])
-    table = get("table")
-    assert {"units": (16, 4)} in found
-    assert {"epochs": table.epochs // 4, "least_iterations": table.least_iterations // 4} in found
+    names = ["default", "twice the batches", "narrow"]
+    variants.main([*options, *names])
+    fewest = get("table").least_iterations
+    assert {"units": (16, 4), "least_iterations": fewest} in found
+    assert {"units": None, "least_iterations": 2 * fewest} in found
     cells = pandas.read_csv(tmp_path / "cells.csv")
-    assert cells.variant.tolist() == ["default", "a quarter of the pretraining", "narrow"]
+    assert cells.variant.tolist() == names
     assert cells.data.tolist() == 3 * ["groups"]
     assert "| narrow " in capsys.readouterr().out
     variants.main([*options, "narrow"])  # which is there
     assert len(pandas.read_csv(tmp_path / "cells.csv")) == 3
+
+
+def test_verdicts_are_held_against_the_classes(tmp_path, blobs, capsys, monkeypatch):
+    """By three groups, and by rows without any, whose verdict must be worse."""
+    verdicts, x, y = load(BENCHMARKS / "verdicts.py"), *blobs
+    np.savez(tmp_path / "groups.npz", x=x, y=y)
+    np.savez(tmp_path / "even.npz", x=np.random.default_rng(0).normal(size=x.shape), y=y)
+    get = recipes.get
+    short = {"units": (16, 4), "epochs": 1, "least_iterations": 800, "max_iterations": 40, "init": "kmeans"}
+    monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
+    options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv")]
+    verdicts.main(options)
+    cells = pandas.read_csv(tmp_path / "cells.csv").set_index("data")
+    assert cells.agreement["groups"] > 0.9 > cells.agreement["even"]
+    assert cells.nmi["groups"] > 0.9 > cells.nmi["even"]
+    assert cells.level.to_dict() == {"groups": "steady", "even": "none"}
+    printed = capsys.readouterr().out
+    assert "agreement and NMI: 1.00" in printed
+    assert printed.index("| groups ") < printed.index("| even ")
+    verdicts.main(options)  # which are there
+    assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2

@@ -30,6 +30,20 @@ def test_data_without_clusters_are_told_so(name):
         assert "no clusters" in found.sentences()[0]
 
 
+def test_fewer_clusters_than_asked_for_are_clusters():
+    """Two far groups of one even cloud each, as the flowers of iris, which are asked for three or six clusters."""
+    x = np.random.default_rng(0).normal(size=(400, 4)) + np.where(np.arange(400) < 200, 0, 12)[:, None]
+    for n_clusters in (3, 6):
+        labels = manifold.Neighborhoods(manifold.views(x), n_epochs=100).clusters(n_clusters)
+        found = judge(x.astype("float32"), np.eye(n_clusters)[labels])
+        assert (found.structure, found.fewer) == (True, True)
+        assert found.level in ("fair", "loose")
+        assert "fewer clusters" in str(found)
+        assert "no clusters" not in found.sentences()[0]
+    two = judge(x.astype("float32"), np.eye(2)[(np.arange(400) < 200).astype(int)])
+    assert (two.level, two.fewer) == ("steady", False)
+
+
 def test_clusters_are_steady(blobs):
     x, y = blobs
     found = judge(x, np.eye(3)[y], start=(y + 1) % 3)
