@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from deckeras import baseline, metrics
 from deckeras._data import row_views
@@ -73,7 +72,7 @@ class Verdict:
 
     def _details(self) -> Iterator[str]:
         if self.fewer:
-            yield "The rows have fewer clusters: two of them are far apart, but these are cut as often as one even cloud."
+            yield "The rows have fewer clusters: two are far apart, but these are cut as often as one even cloud."
         if self.structure:
             yield (
                 f"{self.cut:.0%} of the neighbors lie in different clusters; in rows without clusters it would be "
@@ -138,10 +137,10 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)
     agreed = agreement(labels, [*kmeans, *neighborhoods.labelings(n_clusters)])
     graph = neighborhoods.graphs[0]
-    cut, null_cuts = _cut(graph, labels), _null_cuts(views[0][0], (n_clusters, 2), seed)
-    these = min(cut, _cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cuts[0]
+    cut, null_cuts = manifold.cut(graph, labels), _null_cuts(views[0][0], (n_clusters, 2), seed)
+    these = min(cut, manifold.cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cuts[0]
     # In some data, such as iris, two clusters are far apart, and one of them is asked to be divided.
-    two = min(_cut(graph, found) for found in neighborhoods.labelings(2))
+    two = min(manifold.cut(graph, found) for found in neighborhoods.labelings(2))
     structure = these or two < _STRUCTURE * null_cuts[1]
     level = "none" if not structure else "steady" if agreed >= _STEADY else "fair" if agreed >= _LOOSE else "loose"
     if structure and not these and level == "steady":
@@ -149,7 +148,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     return Verdict(
         agreement=agreed,
         cut=cut,
-        kmeans_cut=_cut(graph, kmeans[0]),
+        kmeans_cut=manifold.cut(graph, kmeans[0]),
         null_cut=null_cuts[0],
         differs_from_kmeans=1 - metrics.accuracy(labels, kmeans[0]),
         differing_clusters=_differing(labels, kmeans[0]),
@@ -169,15 +168,8 @@ def _nothing_to_compare(differs: float | None) -> Verdict:
     )  # fmt: skip
 
 
-def _cut(graph: sparse.csr_array, labels: Array) -> float:
-    """Return the fraction of the weight of a neighbor graph between rows of different clusters."""
-    edges = graph.tocoo()
-    across = labels[edges.coords[0]] != labels[edges.coords[1]]
-    return float(edges.data[across].sum() / edges.data.sum())
-
-
 def _null_cuts(x: Array, numbers: Sequence[int], seed: int) -> list[float]:
-    """Return the smallest `_cut` of so many clusters by neighbors in rows without clusters: a Gaussian, and a box.
+    """Return the smallest cut of so many clusters by neighbors in rows without clusters: a Gaussian, and a box.
 
     Both have the covariance of x. A box has sharp edges, so its clusters have a smaller cut than those of a Gaussian.
     """
@@ -188,7 +180,7 @@ def _null_cuts(x: Array, numbers: Sequence[int], seed: int) -> list[float]:
     cuts = []
     for drawn in random.normal(size=size), random.uniform(-np.sqrt(3), np.sqrt(3), size=size):
         found = manifold.Neighborhoods([((drawn @ axes).astype(np.float32), "euclidean")], n_epochs=_EPOCHS, seed=seed)
-        cuts.append([_cut(found.graphs[0], found.clusters(number)) for number in numbers])
+        cuts.append([manifold.cut(found.graphs[0], found.clusters(number)) for number in numbers])
     return np.min(cuts, axis=0).tolist()
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from deckeras import metrics
@@ -92,6 +93,26 @@ def test_finds_moons_that_kmeans_cuts(moons):
     nearest = ((x[:, None] - kmeans_centroids(x, 2)) ** 2).sum(axis=-1).argmin(axis=1)
     assert metrics.accuracy(y, nearest) < 0.8
     assert metrics.accuracy(y, manifold.Neighborhoods([(x, "euclidean")]).clusters(2)) > 0.98
+
+
+@pytest.mark.parametrize("kmeans_is_right", [True, False])
+def test_kmeans_is_taken_where_it_is_better_by_every_measure(monkeypatch, kmeans_is_right):
+    """One large cluster and one of a tenth of its size, which layouts that divide the large one do not find."""
+    random = np.random.default_rng(0)
+    x = np.concatenate([random.normal(size=(300, 3)), 8 + random.normal(size=(30, 3))]).astype("float32")
+    right, divided = np.repeat([0, 1], [300, 30]), (x[:, 0] > 0).astype(int)
+    votes = [divided, divided, right] if kmeans_is_right else [right, right, divided]
+    found = manifold.Neighborhoods(manifold.views(x, x), n_epochs=20, rows=x)
+    monkeypatch.setattr(found, "labelings", lambda n_clusters: votes)
+    assert metrics.accuracy(right, found.clusters(2)) == 1
+    found.rows = None  # without k-means, the last one is a layout as any other
+    assert metrics.accuracy(votes[0], found.clusters(2)) == 1
+
+
+def test_cut_is_the_weight_of_neighbors_apart():
+    graph = sparse.csr_array(np.array([[0, 1.0, 0.5], [1.0, 0, 0], [0.5, 0, 0]]))
+    assert manifold.cut(graph, np.array([0, 0, 1])) == pytest.approx(0.5 / 1.5)
+    assert manifold.cut(graph, np.array([0, 0, 0])) == 0
 
 
 def test_kmeans_has_one_vote(moons):

@@ -38,6 +38,7 @@ _PRINCIPAL = 50  # components of the rows: distances over many noisy features sa
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
 _MIXTURES = 3
 _KMEANS_RESTARTS = 10
+_SILHOUETTE_ROWS = 2000  # its cost grows with their square
 _LEAST_ROWS = 10  # below which, or below 3 a cluster, there is no neighborhood to speak of
 
 
@@ -54,7 +55,9 @@ class Neighborhoods:
         n_neighbors: int, default 20, as for `neighbor_graph`.
         n_epochs: int, as for `layout`.
         rows: (n, n_features) array, default None. k-means in it has one vote in the consensus: neighborhoods say little
-            of large clusters that overlap, and each layout cuts those in another way.
+            of large clusters that overlap, and each layout cuts those in another way. Where k-means cuts fewer
+            neighbors in every view and has larger silhouettes, as for one large and one small cluster, its clusters
+            are taken.
         seed: int, default 0. The same seed gives the same result on any number of cores.
 
     Example:
@@ -76,7 +79,7 @@ class Neighborhoods:
         rows: Array | None = None,
         seed: int = 0,
     ) -> None:
-        self.rows, self.seed = rows, seed
+        self.views, self.rows, self.seed = views, rows, seed
         self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
         self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
         tasks = list(itertools.product(self.graphs, self.seeds))
@@ -93,8 +96,18 @@ class Neighborhoods:
         return found
 
     def clusters(self, n_clusters: int) -> Array:
-        """Return the clusters that the layouts agree on: (n,) int array."""
-        return consensus(self.labelings(n_clusters), n_clusters, seed=self.seed)
+        """Return the clusters that the layouts agree on, or those of k-means if these are better: (n,) int array."""
+        labelings = self.labelings(n_clusters)
+        agreed = consensus(labelings, n_clusters, seed=self.seed)
+        return labelings[-1] if self.rows is not None and self._better(labelings[-1], agreed) else agreed
+
+    def _better(self, labels: Array, others: Array) -> bool:
+        """Return whether clusters cut fewer neighbors than others in each view, and have larger silhouettes."""
+        if any(cut(graph, labels) >= cut(graph, others) for graph in self.graphs):
+            return False
+        # By distance, as k-means sees the rows.
+        points = [rows for rows, metric in self.views if metric == "euclidean"]
+        return all(_silhouette(rows, labels) > _silhouette(rows, others) for rows in points)
 
 
 def views(z: Array | None, x: Array | None = None) -> list[tuple[Array, Metric]]:
@@ -122,6 +135,28 @@ def views(z: Array | None, x: Array | None = None) -> list[tuple[Array, Metric]]
 
         rows = PCA(_PRINCIPAL, random_state=0).fit_transform(rows)
     return [*found, (rows, "euclidean"), (rows, "cosine")]
+
+
+def cut(graph: sparse.csr_array, labels: Array) -> float:
+    """Return the fraction of the weight of a neighbor graph between rows of different clusters: float from 0 to 1.
+
+    Args:
+        graph: (n, n) sparse array, as `neighbor_graph` returns it.
+        labels: (n,) int array.
+    """
+    edges = graph.tocoo()
+    across = labels[edges.coords[0]] != labels[edges.coords[1]]
+    return float(edges.data[across].sum() / edges.data.sum())
+
+
+def _silhouette(points: Array, labels: Array) -> float:
+    """Return the mean silhouette of a sample; -1 if its rows are in one cluster, or each in its own."""
+    from sklearn.metrics import silhouette_score
+
+    rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SILHOUETTE_ROWS])
+    if not 2 <= len(np.unique(labels[rows])) < len(rows):
+        return -1.0
+    return float(silhouette_score(points[rows], labels[rows]))
 
 
 def few_rows(n: int, n_clusters: int) -> bool:
