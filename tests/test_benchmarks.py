@@ -348,7 +348,14 @@ def test_verdicts_are_held_against_the_classes(tmp_path, blobs, capsys, monkeypa
     np.savez(tmp_path / "groups.npz", x=x, y=y)
     np.savez(tmp_path / "even.npz", x=np.random.default_rng(0).normal(size=x.shape), y=y)
     get = recipes.get
-    short = {"units": (16, 4), "epochs": 1, "least_iterations": 800, "max_iterations": 40, "init": "kmeans"}
+    short = {
+        "units": (16, 4),
+        "epochs": 1,
+        "least_iterations": 800,
+        "max_iterations": 40,
+        "init": "mixture",
+        "n_init": 1,
+    }
     monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
     options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv")]
     verdicts.main(options)

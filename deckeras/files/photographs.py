@@ -9,7 +9,7 @@ import numpy as np
 
 from deckeras import sources
 from deckeras.files import image_folder, pixels
-from deckeras.files.reading import Layout, Rows
+from deckeras.files.layouts import Layout, Rows
 
 
 class Photographs(sources.Blocks):
