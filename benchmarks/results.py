@@ -34,6 +34,7 @@ METHODS = {
     "dec": ["--recipe", "images", "--no-augment"],
     "dec+augmentation": ["--recipe", "images"],
     "short": ["--recipe", "images", "--epochs", "20"],
+    "shorter": ["--recipe", "images", "--epochs", "8"],
     "convolutional": ["--recipe", "images", "--convolutional"],
     "idec": ["--recipe", "images", "--method", "idec"],
     "dec-keras": ["--recipe", "dec-keras"],
