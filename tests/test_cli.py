@@ -341,17 +341,16 @@ def test_help_shows_how(capsys, command):
     assert f"deckeras {command}".strip() in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_closed_pipe_ends_nothing(flowers, options):
+def test_a_closed_pipe_ends_nothing(flowers):
     """As `deckeras predict ... | head -1` does; of more rows than the pipe holds."""
     run("fit", *flowers, "-k", "3", *QUICK)
     pandas.concat([pandas.read_csv("flowers.csv")] * 50).to_csv("new.csv", index=False)
-    command = [sys.executable, "-m", "deckeras", "predict", "flowers-clusters", "new.csv", *options]
+    command = [sys.executable, "-m", "deckeras", "predict", "flowers-clusters", "new.csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         first = process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read().decode()
-    assert first.strip() in (b"name,cluster,confidence,q0,q1,q2", b"{")
+    assert first.strip() == b"name,cluster,confidence,q0,q1,q2"
     assert (process.returncode, errors.count("rror")) == (0, 0), errors
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from deckeras.files import class_labels, columns, layouts, numerals, promises
 
-MAX_TERMS = 2000  # as in the paper, section 5.1
+MAX_TERMS = 2000  # as in the paper, section 4.1
 _MIN_DOCUMENTS = 2  # a term of one document says nothing of others
 _MAX_FRACTION = 0.5  # of the documents; terms in more of them, such as "the", tell no documents apart
 

@@ -24,7 +24,7 @@ from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_encoder
 from deckeras.initialization import start
 from deckeras.layers import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
-from deckeras.models import compiling, fitting, h5_names, prediction
+from deckeras.models import compiling, configs, fitting, h5_names, prediction
 from deckeras.recipes import Recipe
 
 
@@ -361,7 +361,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "encoder": configs.for_older_keras(keras.saving.serialize_keras_object(self.encoder)),
             "n_clusters": self.n_clusters,
             "alpha": self.alpha,
             "dtype": keras.saving.serialize_keras_object(self.clustering.dtype_policy),

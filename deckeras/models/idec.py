@@ -13,7 +13,7 @@ from deckeras._train.checkpoint import architecture
 from deckeras._typing import Array, Callbacks, Loss, Optimizer, Rows, Tensor, Verbose
 from deckeras.autoencoders.embedding import check_decoder, check_encoder
 from deckeras.layers import check_n_clusters
-from deckeras.models import h5_names
+from deckeras.models import configs, h5_names
 from deckeras.models.dec import DEC
 from deckeras.recipes import Recipe
 
@@ -115,7 +115,7 @@ class IDEC(DEC):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "decoder": configs.for_older_keras(keras.saving.serialize_keras_object(self.decoder)),
             "gamma": self.gamma,
         }
 

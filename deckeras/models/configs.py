@@ -1,0 +1,43 @@
+"""Configs of models, so that other versions of Keras can load them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def for_older_keras(config: Any) -> Any:
+    """Return a config without the arguments of initializers that are None, which is their default.
+
+    Newer versions of Keras write arguments that older ones do not know, and that stop these from loading the model: a
+    `Dense` layer of Keras 3.15 has `input_axes` in the config of its initializer, which Keras 3.13 refuses.
+
+    Args:
+        config: dict, list or value, as `get_config` returns it.
+
+    Example:
+        >>> import keras
+        >>> from deckeras.models.configs import for_older_keras
+        >>> config = keras.saving.serialize_keras_object(keras.initializers.GlorotUniform(seed=1))
+        >>> for_older_keras(config)["config"]
+        {'seed': 1}
+    """
+    if isinstance(config, list | tuple):
+        return type(config)(map(for_older_keras, config))
+    if not isinstance(config, dict):
+        return config
+    found = {name: for_older_keras(value) for name, value in config.items()}
+    if _is_initializer(found):
+        found["config"] = {name: value for name, value in found["config"].items() if value is not None}
+    return found
+
+
+def _is_initializer(config: dict[str, Any]) -> bool:
+    """Return whether a config is one of an initializer of Keras."""
+    kind = getattr(keras.initializers, str(config.get("class_name")), None)
+    return (
+        isinstance(config.get("config"), dict)
+        and isinstance(kind, type)
+        and issubclass(kind, keras.initializers.Initializer)
+    )
