@@ -44,6 +44,19 @@ html_theme = "furo"
 html_title = f"deckeras {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+templates_path = ["_templates"]
+# The names of the folders beside this site, each with a version of it, such as "0.2 0.1 dev"; none for one version.
+html_context = {"versions": os.environ.get("DOCS_VERSIONS", "").split()}
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "versions.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 
 # `name` in a docstring becomes a link if there is such an object, else code.
 default_role = "py:obj"

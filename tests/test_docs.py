@@ -81,6 +81,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(folder)]
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "https_proxy": "http://127.0.0.1:9"}
+    environment["DOCS_VERSIONS"] = "0.1 dev"
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert built.returncode == 0, built.stderr
     return folder
@@ -98,6 +99,16 @@ def test_every_page_is_built(site):
     for page in [*PAGES, "notebooks/index.md"]:
         assert (site / page).with_suffix(".html").is_file()
     assert "mnist_embedding.png" in (site / "index.html").read_text()
+
+
+def test_each_page_leads_to_the_other_versions(site):
+    """Each version is a folder; they lie beside one another."""
+    for page in "index.html", "howto/text.html", "api/files.html":
+        folder = (site / page).parent
+        links = re.findall(r'<li><a href="([^"]+)">(?:0.1|dev)</a></li>', (site / page).read_text())
+        assert [(folder / link).resolve() for link in links] == [
+            (site.parent / version / "index.html").resolve() for version in ("0.1", "dev")
+        ]
 
 
 def test_all_public_names_are_documented(documented):
