@@ -15,17 +15,16 @@ All methods read the rows scaled as `deckeras.scaling` scales them by default. "
 pretrained autoencoder, that of the default recipe; the minutes of each include its pretraining. Labels only score.
 """
 
-import argparse
 import os
 import pathlib
 import tempfile
 import time
 
+import folder
 import numpy as np
 import pandas
 
 CELLS = pathlib.Path(__file__).parent / "field.csv"
-COLUMNS = ["data", "method", "seed", "rows", "acc", "nmi", "ari", "minutes", "assigned", "n_clusters"]
 BASELINE = "k-means"
 NEIGHBORS, DIMENSIONS = 20, 10  # of UMAP, as N2D sets them
 MAX_FULL = 100  # features up to which a mixture on the rows has full covariances; beyond, diagonal ones
@@ -36,14 +35,12 @@ class Data:
 
     Args:
         path: .npz file.
-        folder: directory that keeps pretrained embeddings between runs.
+        embeddings: directory that keeps pretrained embeddings between runs.
     """
 
-    def __init__(self, path, folder):
-        self.name, self.folder = path.stem, folder
-        with np.load(path) as file:
-            self.x, self.y = file["x"], file["y"]
-            self.image_shape = tuple(map(int, file["image_shape"])) if "image_shape" in file else None
+    def __init__(self, path, embeddings):
+        self.name, self.embeddings = path.stem, embeddings
+        self.x, self.y, self.image_shape = folder.load(path)
         self.n_clusters, self.layouts = len(np.unique(self.y)), {}
 
     def estimator(self, seed):
@@ -64,7 +61,7 @@ class Data:
 
     def embedding(self, seed):
         """((n, n_embedding) array, seconds of the pretraining) of the default recipe's autoencoder."""
-        path = os.path.join(self.folder, f"{self.name}-{seed}.npz")
+        path = os.path.join(self.embeddings, f"{self.name}-{seed}.npz")
         if not os.path.exists(path):
             from deckeras import pretrain
 
@@ -149,29 +146,20 @@ def main(arguments=None):
     options = parse(arguments)
     if not options.table:
         os.makedirs(options.embeddings, exist_ok=True)
-        paths = sorted(pathlib.Path(options.sets).glob("*.npz"), key=lambda path: path.stat().st_size)
-        for path in paths:
-            if not options.only or path.stem in options.only:
-                fill(options, path)
+    for path in folder.paths(options):
+        fill(options, path)
     print("\n".join(table(pandas.read_csv(options.cells))))
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="?", help="folder of .npz files")
+    parser = folder.parser(__doc__, CELLS)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT, help=f"default: {' '.join(DEFAULT)}")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="data sets; default: all of the folder")
     parser.add_argument("--seeds", type=int, default=3, help="run the seeds 0 to SEEDS - 1; default: 3")
-    parser.add_argument("--cells", default=CELLS, metavar="FILE", help="default: field.csv beside this script")
-    parser.add_argument("--table", action="store_true", help="run nothing; print the table of the cells")
     default = os.path.join(tempfile.gettempdir(), "deckeras-field")
     parser.add_argument(
         "--embeddings", default=default, metavar="DIR", help=f"pretrained embeddings; default: {default}"
     )
-    options = parser.parse_args(arguments)
-    if not options.table and not options.sets:
-        parser.error("Name the folder of the data sets, or give --table.")
-    return options
+    return folder.parse(parser, arguments)
 
 
 def fill(options, path):
@@ -179,19 +167,12 @@ def fill(options, path):
     data = None
     for seed in range(options.seeds):
         for method in options.methods:
-            if (path.stem, method, seed) in done(options.cells):
+            if (path.stem, method, seed) in folder.done(options.cells, "data", "method", "seed"):
                 continue
             data = data or Data(path, options.embeddings)
             cell = compute(data, method, seed)
-            header = not os.path.exists(options.cells)
-            pandas.DataFrame([cell], columns=COLUMNS).to_csv(options.cells, mode="a", header=header, index=False)
+            folder.append(options.cells, cell)
             print(f"{path.stem}, {method}, seed {seed}: NMI {100 * cell['nmi']:.1f} %", flush=True)
-
-
-def done(path):
-    if not os.path.exists(path):
-        return set()
-    return set(pandas.read_csv(path)[["data", "method", "seed"]].itertuples(index=False, name=None))
 
 
 def compute(data, method, seed):

@@ -8,11 +8,10 @@ score the clusters, those that the training started from, and those of k-means o
 is not computed again.
 """
 
-import argparse
-import os
 import pathlib
 import time
 
+import folder
 import numpy as np
 import pandas
 
@@ -22,19 +21,11 @@ SCORES = ["acc", "nmi", "ari"]
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="?", help="folder of .npz files")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="data sets; default: all of the folder")
+    parser = folder.parser(__doc__, CELLS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cells", default=CELLS, metavar="FILE", help="default: verdicts.csv beside this script")
-    parser.add_argument("--table", action="store_true", help="run nothing; print the table of the cells")
-    options = parser.parse_args(arguments)
-    if not options.table and not options.sets:
-        parser.error("Name the folder of the data sets, or give --table.")
-    if not options.table:
-        for path in sorted(pathlib.Path(options.sets).glob("*.npz"), key=lambda path: path.stat().st_size):
-            if not options.only or path.stem in options.only:
-                fill(options, path)
+    options = folder.parse(parser, arguments)
+    for path in folder.paths(options):
+        fill(options, path)
     cells = pandas.read_csv(options.cells)
     print(table(cells).to_markdown(index=False, floatfmt=".2f"))
     print("\n" + "\n".join(f"{name}: {value:.2f}" for name, value in correlations(cells).items()))
@@ -42,21 +33,17 @@ def main(arguments=None):
 
 def fill(options, path):
     """Compute the cell of one data set, if it is missing."""
-    exists = os.path.exists(options.cells)
-    known = pandas.read_csv(options.cells)[["data", "seed"]] if exists else pandas.DataFrame()
-    if (path.stem, options.seed) in set(known.itertuples(index=False, name=None)):
+    if (path.stem, options.seed) in folder.done(options.cells, "data", "seed"):
         return
     cell = compute(path, options.seed)
-    pandas.DataFrame([cell]).to_csv(options.cells, mode="a", header=not exists, index=False)
+    folder.append(options.cells, cell)
     print(path.stem, cell["nmi"], cell["agreement"], cell["level"], flush=True)
 
 
 def compute(path, seed):
     from deckeras import DeepEmbeddedClustering, baseline, metrics
 
-    with np.load(path) as file:
-        x, y = file["x"], file["y"]
-        image_shape = tuple(map(int, file["image_shape"])) if "image_shape" in file else None
+    x, y, image_shape = folder.load(path)
     started = time.perf_counter()
     estimator = DeepEmbeddedClustering(len(np.unique(y)), image_shape=image_shape, random_state=seed).fit(x)
     minutes = (time.perf_counter() - started) / 60

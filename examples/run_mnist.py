@@ -32,6 +32,7 @@ from deckeras import datasets, metrics, plots
 from deckeras._data import row_views
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import whole_file
+from deckeras.models.configs import rewrite_h5
 
 VERBOSE = 1 if sys.stdout.isatty() else 2  # progress bars in a terminal, one line per epoch in a file
 
@@ -215,6 +216,8 @@ def save_model(model, output, *names):
     for name in names:
         with whole_file(os.path.join(output, name)) as draft:
             model.save(draft)
+            if name.endswith(".h5"):
+                rewrite_h5(draft)
 
 
 def save_history(history, output):

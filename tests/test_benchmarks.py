@@ -24,6 +24,12 @@ def load(path):
     return module
 
 
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch):
+    """Scripts find the modules beside them, as when they are run."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
 @pytest.fixture
 def results():
     return load(BENCHMARKS / "results.py")
@@ -191,7 +197,6 @@ def test_unknown_changes_are_refused(settings, capsys):
 
 @pytest.mark.slow
 def test_scale_measures_each_case_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(BENCHMARKS)
     scale = load(BENCHMARKS / "scale.py")
     arguments = ["--cases", "300,12,3", "--units", "8,2", "--output", str(tmp_path)]
     scale.main(arguments)
@@ -212,7 +217,6 @@ def test_scale_measures_each_case_once(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def speed(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
     return load(BENCHMARKS / "speed.py")
 
 
@@ -264,7 +268,6 @@ def test_speed_says_which_contestant_ended(speed, tmp_path):
 
 
 def test_breakdown_counts_each_second_once(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
     breakdown = load(BENCHMARKS / "breakdown.py")
     now = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0])
     monkeypatch.setattr(breakdown.time, "perf_counter", lambda: next(now))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deckeras import DEC, IDEC, convolutional_autoencoder, dense_autoencoder
-from deckeras.models.configs import for_older_keras
+from deckeras.models.configs import for_older_keras, rewrite_h5
 
 WEIGHTS = pathlib.Path(__file__).parent.parent / "weights"
 
@@ -58,6 +58,16 @@ def test_saved_models(tmp_path, kind, extension):
     assert_readable(path)
     loaded = keras.models.load_model(path)
     for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+def test_plain_encoders_are_rewritten(tmp_path):
+    encoder, path = dense_autoencoder(8, (16, 3))[0], tmp_path / "encoder.h5"
+    encoder.save(path)
+    rewrite_h5(path)
+    assert_readable(path)
+    for ours, theirs in zip(encoder.get_weights(), keras.models.load_model(path).get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

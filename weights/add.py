@@ -12,11 +12,10 @@ import pathlib
 import shutil
 import sys
 
-import h5py
 import keras
 
 import deckeras  # noqa: F401 - so that Keras can load a DEC
-from deckeras.models.configs import for_older_keras
+from deckeras.models.configs import rewrite_h5
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -28,17 +27,11 @@ def add(results):
     shutil.copyfile(results / "encoder.h5", encoder)
     keras.models.load_model(results / "dec.h5", compile=False).save(model, include_optimizer=False)
     for path in encoder, model:
-        make_readable(path)
+        rewrite_h5(path)
     for path, method in (encoder, "ae+k-means"), (model, "dec"):
         scores = " | ".join(f"{summary['scores'][method][key]:.4f}" for key in ("acc", "nmi", "ari"))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         print(f"| `{path.name}` | {summary['seed']} | {scores} | `{digest}` |")
-
-
-def make_readable(path):
-    """Rewrite the config in a file so that older versions of Keras read it, too."""
-    with h5py.File(path, "r+") as file:
-        file.attrs["model_config"] = json.dumps(for_older_keras(json.loads(file.attrs["model_config"])))
 
 
 if __name__ == "__main__":

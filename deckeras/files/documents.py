@@ -52,6 +52,11 @@ def rows(texts, terms):
 
     Returns:
         (n, n_terms) `scipy.sparse.csr_matrix` of float64, rows of length 1; 0 for documents without a known term.
+
+    Example:
+        >>> from deckeras.files import documents
+        >>> documents.rows(["a red car", "a tree"], {"car": 1.0, "red": 1.0}).toarray().round(2).tolist()
+        [[0.71, 0.71], [0.0, 0.0]]
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 

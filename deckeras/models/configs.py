@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import h5py
 import keras
+
+from deckeras._typing import Path
 
 
 def for_older_keras(config: Any) -> Any:
@@ -31,6 +35,16 @@ def for_older_keras(config: Any) -> Any:
     if _is_initializer(found):
         found["config"] = {name: value for name, value in found["config"].items() if value is not None}
     return found
+
+
+def rewrite_h5(path: Path) -> None:
+    """Rewrite the config of a model in an .h5 file by `for_older_keras`. Its weights are not changed.
+
+    Args:
+        path: file that `save` of any Keras model has written, such as a plain `Sequential` encoder.
+    """
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = json.dumps(for_older_keras(json.loads(file.attrs["model_config"])))
 
 
 def _is_initializer(config: dict[str, Any]) -> bool:

@@ -70,6 +70,14 @@ def terms(x, labels, n_clusters, features, n_terms=_MAX_TERMS):
 
     Returns:
         list of str, one for each cluster, empty for a cluster without rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from scipy import sparse
+        >>> from deckeras.report import descriptions
+        >>> x = sparse.csr_matrix([[1.0, 0, 0.2], [0, 1.0, 0.2]])
+        >>> descriptions.terms(x, np.array([0, 1]), 2, ["goal", "bank", "the"])
+        ['goal', 'bank']
     """
     excess = np.nan_to_num(cluster_means(x, labels, n_clusters)) - np.asarray(x.mean(axis=0)).ravel()
     order = np.argsort(-excess, axis=1)[:, :n_terms]

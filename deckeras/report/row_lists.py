@@ -159,15 +159,8 @@ def _excerpt(document, length=_EXCERPT):
 
 
 def _documents(shown, chosen):
-    """Return a list of texts."""
-    rows, second = shown.rows, shown.second
-    lines = []
-    for row in chosen.tolist():
-        cells = [text(rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]
-        cells += ["" if second is None else str(second[row]), ("words", _excerpt(rows.texts[row]))]
-        lines.append((f' data-cluster="{shown.labels[row]}"', cells))
-    header = ["row", "cluster", "q", "next cluster", ("words", "text")]
-    return f'<div class="wide">{table(header, lines, sortable=True)}</div>'
+    cells = [[("words", _excerpt(shown.rows.texts[row]))] for row in chosen.tolist()]
+    return _table(shown, chosen, [("words", "text")], cells)
 
 
 def _lines(shown, chosen):
@@ -176,14 +169,19 @@ def _lines(shown, chosen):
         places = shown.telling[:_MAX_COLUMNS]
     part = rows.x[chosen][:, places]
     values = part.toarray() if hasattr(part, "toarray") else np.asarray(part).reshape(len(chosen), -1)
-    second = shown.second
-    lines = []
-    for row, numbers in zip(chosen.tolist(), values.astype("float64").tolist(), strict=True):
-        cells = [text(rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]
-        cells += ["" if second is None else str(second[row])]
-        lines.append((f' data-cluster="{shown.labels[row]}"', [*cells, *numbers]))
     hidden = len(shown.features) - len(places)
     note = f"The features that differ most between clusters; {hidden:,} more are not shown."
     note = f'<p class="note">{note}</p>' if hidden else ""
-    header = ["row", "cluster", "q", "next cluster", *(text(shown.features[place]) for place in places.tolist())]
-    return f'<div class="wide">{table(header, lines, sortable=True)}</div>{note}'
+    header = [text(shown.features[place]) for place in places.tolist()]
+    return _table(shown, chosen, header, values.astype("float64").tolist()) + note
+
+
+def _table(shown, chosen, header, cells):
+    """Return a list of rows as a table, with further columns: their header, and a list of cells for each row."""
+    second, lines = shown.second, []
+    for row, further in zip(chosen.tolist(), cells, strict=True):
+        own = [text(shown.rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]
+        own += ["" if second is None else str(second[row])]
+        lines.append((f' data-cluster="{shown.labels[row]}"', [*own, *further]))
+    header = ["row", "cluster", "q", "next cluster", *header]
+    return f'<div class="wide">{table(header, lines, sortable=True)}</div>'
