@@ -2,8 +2,9 @@
 
 run.json            command, data, settings, versions, sizes and scores; during the run, what was asked for
 pretraining.h5, checkpoint.h5    the checkpoints, which a finished run deletes
-features-KEY.npy    the features of pictures by a network, by the content of both
-model.keras         the model, which takes rows without scaling; with a network, pictures
+features-KEY.npy    the features of pictures or texts by a network, by the content of both
+tokenizer           a folder with the tokenizer of a network for texts
+model.keras         the model, which takes rows without scaling; with a network, pictures or tokens
 clusters.csv        name, cluster and soft assignments of each row; or .parquet
 centroids.csv       the centroids, decoded to the space of the rows
 history.csv         loss and fraction of changed rows at each update of the target
@@ -126,7 +127,7 @@ def finish(
     *,
     extension: str = "csv",
     report: bool = True,
-    pictures: Any = None,
+    shown: Any = None,
 ) -> dict[str, str]:
     """Write the results of a run.
 
@@ -136,7 +137,8 @@ def finish(
         estimator: `deckeras.DeepEmbeddedClustering`, fitted to them.
         extension: "csv" or "parquet", of the clusters.
         report: bool, default True. Whether to write the report.
-        pictures: `deckeras.files.Rows`, default None. The pictures of which `rows` holds the features, for the report.
+        shown: `deckeras.files.Rows`, default None. The pictures or texts of which `rows` holds the features, for the
+            report.
 
     Returns:
         dict from the name of each result to its file.
@@ -166,8 +168,8 @@ def finish(
     }
     write_json(os.path.join(folder, "run.json"), run)
     if report:
-        decoded = centroids if pictures is None else None
-        write_report(written["report"], run, pictures or rows, q, estimator.transform(rows.x), decoded)
+        decoded = centroids if shown is None else None
+        write_report(written["report"], run, shown or rows, q, estimator.transform(rows.x), decoded)
     else:
         del written["report"]
     return written

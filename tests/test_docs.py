@@ -24,6 +24,7 @@ PAGES = {page.relative_to(DOCS).as_posix(): page.read_text() for page in sorted(
 PAGES.pop("notebooks/index.md", None)  # which a build writes
 # What some pages use besides deckeras, and not every machine has.
 NEEDS = {
+    "howto/text.md": ("keras_hub",),
     "howto/tracking.md": ("mlflow", "tensorboard"),
     "howto/tuning.md": ("optuna", "keras_tuner"),
 }

@@ -1,14 +1,28 @@
 """Networks of KerasHub, with random weights in a local folder: nothing is downloaded."""
 
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
 import keras
 import numpy as np
+import pandas
 import pytest
 
-from deckeras import DEC, dense_autoencoder, features
+from deckeras import DEC, DeepEmbeddedClustering, cli, dense_autoencoder, features
+from deckeras.features import computing, texts
 
 keras_hub = pytest.importorskip("keras_hub", reason='presets need keras-hub: pip install -e ".[hub]"')
 
-pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+pytestmark = [
+    pytest.mark.usefixtures("eagerly"),
+    pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config"),
+]
 SIZES = {"patch_size": 8, "hidden_dim": 12, "num_layers": 1, "num_heads": 2, "intermediate_dim": 16}
 
 
@@ -40,7 +54,7 @@ def test_preset(preset, tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), whole.predict(x, verbose=0), rtol=1e-5)
 
 
-def test_texts_are_refused(tmp_path):
+def test_text_encoders_are_refused_for_pictures(tmp_path):
     sizes = {"vocabulary_size": 20, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 8}
     keras_hub.models.BertBackbone(**sizes).save_to_preset(tmp_path / "bert")
     with pytest.raises(ValueError, match="A network should take pictures"):
@@ -50,3 +64,188 @@ def test_texts_are_refused(tmp_path):
 def test_missing_presets_name_the_folder():
     with pytest.raises((OSError, ValueError), match="save_to_preset"):
         features.network("no_such_preset_of_anybody")
+
+
+SUBJECTS = {
+    "ball": ["the team won the match", "a goal in the last minute of a match", "the team lost a goal", "a match"],
+    "bank": ["the bank raised rates", "rates fell and shares rose", "the bank sold shares", "the shares of the bank"],
+    "soup": ["the soup needs salt", "salt and pepper in the soup", "pepper on the bread", "the bread and the soup"],
+}  # fmt: skip
+FRAME = pandas.DataFrame(
+    [(text, subject) for subject, texts in SUBJECTS.items() for text in texts] * 5, columns=["words", "subject"]
+)
+WORDS = sorted(set(" ".join(FRAME.words).split()))
+FIT = ["fit", "texts.csv", "-k", "3", "--text", "words", "--features", "encoder", "--labels", "subject"]
+QUICK = ["--epochs", "30", "--max-iter", "60"]
+
+
+@pytest.fixture
+def embedder(tmp_path, monkeypatch):
+    """A tiny BERT that reads 12 tokens, also in the folder `encoder`, beside the table of texts."""
+    monkeypatch.chdir(tmp_path)
+    FRAME.to_csv("texts.csv", index=False)
+    return write_encoder("encoder")
+
+
+def write_encoder(folder, words=WORDS):
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    tokenizer = keras_hub.tokenizers.BertTokenizer(vocabulary=vocabulary, lowercase=True)
+    sizes = {"vocabulary_size": len(vocabulary), "num_layers": 1, "num_heads": 2, "max_sequence_length": 12}
+    keras.utils.set_random_seed(0)
+    backbone = keras_hub.models.BertBackbone(hidden_dim=16, intermediate_dim=16, **sizes)
+    found = next(weight for weight in backbone.weights if "token_embedding" in weight.path)
+    weight = keras.ops.convert_to_numpy(found).copy()
+    for row, word in enumerate(vocabulary):  # what a trained network would know: which words are about one subject
+        about = [place for place, lines in enumerate(SUBJECTS.values()) if word in " ".join(lines).split()]
+        if len(about) == 1:
+            weight[row, about[0]] += 1
+    found.assign(weight)
+    preprocessor = keras_hub.models.BertTextEmbedderPreprocessor(tokenizer, sequence_length=12)
+    embedder = keras_hub.models.BertTextEmbedder(backbone, preprocessor)
+    embedder.save_to_preset(folder)
+    return embedder
+
+
+LONG = "the team won the match and the bank sold the shares of the soup with salt"
+
+
+def test_features_of_texts_are_those_of_the_embedder(embedder):
+    network, tokenizer = texts.encoder("encoder", length=100)  # of which its network takes 12
+    assert (network.input_shape, network.output_shape) == ((None, 12), (None, 16))
+    assert not network.trainable_weights
+    some = ["the team won", "Salt and PEPPER", LONG, "unknown words", ""]
+    expected = embedder.encode_text(some, verbose=0)
+    found = features.compute(network, tokenizer(some))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_array_equal(features.compute(network, tokenizer(some)[:]), found)  # tokens in an array
+
+
+def test_tokens_are_made_when_they_are_read(embedder):
+    tokens = texts.encoder("encoder")[1](["the team won", LONG, ""])
+    team = [2, *(5 + WORDS.index(word) for word in ["the", "team", "won"]), 3]
+    assert tokens.shape == (3, 12)
+    assert tokens[0].tolist() == team + [-1] * (12 - len(team))
+    assert tokens[1].min() >= 0
+    np.testing.assert_array_equal(tokens[np.array([2, 0])], tokens[:][[2, 0]])
+    np.testing.assert_array_equal(np.asarray(tokens), tokens[:])
+
+
+def test_content_tells_texts_and_vocabularies_apart(embedder):
+    tokenizer = texts.encoder("encoder")[1]
+    write_encoder("other", [*WORDS, "tree"])
+    made = [
+        tokenizer(["a", "b"]),
+        tokenizer(["ab", ""]),
+        tokenizer(["b", "a"]),
+        texts.encoder("encoder", length=5)[1](["a", "b"]),
+        texts.encoder("other")[1](["a", "b"]),
+    ]
+    contents = [json.dumps(tokens.content()) for tokens in made]
+    assert len(set(contents)) == len(made)
+    tokenizer.save("saved")
+    loaded = texts.load("saved")
+    assert json.dumps(loaded(["a", "b"]).content()) == contents[0]
+    np.testing.assert_array_equal(loaded([LONG])[:], tokenizer([LONG])[:])
+    assert sum(path.stat().st_size for path in pathlib.Path("saved").rglob("*") if path.is_file()) < 20_000
+
+
+def test_whole_model_takes_tokens(embedder, tmp_path):
+    network, tokenizer = texts.encoder("encoder")
+    x = features.compute(network, tokenizer(FRAME.words.tolist()))
+    options = {"epochs": 30, "max_iter": 60, "random_state": 0, "verbose": 0}
+    estimator = DeepEmbeddedClustering(3, features=network, **options).fit(x)
+    tokens = tokenizer(FRAME.words.tolist())
+    estimator.model_.save("whole.keras")
+    loaded = keras.models.load_model("whole.keras")
+    expected = estimator.predict_proba(x)
+    np.testing.assert_allclose(loaded.predict(tokens, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(loaded.predict(tokens[:], verbose=0), expected, atol=1e-5)
+
+
+def test_command_clusters_texts_by_an_encoder(embedder, capsys, monkeypatch):
+    predicted = computing.compute
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(options["folder"])
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return predicted(*arguments, **options)
+
+    monkeypatch.setattr(features, "compute", interrupted)
+    assert cli.main([*FIT, *QUICK]) == 130
+    assert cli.main([*FIT, *QUICK, "--resume"]) == 0
+    printed = capsys.readouterr()
+    assert "60 texts, " in printed.err
+    assert "the features are" not in printed.err
+    assert "texts.csv: 60 texts\n" in printed.out
+    assert "ACC 100.00 %" in printed.out
+    run = json.loads(pathlib.Path("texts-clusters/run.json").read_text(encoding="utf-8"))
+    assert run["network"] == {"name": "encoder", "weights": None, "n_features": 16}
+    assert run["facts"]["network"] == "encoder: 16 features of each text"
+    page = pathlib.Path("texts-clusters/report.html").read_text(encoding="utf-8")
+    assert "distinguishing terms" in page
+    assert "salt and pepper in the soup" in page
+
+    # The folder of the run is enough for new texts: the preset may be gone.
+    shutil.rmtree("encoder")
+    pandas.DataFrame({"words": ["the team lost the match", "the bank sold shares", "soup and bread"]}).to_csv("new.csv")
+    command = [sys.executable, "-m", "deckeras", "predict", "texts-clusters", "new.csv", "--json"]
+    found = subprocess.run(command, capture_output=True, check=False, text=True, env=os.environ)
+    assert found.returncode == 0, found.stderr
+    clusters = pandas.read_csv("texts-clusters/clusters.csv").cluster.to_numpy()
+    expected = [int(clusters[FRAME.subject.to_numpy() == subject][0]) for subject in SUBJECTS]
+    assert json.loads(found.stdout)["clusters"] == expected
+    assert cli.main(["evaluate", "texts-clusters", "texts.csv"]) == 0
+    assert "ACC 100.00 %" in capsys.readouterr().out
+    pathlib.Path("texts-clusters/report.html").unlink()
+    assert cli.main(["report", "texts-clusters"]) == 0
+    assert "distinguishing terms" in pathlib.Path("texts-clusters/report.html").read_text(encoding="utf-8")
+
+
+def test_texts_without_common_words_need_no_terms(embedder):
+    FRAME["words"].str.replace(" ", "").to_frame().to_csv("texts.csv")  # as languages without blanks
+    write_encoder("encoder", [*WORDS, *sorted({f"##{letter}" for word in WORDS for letter in word})])
+    pandas.read_csv("texts.csv").drop_duplicates("words").to_csv("texts.csv", index=False)
+    command = [*FIT[:-2], "--names", "Unnamed: 0"]
+    assert cli.main([*command[:4], "--text", "words"]) == 1
+    assert cli.main([*command, *QUICK]) == 0
+    assert "theteamwonthematch" in pathlib.Path("texts-clusters/report.html").read_text(encoding="utf-8")
+    assert cli.main(["predict", "texts-clusters", "texts.csv", "-o", "new.csv"]) == 0
+    assert (
+        pandas.read_csv("new.csv").cluster.tolist() == pandas.read_csv("texts-clusters/clusters.csv").cluster.tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--weights", "w.h5"], "--weights is for networks of keras.applications"),
+        (["--image-size", "8"], "--image-size does not apply"),
+        (["--features", "no_such_preset"], "'no_such_preset' cannot be loaded.*save_to_preset"),
+        (["--features", "pictures"], "'pictures' cannot be loaded as a text encoder"),
+        (["--text", "speech"], "There is no column 'speech'"),
+        (["-k", "61"], "n_clusters should be from 1 to the number of rows"),
+    ],
+)
+def test_what_does_not_fit_is_refused(embedder, preset, tmp_path, capsys, options, expected):
+    shutil.copytree(preset[1], "pictures")
+    assert cli.main([*FIT, *options]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert re.search(expected, error), error
+    assert not os.path.exists("texts-clusters")
+
+
+def test_half_precision_is_refused(embedder, monkeypatch):
+    monkeypatch.setattr(keras.config, "floatx", lambda: "float16")
+    with pytest.raises(ValueError, match=r"floatx\(\) should hold the numbers of tokens"):
+        texts.encoder("encoder")
+
+
+def test_damaged_tokenizers_are_refused(embedder):
+    texts.encoder("encoder")[1].save("saved")
+    pathlib.Path("saved/preprocessor.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="'saved' should hold a tokenizer"):
+        texts.load("saved")
+    with pytest.raises(FileNotFoundError):
+        texts.load("missing")

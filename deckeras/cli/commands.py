@@ -32,7 +32,7 @@ def fit(options):
     run = _description(options, rows, network)
     finished = runs.check(output, run, resume=options.resume)
     _note(options, rows)
-    _say(options, f"{options.data}: {_described(rows)}")
+    _say(options, f"{options.data}: {_described(rows, network)}")
     if finished:
         _say(options, f"The run in {output} has finished already. Its files are unchanged.")
         return finished
@@ -41,18 +41,19 @@ def fit(options):
     _check(options, rows, estimator, network)
     options.stack.enter_context(hold_directory(output))
     runs.begin(output, run, resume=options.resume)
+    pretrained.keep_tokenizer(network, output)
     runs.rehearse(output, run, rows, options.n_clusters, extension=options.format, report=options.report)
     options.way_out = f"To resume: {run['command']} --resume"
     with _progress(options) as progress:
-        pictures, rows = rows, rows if network is None else pretrained.compute(network, rows, output, progress)
+        read, rows = rows, rows if network is None else pretrained.compute(network, rows, output, progress)
         run["seconds"] = _train(options, rows, estimator, run, progress)
         if network is not None:
-            described = f"{pixels.shown(options.data)}, {_described(pictures)}"
+            described = f"{pixels.shown(options.data)}, {_described(read, network)}"
             run["facts"] = {**run["facts"], **pretrained.facts(options, network, described)}
         progress.begin("report" if options.report else "results")
         common = {"extension": options.format, "report": options.report}
-        shown = None if network is None else pictures
-        written = runs.finish(output, run, rows, estimator, pictures=shown, **common)
+        shown = None if network is None else read
+        written = runs.finish(output, run, rows, estimator, shown=shown, **common)
         if options.write_obs:
             written["obs"] = runs.write_observations(options.data, rows, estimator)
     if not options.keep_checkpoints:
@@ -72,7 +73,7 @@ def predict(options):
         runs.check_output(options.output)
     run, model = _opened(options)
     rows = _read_like(options, run, options.data)
-    q = model().predict(_rows_of(rows, run), verbose=0)
+    q = model().predict(_rows_of(options, rows, run), verbose=0)
     if options.output:
         runs.write_clusters(options.output, rows, q)
         _say(options, f"{len(q):,} rows; clusters in {options.output}")
@@ -90,7 +91,7 @@ def evaluate(options):
     rows = _read_like(options, run, options.data, labels=labels, folder_labels=folder_labels)
     if rows.labels is None:
         raise ValueError("There are no classes to compare with. Name them by --labels or --folder-labels.")
-    scores = runs.scores(rows, model().predict(_rows_of(rows, run), verbose=0))
+    scores = runs.scores(rows, model().predict(_rows_of(options, rows, run), verbose=0))
     _say(options, f"{len(rows.names):,} rows: {_percent(scores)}")
     return {"n_rows": len(rows.names), **(scores or {})}
 
@@ -100,12 +101,13 @@ def report(options):
     folder, run = runs.read(options.model)
     given = {"labels": run["labels"], "folder_labels": run["folder_labels"]}
     rows = _read_like(options, run, options.data or run["data"], **given)
-    x, model = _rows_of(rows, run), _model(options)
+    x, model = _rows_of(options, rows, run), _model(options)
     path = options.output or os.path.join(folder, "report.html")
     z = model.embed(x, verbose=0)
     q = pretrained.assignments(model, z)
     if options.data:
-        run["facts"]["data"] = f"{options.data}, {_described(rows)}; the model was fitted to {run['data']}"
+        described = _described(rows, run.get("network"))
+        run["facts"]["data"] = f"{options.data}, {described}; the model was fitted to {run['data']}"
     runs.write_report(path, run, rows, q, z, None if run.get("network") else runs.centroids(folder))
     _say(options, f"report: {path}")
     return {"report": path}
@@ -117,7 +119,7 @@ def choose_k(options):
         raise ValueError(f"The figure should be a .png, .svg or .pdf file. Received: {options.output!r}")
     network, rows = _read_with_network(options)
     _note(options, rows)
-    _say(options, f"{options.data}: {_described(rows)}")
+    _say(options, f"{options.data}: {_described(rows, network)}")
     from deckeras import recipes, selection
 
     with _progress(options) as progress:
@@ -236,7 +238,7 @@ def _estimator(options, rows, output, network=None):
         getattr(options, "n_clusters", 2),
         recipe=recipe,
         image_shape=image_shape if network is None else None,
-        features=network,
+        features=None if network is None else network.model,
         method=getattr(options, "method", "dec"),
         scale=options.scale,
         epochs=options.epochs,
@@ -261,15 +263,15 @@ def _progress(options):
 def _read_with_network(options):
     """Return (network, rows), or (None, rows) without one."""
     if options.features is not None:
-        return pretrained.read(options, lambda: _read(options))
+        return pretrained.read(options, lambda: _read(options, need_terms=False))
     if options.weights is not None:
         raise ValueError(f"--weights needs a network. Received: --weights {options.weights} without --features NAME")
     return None, _read(options)
 
 
-def _read(options):
+def _read(options, **further):
     """Read the rows. An array of three dimensions holds series rather than images where the estimator says so."""
-    rows = reading.read(options.data, **_only(options, reading_options.NAMES))
+    rows = reading.read(options.data, **_only(options, reading_options.NAMES), **further)
     shape = rows.x.shape[1:]
     if rows.layout.kind != "array" or options.image_shape or not looks_like_series(shape):
         return rows
@@ -282,14 +284,17 @@ def _only(options, names):
     return {name: value for name, value in vars(options).items() if name in names}
 
 
-def _rows_of(rows, run):
-    """Return the rows as the model of a run takes them: flat, or pictures for a network."""
-    x = rows.x
-    return x.reshape(len(x), -1) if x.ndim > 2 and not run.get("network") else x
+def _rows_of(options, rows, run):
+    """Return the rows as the model of a run takes them: flat, or the inputs of a network."""
+    if run.get("network"):
+        return pretrained.inputs(options.model, rows)
+    return rows.x.reshape(len(rows.x), -1) if rows.x.ndim > 2 else rows.x
 
 
-def _described(rows):
+def _described(rows, network=None):
     n, *shape = rows.x.shape
+    if network is not None and rows.layout.text:
+        return f"{n:,} texts"
     if rows.layout.image_shape:
         return f"{n:,} images of {' x '.join(map(str, rows.layout.image_shape))}"
     if len(shape) > 1:

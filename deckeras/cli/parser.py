@@ -29,6 +29,7 @@ examples:
   deckeras fit flowers.csv -k 3 --labels species        use the column for scores only, not as a feature
   deckeras fit shop.csv -k 5 --names id --drop date --one-hot country --missing median
   deckeras fit reviews.csv -k 8 --text review           by the words of a column
+  deckeras fit reviews.csv -k 8 --text review --features auto  by what a pretrained text encoder reads in them
   deckeras fit photos/ -k 10 --features auto            what a pretrained network sees in them
   deckeras fit icons/ -k 10 --image-size 48 --colour
   deckeras fit pixels.npy -k 10 --image-shape 28 28     flat rows that are images

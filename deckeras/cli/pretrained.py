@@ -1,4 +1,4 @@
-"""Photographs by a pretrained network, as `--features` asks: the network, the rows, and their features."""
+"""Photographs or texts by a pretrained network, as `--features` asks: the network, the rows, and their features."""
 
 import dataclasses
 import os
@@ -9,14 +9,37 @@ from deckeras.cli import reading_options
 from deckeras.files import image_folder, kinds, reading
 
 _FOREIGN = ("image_size", "colour", "image_shape", "convolutional")
+_TOKENIZER = "tokenizer"  # folder in that of a run
 
 
-def read(options, read_array):
-    """Return (network, rows) of the folder or the array of pictures.
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A pretrained network, and what makes its inputs from the rows that were read.
+
+    Attributes:
+        model: `keras.Model` from pictures or tokens to features.
+        tokenizer: `deckeras.features.texts.Tokenizer`, or None for pictures.
+    """
+
+    model: Any
+    tokenizer: Any = None
+
+    @property
+    def unit(self):
+        """str, what a row is."""
+        return "picture" if self.tokenizer is None else "text"
+
+    def inputs(self, rows):
+        """Return the inputs of the model: the pictures of `Rows`, or the tokens of their texts."""
+        return rows.x if self.tokenizer is None else self.tokenizer(rows.texts)
+
+
+def read(options, read_file):
+    """Return (`Network`, rows) of a folder or an array of pictures, or of a column of texts.
 
     Args:
         options: of the command line.
-        read_array: function that reads a file as without a network.
+        read_file: function that reads a file as without a network.
 
     Raises:
         ValueError, OSError, ImportError: as `features.network` and the readers; or an option that the network decides.
@@ -27,15 +50,17 @@ def read(options, read_array):
             f"{', '.join(given)} does not apply with --features, whose network has a size and colors of its own. "
             "Leave it out."
         )
+    if options.text is not None:
+        return _read_texts(options, read_file)
     folder = os.path.isdir(options.data)
     if folder:
         named = {name: getattr(options, name, None) for name in reading_options.NAMES}
         kinds.check_options(options.data, "images", {name: value for name, value in named.items() if value})
-    rows: Any = image_folder.list_files(pathlib.Path(options.data)) if folder else read_array()
+    rows: Any = image_folder.list_files(pathlib.Path(options.data)) if folder else read_file()
     if not folder and rows.x.ndim not in (3, 4):
         raise ValueError(
-            f"--features needs a folder of images or an array of them. Received: {options.data!r}, rows of "
-            f"{rows.x.shape[1:]}"
+            f"--features needs a folder of images, an array of them, or the column of texts, by --text. Received: "
+            f"{options.data!r}, rows of {rows.x.shape[1:]}"
         )
     # Keras takes seconds to import, so errors of the data come before.
     from deckeras import features
@@ -46,7 +71,37 @@ def read(options, read_array):
     if folder:
         options_of_folder = {"folder_labels": options.folder_labels, "skip_broken": options.skip_broken}
         rows = photographs.read(options.data, network.input_shape[1:3], **options_of_folder)
-    return network, rows
+    return Network(network), rows
+
+
+def _read_texts(options, read_file):
+    if options.weights is not None:
+        raise ValueError("--weights is for networks of keras.applications. Received: --weights beside --text")
+    rows = read_file()
+    from deckeras.features import texts
+
+    return Network(*texts.encoder(options.features)), rows
+
+
+def keep_tokenizer(network, folder):
+    """Write the tokenizer of a network for texts to the folder of a run, where `inputs` reads it."""
+    if network is not None and network.tokenizer is not None:
+        network.tokenizer.save(os.path.join(folder, _TOKENIZER))
+
+
+def inputs(path, rows):
+    """Return the inputs of the model of a run: pictures, or the tokens of texts.
+
+    Args:
+        path: the folder of the run, or the model in it.
+        rows: `Rows`, read in the way of those of the run.
+    """
+    if rows.texts is None:
+        return rows.x
+    from deckeras.features import texts
+
+    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    return texts.load(os.path.join(folder, _TOKENIZER))(rows.texts)
 
 
 def read_like(options, layout, path, labels=None, folder_labels=False):
@@ -59,7 +114,7 @@ def read_like(options, layout, path, labels=None, folder_labels=False):
 
 
 def compute(network, rows, folder, progress):
-    """Return `Rows` of the features of pictures.
+    """Return `Rows` of the features of pictures or texts.
 
     Args:
         network, rows: as `read` returns them.
@@ -69,9 +124,10 @@ def compute(network, rows, folder, progress):
     from deckeras import features
 
     progress.begin("features")
-    found = features.compute(network, rows.x, folder=folder, report=progress.pictures)
+    report = progress.features(f"{network.unit}s")
+    found = features.compute(network.model, network.inputs(rows), folder=folder, report=report)
     progress.end()
-    return dataclasses.replace(rows, x=found, features=None, layout=reading.Layout(kind="array"))
+    return dataclasses.replace(rows, x=found, features=None, texts=None, layout=reading.Layout(kind="array"))
 
 
 def read_model(path):
@@ -109,20 +165,20 @@ def assignments(model, z):
 
 
 def check_n_clusters(n_clusters, rows):
-    """Raise ValueError if there are more clusters than pictures, which is known before their features are."""
+    """Raise ValueError if there are more clusters than rows, which is known before their features are."""
     if not 1 <= n_clusters <= len(rows.names):
         raise ValueError(
-            f"n_clusters should be from 1 to the number of pictures. Received: n_samples={len(rows.names)}, "
+            f"n_clusters should be from 1 to the number of rows. Received: n_samples={len(rows.names)}, "
             f"n_clusters={n_clusters}"
         )
 
 
 def facts(options, network, described):
-    """Return what the report says of pictures and their network."""
+    """Return what the report says of the rows and their network."""
     name = options.features + (f", weights of {options.weights}" if options.weights else "")
-    return {"data": described, "network": f"{name}: {network.output_shape[-1]:,} features of each picture"}
+    return {"data": described, "network": f"{name}: {network.model.output_shape[-1]:,} features of each {network.unit}"}
 
 
 def description(options, network):
     """Return what run.json says of a network."""
-    return {"name": options.features, "weights": options.weights, "n_features": int(network.output_shape[-1])}
+    return {"name": options.features, "weights": options.weights, "n_features": int(network.model.output_shape[-1])}

@@ -51,13 +51,21 @@ class Progress(keras.callbacks.Callback):
             self._print(f"{result}{time.perf_counter() - self.started:.0f} s\n")
         self.stage = self.bar = None
 
-    def pictures(self, done, n, rate):
-        """Show how many pictures a network has seen, and how many a second."""
-        if self.stream is not None and self.stream.isatty():
-            computing.progress_bar(self.stream)(done, n, rate)
-            self.bar = self.stream
-        elif done == n:
-            self._print(f"{n:,} pictures, {rate:.1f} a second, ")
+    def features(self, rows):
+        """Return a function that shows how many rows a network has seen, and how many a second.
+
+        Args:
+            rows: str, what they are, such as "pictures".
+        """
+
+        def report(done, n, rate):
+            if self.stream is not None and self.stream.isatty():
+                computing.progress_bar(self.stream, rows)(done, n, rate)
+                self.bar = self.stream
+            elif done == n:
+                self._print(f"{n:,} {rows}, {rate:.1f} a second, ")
+
+        return report
 
     def on_train_begin(self, logs=None):
         if isinstance(self.model, DEC):

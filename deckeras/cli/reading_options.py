@@ -72,13 +72,14 @@ def add_images(parser):
 def add_features(parser):
     """Add the options for a pretrained network."""
     group = parser.add_argument_group(
-        "photographs (features of a pretrained network, clustered in place of the pixels)"
+        "photographs and texts (features of a pretrained network, clustered in place of the pixels or the words)"
     )
     group.add_argument(
         "--features",
         metavar="NAME",
         help="a network: auto (EfficientNetV2B0), ConvNeXtTiny and others of keras.applications, a preset of KerasHub "
-        "such as dinov2_small, or a .keras file",
+        "such as dinov2_small, or a .keras file; with --text, a text encoder: auto (all_minilm_l6_v2_en) or another "
+        "preset of KerasHub",
     )
     group.add_argument(
         "--weights", metavar="FILE", help="its weights, where they cannot be downloaded; for keras.applications"

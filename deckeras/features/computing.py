@@ -1,4 +1,4 @@
-"""The features of many pictures, computed once: read ahead, a batch at a time, into a file that grows."""
+"""The features of many pictures or texts, computed once: read ahead, a batch at a time, into a file that grows."""
 
 import contextlib
 import glob
@@ -27,24 +27,25 @@ Report: TypeAlias = Callable[[int, int, float], None]
 
 
 def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report: Report | None = None) -> Array:
-    """Compute the features of pictures, or read those that were computed before.
+    """Compute the features of pictures or texts, or read those that were computed before.
 
     With a folder, they are written to `features-KEY.npy` there, a batch at a time; KEY stands for the content of the
-    pictures and for the network. A file that an interruption has left unfinished is continued at its last batch. Files
+    rows and for the network. A file that an interruption has left unfinished is continued at its last batch. Files
     of other keys that are unfinished are removed.
 
     Args:
-        network: `keras.Model`, as `deckeras.features.network` returns it.
-        x: n pictures of the network's input shape: an array, or rows that do not lie in memory (see `deckeras.sources`
-            and `deckeras.files.photographs`), which are read ahead by threads.
+        network: `keras.Model`, as `deckeras.features.network` or `deckeras.features.texts.encoder` returns it.
+        x: n pictures of the network's input shape, or tokens as the tokenizer of a text encoder returns them: an array,
+            or rows that do not lie in memory (see `deckeras.sources` and `deckeras.files.photographs`), which are read
+            ahead by threads.
         folder: directory, default None: nothing is written.
-        report: function of (pictures done, all of them, pictures a second), default None. Called after each batch.
+        report: function of (rows done, all of them, rows a second), default None. Called after each batch.
 
     Returns:
         (n, n_features) float32 array, or an `np.memmap` of the file where that takes more than 1 GiB.
 
     Raises:
-        TypeError, ValueError: x holds no such pictures, or pixels from 0 to 1, or its features are NaN or infinite.
+        TypeError, ValueError: x holds no such rows, or pixels from 0 to 1, or its features are NaN or infinite.
         OSError: the file cannot be written, or another process trains in the folder.
 
     Example:
@@ -95,17 +96,18 @@ def check_width(x: Any, network: keras.Model) -> None:
         raise ValueError(f"X should hold pictures, or the {width} features of the network. Received: shape {x.shape}")
 
 
-def progress_bar(stream: TextIO | None = None) -> Report:
-    """Return a `report` for `compute` that writes one line, again and again, with the pictures a second.
+def progress_bar(stream: TextIO | None = None, rows: str = "pictures") -> Report:
+    """Return a `report` for `compute` that writes one line, again and again, with the rows a second.
 
     Args:
         stream: text file, default None: stdout.
+        rows: str, what they are, default "pictures".
     """
     out = sys.stdout if stream is None else stream
 
     def report(done: int, n: int, rate: float) -> None:
         left = f"{(n - done) / rate:.0f} s left" if done < n else "done"
-        out.write(f"\r{done:,} of {n:,} pictures, {rate:.1f} a second, {left}    " + "\n" * (done == n))
+        out.write(f"\r{done:,} of {n:,} {rows}, {rate:.1f} a second, {left}    " + "\n" * (done == n))
         out.flush()
 
     return report
@@ -127,8 +129,8 @@ def _computed(
                 bad = ~np.isfinite(rows).all(axis=1)
                 if bad.any():
                     raise ValueError(
-                        "The features should be finite numbers. Received: NaN or infinity for picture "
-                        f"{start + int(bad.argmax())}. Look at the weights of the network and at this picture."
+                        "The features should be finite numbers. Received: NaN or infinity for row "
+                        f"{start + int(bad.argmax())}. Look at the weights of the network and at this row."
                     )
                 yield start, rows
             if report is not None:
@@ -144,7 +146,7 @@ def _batch(x: Any, start: int, size: int) -> Array:
 
 
 def _check_range(batch: Array) -> None:
-    if batch.min() >= 0 and 0 < batch.max() <= 1:
+    if batch.ndim > 2 and batch.min() >= 0 and 0 < batch.max() <= 1:
         raise ValueError(
             f"Pictures should hold pixels from 0 to 255. Received: values from {batch.min():g} to {batch.max():g}. "
             "Multiply them by 255."

@@ -39,7 +39,10 @@ def build(name: str) -> tuple[Callable[[Tensor], Tensor], int, list[keras.Layer]
         raise _not_loaded(name, error) from error
     converter = _converter(keras_hub, name)
     if getattr(backbone, "image_shape", None) is None and not hasattr(backbone, "vision_encoder"):
-        raise ValueError(f"A network should take pictures. Received: the preset {name!r}, a {type(backbone).__name__}")
+        raise ValueError(
+            f"A network should take pictures. Received: the preset {name!r}, a {type(backbone).__name__}. A text "
+            "encoder needs the column of texts, by --text, or deckeras.features.texts.encoder."
+        )
     return vision(backbone), _side(backbone, converter), _preprocessing(converter)
 
 

@@ -19,11 +19,11 @@ def whole(network: keras.Model, model: DEC) -> DEC:
     """Return a network and a clustering of its features as one model, which shares the layers of both.
 
     Args:
-        network: `keras.Model`, as `deckeras.features.network` returns it.
+        network: `keras.Model`, as `deckeras.features.network` or `deckeras.features.texts.encoder` returns it.
         model: `deckeras.DEC` or `deckeras.IDEC` of its features; a decoder is left out.
 
     Returns:
-        `deckeras.DEC` from pictures to soft assignments, not compiled.
+        `deckeras.DEC` from pictures, or tokens, to soft assignments, not compiled.
 
     Example:
         >>> import deckeras, keras
@@ -35,7 +35,7 @@ def whole(network: keras.Model, model: DEC) -> DEC:
         >>> model.input_shape, model.output_shape
         ((None, 8, 8, 3), (None, 5))
     """
-    inputs = keras.Input(network.input_shape[1:], name="pictures")
+    inputs = keras.Input(network.input_shape[1:], name=network.inputs[0].name)
     encoder = keras.Model(inputs, model.encoder(network(inputs)), name="encoder")
     found = DEC(encoder, model.n_clusters, model.alpha, dtype=model.clustering.dtype_policy)
     found.centroids = model.centroids

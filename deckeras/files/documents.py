@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import numpy as np
+from scipy import sparse
 
 from deckeras.files import class_labels, columns, layouts, numerals, promises
 
@@ -60,18 +61,20 @@ def rows(texts, terms):
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    if not terms:
+        return sparse.csr_matrix((len(texts), 0))
     vectorizer = TfidfVectorizer(vocabulary=list(terms))
     vectorizer.idf_ = np.array(list(terms.values()), "float64")
     return vectorizer.transform(texts)
 
 
-def lay_out(path, table, names, labels, text, key, skip):
+def lay_out(path, table, names, labels, text, key, skip, *, need_terms=True):
     """Choose the terms of a table of documents.
 
     Args:
         path: the file.
         table: `deckeras.files.tables.Table`.
-        names, labels, text, key, skip: as for `deckeras.files.read`.
+        names, labels, text, key, skip, need_terms: as for `deckeras.files.read`.
 
     Returns:
         (`Layout`, notices).
@@ -88,11 +91,21 @@ def lay_out(path, table, names, labels, text, key, skip):
         what = "no values" if not len(texts) else f"values such as {texts.iloc[0]!r}"
         raise ValueError(f"--text should name a column of texts. Received: {text!r}, which has {what}")
     others = [f'"{column}"' for column in table.frame.columns if column not in (names, labels, text)]
-    terms = learn(path, list(map(str, texts)))
-    notices = [*table.notices, f'the features are {len(terms):,} terms of "{text}"']
+    terms = _terms(path, list(map(str, texts)), need_terms)
+    notices = [*table.notices]
+    notices += [f'the features are {len(terms):,} terms of "{text}"'] if need_terms else []
     notices += [f"left out beside the text: {columns.listed(others)}"] if others else []
     layout = dataclasses.replace(layouts.of_file(table, names, key, skip), text=text, terms=terms)
     return layout, notices
+
+
+def _terms(path, texts, need_terms):
+    try:
+        return learn(path, texts)
+    except ValueError:
+        if need_terms:
+            raise
+        return {}
 
 
 def read(path, table, layout, y, notices):
@@ -111,7 +124,7 @@ def read(path, table, layout, y, notices):
     promises.check_sparse(path, (len(texts), len(layout.terms)))
     x = rows(texts, layout.terms)
     unknown = int((np.diff(x.indptr) == 0).sum())
-    if unknown:
+    if unknown and layout.terms:
         notices.append(f"{unknown:,} of {len(texts):,} texts have none of the terms, so all their features are 0")
     y = None if y is None else class_labels.of_rows(frame[y], len(frame), f"the column {y!r}", notices)
     return layouts.Rows(x, layouts.row_names(frame, table, layout), list(layout.terms), y, layout, notices, texts)

@@ -41,6 +41,7 @@ def read(
     drop=(),
     one_hot=(),
     text=None,
+    need_terms=True,
     missing=None,
     na=(),
     sep=None,
@@ -69,6 +70,8 @@ def read(
         one_hot: columns of text whose values become features, 1 where a row has the value and else 0.
         text: str, a column of documents, default None. Their words become the features, as TF-IDF of the 2,000 most
             frequent terms as in the paper, and all other columns are left out.
+        need_terms: bool, default True. False allows texts without common words, as a text encoder does: their rows have
+            no features then.
         missing: `"median"` to fill missing values with the median of their column, or `"drop"` to leave out their rows;
             default None: they are an error.
         na: further texts that mean a missing value, such as "?".
@@ -104,7 +107,7 @@ def read(
         >>> rows.notices
         ['semicolon-separated, 3 columns, first line taken as names', 'decimal commas in "weight"']
     """
-    given = {name: value for name, value in locals().items() if name != "path" and _is_given(value)}
+    given = {name: value for name, value in locals().items() if name not in _SILENT and _is_given(value)}
     if header is False:
         given["header"] = header
     if missing not in (None, "median", "drop"):
@@ -124,12 +127,13 @@ def read(
     )  # fmt: skip
     table = tables.read(path, options, [*filter(None, (names, labels, text)), *one_hot], names)
     if text is not None:
-        layout, notices = documents.lay_out(path, table, names, labels, text, key, skip)
+        layout, notices = documents.lay_out(path, table, names, labels, text, key, skip, need_terms=need_terms)
         return documents.read(path, table, layout, labels, notices)
     layout, notices = _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip)
     return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
 
 
+_SILENT = ("path", "need_terms")  # which no file refuses
 _BESIDE_TEXT = ("drop", "one_hot", "missing", "image_shape")
 
 
