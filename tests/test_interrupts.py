@@ -65,12 +65,13 @@ def test_training_ends_after_the_batch(layer, model, blobs):
 
 @pytest.mark.parametrize("name", ["predict", "embed"])
 @pytest.mark.parametrize("kind", ["dec", "idec"])
-def test_prediction_ends_after_the_batch(layer, model, blobs, name, kind):
+@pytest.mark.parametrize("batch_size", [32, None])  # None: all rows in one batch, which does not need Keras's loop
+def test_prediction_ends_after_the_batch(layer, model, blobs, name, kind, batch_size):
     if kind == "idec":
         decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8)])
         model = deckeras.IDEC(model.encoder, decoder, 3)
     predict = getattr(model, name)
-    interrupted(layer, False, lambda: predict(blobs[0], batch_size=32, verbose=0))
+    interrupted(layer, False, lambda: predict(blobs[0], batch_size=batch_size, verbose=0))
     assert len(predict(blobs[0], verbose=0)) == len(blobs[0])
 
 

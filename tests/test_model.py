@@ -131,6 +131,16 @@ def test_rows_of_any_kind(make, blobs, kind):
     np.testing.assert_array_equal(model.predict(x, verbose=0), other.predict(same, verbose=0))
 
 
+def test_rows_of_one_batch_are_predicted_as_by_keras(make, blobs):
+    model, calls = make(), []
+    callback = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda batch, logs: calls.append(batch))
+    for x in (blobs[0], blobs[0][:7]):
+        expected = keras.Model.predict(model, x, verbose=0)
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-6)
+        np.testing.assert_allclose(model.predict(x, verbose=0, callbacks=[callback]), expected, rtol=1e-6)
+    assert calls == [0, 0]
+
+
 def test_prediction_refuses_bad_rows(make):
     model = make()
     model.centroids = CENTROIDS

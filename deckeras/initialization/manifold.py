@@ -121,12 +121,11 @@ def views(z: Array | None, x: Array | None = None) -> list[tuple[Array, Metric]]
         x: (n, ...) array, the rows themselves, default None: only the embedding.
 
     Returns:
-        list of (array, metric): the embedding by distance, and the rows by distance and by angle; or, without x, the
-        embedding by distance and by angle.
+        list of (array, metric): the embedding by distance and by angle, and then the rows by distance and by angle.
     """
-    found: list[tuple[Array, Metric]] = [] if z is None else [(z, "euclidean")]
+    found: list[tuple[Array, Metric]] = [] if z is None else [(z, "euclidean"), (z, "cosine")]
     if x is None:
-        return found if z is None else [*found, (z, "cosine")]
+        return found
     rows: Array = np.asarray(x, np.float32).reshape(len(x), -1)
     if row_views.of_one_length(rows):
         rows = _apart_from_zeros(rows / np.linalg.norm(rows, axis=1).max())

@@ -118,7 +118,7 @@ class ManifoldStart:
         self.neighborhoods = None
         if not manifold.few_rows(len(sampled), 1):
             views = manifold.views(sampled, others)
-            rows = None if others is None else views[1][0]
+            rows = None if others is None else views[-1][0]
             self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, rows=rows, seed=self.seed)
 
     @classmethod
