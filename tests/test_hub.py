@@ -1,5 +1,6 @@
 """Networks of KerasHub, with random weights in a local folder: nothing is downloaded."""
 
+import io
 import json
 import os
 import pathlib
@@ -118,6 +119,47 @@ def test_features_of_texts_are_those_of_the_embedder(embedder):
     found = features.compute(network, tokenizer(some))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(features.compute(network, tokenizer(some)[:]), found)  # tokens in an array
+
+
+def of_sentence_pieces():
+    """An embedder of XLM-RoBERTa, as of many languages."""
+    trainer = pytest.importorskip("sentencepiece").SentencePieceTrainer
+    model = io.BytesIO()
+    pieces = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "vocab_size": 50, "model_type": "BPE", "minloglevel": 2}
+    trainer.train(sentence_iterator=iter(FRAME.words), model_writer=model, **pieces)
+    tokenizer = keras_hub.tokenizers.XLMRobertaTokenizer(proto=model.getvalue())
+    sizes = {"vocabulary_size": tokenizer.vocabulary_size(), "num_layers": 1, "num_heads": 2}
+    backbone = keras_hub.models.XLMRobertaBackbone(hidden_dim=16, intermediate_dim=16, **sizes)
+    preprocessor = keras_hub.models.XLMRobertaTextEmbedderPreprocessor(tokenizer, sequence_length=20)
+    return keras_hub.models.XLMRobertaTextEmbedder(backbone, preprocessor)
+
+
+def of_byte_pairs():
+    """An embedder of Qwen3, a decoder whose last token is the vector of a text."""
+    letters = ["<|endoftext|>", "<|im_end|>", *"abcdefghijklmnopqrstuvwxyzĠ", "Ġa"]
+    vocabulary = {letter: number for number, letter in enumerate(letters)}
+    tokenizer = keras_hub.tokenizers.Qwen3Tokenizer(vocabulary=vocabulary, merges=["Ġ a"])
+    sizes = {"vocabulary_size": len(vocabulary), "num_layers": 1, "num_query_heads": 2, "num_key_value_heads": 1}
+    backbone = keras_hub.models.Qwen3Backbone(hidden_dim=16, intermediate_dim=16, head_dim=8, **sizes)
+    preprocessor = keras_hub.models.Qwen3TextEmbedderPreprocessor(tokenizer, sequence_length=20)
+    return keras_hub.models.Qwen3TextEmbedder(backbone, preprocessor)
+
+
+@pytest.mark.parametrize("make", [of_sentence_pieces, of_byte_pairs])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # KerasHub leaves its files open.
+def test_encoders_of_other_families(make, tmp_path):
+    keras.utils.set_random_seed(0)
+    embedder = make()
+    embedder.save_to_preset(tmp_path / "encoder")
+    network, tokenizer = texts.encoder(tmp_path / "encoder", length=20)
+    some = ["the team won", "a", "a bank in the soup that needs more than twenty tokens"]
+    # `encode_text` reads in a graph of TensorFlow, which tests that compile nothing do not have.
+    expected = keras.Model(embedder.input, embedder.output).predict(embedder.preprocessor(some), verbose=0)
+    np.testing.assert_allclose(features.compute(network, tokenizer(some)), expected, atol=1e-6)
+    tokenizer.save(tmp_path / "saved")
+    loaded = texts.load(tmp_path / "saved")
+    np.testing.assert_array_equal(loaded(some)[:], tokenizer(some)[:])
+    assert loaded.content() == tokenizer.content()
 
 
 def test_tokens_are_made_when_they_are_read(embedder):
