@@ -209,7 +209,7 @@ def test_refused_pictures(core, x, match):
 def test_nan_of_a_network_is_refused(core, pictures):
     model = features.network(core)
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
-    with pytest.raises(ValueError, match="infinity for picture 0"):
+    with pytest.raises(ValueError, match="infinity for row 0"):
         features.compute(model, pictures[0])
 
 

@@ -141,6 +141,14 @@ def test_rows_of_one_batch_are_predicted_as_by_keras(make, blobs):
     assert calls == [0, 0]
 
 
+def test_encoders_with_a_list_of_inputs(eagerly, blobs):
+    """Keras warns of arrays for them, but not of tensors, where nothing is compiled; warnings are errors here."""
+    inputs = keras.Input((8,))
+    model = DEC(keras.Model([inputs], keras.layers.Dense(2)(inputs)), 3)
+    model.fit(blobs[0], max_iterations=2, verbose=0)
+    assert model.embed(blobs[0], verbose=0).shape == (300, 2)
+
+
 def test_prediction_refuses_bad_rows(make):
     model = make()
     model.centroids = CENTROIDS

@@ -167,7 +167,7 @@ def test_an_interrupted_run_is_resumed(folder, capsys, monkeypatch):
         (["photos", "-k", "3", "--features", "network.keras", "--labels", "kind"], "--labels does not apply"),
         (["photos", "-k", "99", "--features", "network.keras"], "n_clusters should be from 1"),
         (["photos", "-k", "3", "--features", "EficientNetV2B0"], "Did you mean EfficientNetV2B0"),
-        (["rows.npy", "-k", "3", "--features", "network.keras"], "folder of images or an array"),
+        (["rows.npy", "-k", "3", "--features", "network.keras"], "folder of images, an array of them, or"),
         (["nowhere", "-k", "3", "--features", "network.keras"], "no file or folder 'nowhere'"),
     ],
 )

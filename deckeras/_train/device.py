@@ -119,7 +119,7 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
     plain = not callbacks and not any(kwargs.values())
     if plain and isinstance(rows, batching.OrderedBatches) and len(rows) == 1:
         with DeferredInterrupt(), tracing_models():
-            found = model.predict_on_batch(*rows[0])
+            found = model.predict_on_batch(keras.ops.convert_to_tensor(*rows[0]))
             watch.beat()
             return found
     if keras.config.backend() == "jax":  # where Keras takes them out of the model as long as it predicts

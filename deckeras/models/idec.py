@@ -77,7 +77,7 @@ class IDEC(DEC):
         super().__init__(encoder, check_n_clusters(n_clusters), alpha, decoder=decoder, **kwargs)
         self.gamma = float(gamma)
         # A model of its own, so that `predict` need not reconstruct every row to throw it away.
-        self.assignment = keras.Model(self.inputs, self.output["q"], name="assignment")
+        self.assignment = keras.Model(self.inputs[0], self.output["q"], name="assignment")
 
     def compile(
         self, optimizer: Optimizer | None = None, loss: Loss | dict[str, Loss] | None = None, **kwargs: Any
