@@ -14,16 +14,9 @@ import pytest
 from deckeras import cli, files
 from deckeras.files import documents
 
-SUBJECTS = {
-    "ball": ["the team won the match", "a goal in the last minute of a match", "the team lost a goal", "a match"],
-    "bank": ["the bank raised rates", "rates fell and shares rose", "the bank sold shares", "the shares of the bank"],
-    "soup": ["the soup needs salt", "salt and pepper in the soup", "pepper on the bread", "the bread and the soup"],
-}  # fmt: skip
-FRAME = pandas.DataFrame(
-    [(f"text {n}", text, subject, n) for n, (subject, texts) in enumerate(SUBJECTS.items()) for text in texts],
-    columns=["name", "words", "subject", "number"],
-)
-FRAME["name"] = [f"text {n}" for n in range(len(FRAME))]
+TEXTS = pandas.read_csv(pathlib.Path(__file__).parent / "files" / "texts.csv")
+SUBJECTS = TEXTS.groupby("subject").words.apply(list).to_dict()
+FRAME = TEXTS.assign(name=[f"text {n}" for n in range(len(TEXTS))], number=np.arange(len(TEXTS)) // 4)
 
 
 @pytest.fixture(autouse=True)

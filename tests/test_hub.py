@@ -67,14 +67,9 @@ def test_missing_presets_name_the_folder():
         features.network("no_such_preset_of_anybody")
 
 
-SUBJECTS = {
-    "ball": ["the team won the match", "a goal in the last minute of a match", "the team lost a goal", "a match"],
-    "bank": ["the bank raised rates", "rates fell and shares rose", "the bank sold shares", "the shares of the bank"],
-    "soup": ["the soup needs salt", "salt and pepper in the soup", "pepper on the bread", "the bread and the soup"],
-}  # fmt: skip
-FRAME = pandas.DataFrame(
-    [(text, subject) for subject, texts in SUBJECTS.items() for text in texts] * 5, columns=["words", "subject"]
-)
+TEXTS = pandas.read_csv(pathlib.Path(__file__).parent / "files" / "texts.csv")
+SUBJECTS = TEXTS.groupby("subject").words.apply(list).to_dict()
+FRAME = pandas.concat([TEXTS] * 5, ignore_index=True)
 WORDS = sorted(set(" ".join(FRAME.words).split()))
 FIT = ["fit", "texts.csv", "-k", "3", "--text", "words", "--features", "encoder", "--labels", "subject"]
 QUICK = ["--epochs", "30", "--max-iter", "60"]
@@ -264,8 +259,8 @@ def test_texts_without_common_words_need_no_terms(embedder):
     [
         (["--weights", "w.h5"], "--weights is for networks of keras.applications"),
         (["--image-size", "8"], "--image-size does not apply"),
-        (["--features", "no_such_preset"], "'no_such_preset' cannot be loaded.*save_to_preset"),
-        (["--features", "pictures"], "'pictures' cannot be loaded as a text encoder"),
+        (["--features", "no_such_preset"], "'no_such_preset' of KerasHub cannot be loaded.*TextEmbedder.*save_to_preset"),
+        (["--features", "pictures"], "'pictures' of KerasHub cannot be loaded as keras_hub.models.TextEmbedder"),
         (["--text", "speech"], "There is no column 'speech'"),
         (["-k", "61"], "n_clusters should be from 1 to the number of rows"),
     ],

@@ -269,9 +269,9 @@ def _read_with_network(options):
     return None, _read(options)
 
 
-def _read(options, **further):
+def _read(options, *, need_terms=True):
     """Read the rows. An array of three dimensions holds series rather than images where the estimator says so."""
-    rows = reading.read(options.data, **_only(options, reading_options.NAMES), **further)
+    rows = reading.read(options.data, **_only(options, reading_options.NAMES), need_terms=need_terms)
     shape = rows.x.shape[1:]
     if rows.layout.kind != "array" or options.image_shape or not looks_like_series(shape):
         return rows

@@ -28,22 +28,47 @@ def build(name: str) -> tuple[Callable[[Tensor], Tensor], int, list[keras.Layer]
         OSError: the preset is not on this machine, and cannot be downloaded.
         ValueError: there is no such preset, or it is none for pictures.
     """
-    if importlib.util.find_spec("keras_hub") is None:
-        raise _extras.needed(f"The network {name!r}", "keras-hub", "hub")
-    keras_hub: Any = importlib.import_module("keras_hub")  # which type checkers need not find
-
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # a bar of the download
-            backbone = keras_hub.models.Backbone.from_preset(name)
-    except Exception as error:  # Kaggle, Hugging Face and KerasHub raise errors of many classes.
-        raise _not_loaded(name, error) from error
-    converter = _converter(keras_hub, name)
+    backbone = load(name, "Backbone")
+    converter = _converter(name)
     if getattr(backbone, "image_shape", None) is None and not hasattr(backbone, "vision_encoder"):
         raise ValueError(
             f"A network should take pictures. Received: the preset {name!r}, a {type(backbone).__name__}. A text "
             "encoder needs the column of texts, by --text, or deckeras.features.texts.encoder."
         )
     return vision(backbone), _side(backbone, converter), _preprocessing(converter)
+
+
+def load(name: str, task: str) -> Any:
+    """Load a preset by a class of `keras_hub.models`.
+
+    Args:
+        name: str, as for `build`.
+        task: str, the name of the class, such as "Backbone" or "TextEmbedder".
+
+    Raises:
+        ImportError: KerasHub is not installed, or does not have the class yet.
+        OSError, ValueError: as for `build`.
+    """
+    kind = getattr(library(name).models, task, None)
+    if kind is None:
+        raise ImportError(f"The network {name!r} needs keras_hub.models.{task}. Install a newer KerasHub.")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a bar of the download
+            return kind.from_preset(name)
+    except Exception as error:  # Kaggle, Hugging Face and KerasHub raise errors of many classes.
+        words = " ".join(str(error).split())
+        raise (ValueError if isinstance(error, ValueError) else OSError)(
+            f"The preset {name!r} of KerasHub cannot be loaded as keras_hub.models.{task}: {words:.300}. Without a "
+            f"network, bring the folder that keras_hub.models.{task}.from_preset(...).save_to_preset(FOLDER) writes on "
+            "another machine, and pass its path as the network."
+        ) from error
+
+
+def library(name: str) -> Any:
+    """Return the module `keras_hub`, or raise an ImportError that names the network and the extra."""
+    if importlib.util.find_spec("keras_hub") is None:
+        raise _extras.needed(f"The network {name!r}", "keras-hub", "hub")
+    return importlib.import_module("keras_hub")  # which type checkers need not find
 
 
 def vision(backbone: Any) -> Callable[[Tensor], Tensor]:
@@ -69,9 +94,9 @@ def _side(backbone: Any, converter: Any) -> int:
     return int(size)
 
 
-def _converter(keras_hub: Any, name: str) -> Any:
+def _converter(name: str) -> Any:
     with contextlib.suppress(Exception):  # A preset need not have one.
-        return keras_hub.layers.ImageConverter.from_preset(name)
+        return library(name).layers.ImageConverter.from_preset(name)
     return None
 
 
@@ -81,13 +106,3 @@ def _preprocessing(converter: Any) -> list[keras.Layer]:
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
     return [keras.layers.Rescaling(scale, offset, name="preprocessing")]
-
-
-def _not_loaded(name: str, error: Exception) -> Exception:
-    words = " ".join(str(error).split())
-    kind = ValueError if isinstance(error, ValueError) else OSError
-    return kind(
-        f"The preset {name!r} of KerasHub cannot be loaded: {words:.300}. Without a network, bring the folder that "
-        "keras_hub.models.Backbone.from_preset(...).save_to_preset(FOLDER) writes on another machine, and pass its "
-        "path as the network."
-    )

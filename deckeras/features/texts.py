@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib
-import importlib.util
 import json
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +12,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from deckeras import _extras, sources
+from deckeras import sources
 from deckeras._typing import Array, Path
+from deckeras.features import presets
 from deckeras.features.networks import NAME
 
 DEFAULT = "all_minilm_l6_v2_en"  # 22 million weights, trained so that texts of one meaning are near
@@ -125,12 +122,7 @@ def encoder(source: Path = "auto", *, length: int = MAX_TOKENS) -> tuple[keras.M
     if np.dtype(keras.config.floatx()).itemsize < 4:
         raise ValueError(f"keras.config.floatx() should hold the numbers of tokens. Received: {keras.config.floatx()}")
     source = DEFAULT if source == "auto" else os.fspath(source)
-    keras_hub = _keras_hub(source)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # a bar of the download
-            embedder = keras_hub.models.TextEmbedder.from_preset(source)
-    except Exception as error:  # Kaggle, Hugging Face and KerasHub raise errors of many classes.
-        raise _not_loaded(source, error) from error
+    embedder = presets.load(source, "TextEmbedder")
     longest = getattr(embedder.backbone, "max_sequence_length", None) or length
     embedder.preprocessor.sequence_length = min(length, longest)
     tokenizer = Tokenizer(embedder.preprocessor, keras.saving.serialize_keras_object(embedder.backbone))
@@ -154,7 +146,7 @@ def load(folder: Path) -> Tokenizer:
         OSError, ValueError: the folder is missing or damaged.
     """
     folder = os.fspath(folder)
-    keras_hub = _keras_hub(folder)
+    keras_hub = presets.library(folder)
     try:
         with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
             config = json.load(file)
@@ -164,25 +156,3 @@ def load(folder: Path) -> Tokenizer:
     except Exception as error:  # KerasHub raises errors of many classes.
         words = " ".join(str(error).split())
         raise ValueError(f"{folder!r} should hold a tokenizer. Received: {words:.300}") from error
-
-
-def _keras_hub(source: str) -> Any:
-    if importlib.util.find_spec("keras_hub") is None:
-        raise _extras.needed(f"The text encoder {source!r}", "keras-hub", "hub")
-    keras_hub: Any = importlib.import_module("keras_hub")  # which type checkers need not find
-    if not hasattr(keras_hub.models, "TextEmbedder"):
-        raise ImportError(
-            f"The text encoder {source!r} needs a newer KerasHub, with keras_hub.models.TextEmbedder. Received: "
-            f"{keras_hub.__version__}. Install it: pip install -U keras-hub"
-        )
-    return keras_hub
-
-
-def _not_loaded(name: str, error: Exception) -> Exception:
-    words = " ".join(str(error).split())
-    kind = ValueError if isinstance(error, ValueError) else OSError
-    return kind(
-        f"The preset {name!r} cannot be loaded as a text encoder of KerasHub: {words:.300}. Without a network, bring "
-        "the folder that keras_hub.models.TextEmbedder.from_preset(...).save_to_preset(FOLDER) writes on another "
-        "machine, and pass its path."
-    )
