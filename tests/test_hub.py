@@ -259,7 +259,10 @@ def test_texts_without_common_words_need_no_terms(embedder):
     [
         (["--weights", "w.h5"], "--weights is for networks of keras.applications"),
         (["--image-size", "8"], "--image-size does not apply"),
-        (["--features", "no_such_preset"], "'no_such_preset' of KerasHub cannot be loaded.*TextEmbedder.*save_to_preset"),
+        (
+            ["--features", "no_such_preset"],
+            "'no_such_preset' of KerasHub cannot be loaded.*TextEmbedder.*save_to_preset",
+        ),
         (["--features", "pictures"], "'pictures' of KerasHub cannot be loaded as keras_hub.models.TextEmbedder"),
         (["--text", "speech"], "There is no column 'speech'"),
         (["-k", "61"], "n_clusters should be from 1 to the number of rows"),
