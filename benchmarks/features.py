@@ -1,8 +1,10 @@
-"""Features of a pretrained network: how to scale them, and first clusterers on them, as one table.
+"""Features of a pretrained network: how to scale them, first clusterers on them, and DEC, as one table.
 
     python benchmarks/features.py sets/imagenet50_moco_val.npz --seeds 3
+    python benchmarks/features.py sets/coil20.npz --network efficientnet-lite0.keras --seeds 3
 
-The file holds `x` (n, n_features) and `y` (n,). Labels only score.
+The file holds `x` (n, n_features) and `y` (n,). With `--network`, it holds pictures and their `image_shape`, and the
+network makes their features first; `efficientnet_lite0.py` writes such a network. Labels only score.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize, scale
 
-from deckeras import metrics
+from deckeras import DeepEmbeddedClustering, features, metrics
 from deckeras.initialization import manifold
 
 NEIGHBORS, HOPS = 20, (1, 2, 3, 5)
@@ -21,16 +23,32 @@ def main(arguments=None):
     options = parse(arguments)
     with np.load(options.path) as file:
         x, y = file["x"].astype(np.float32), file["y"]
-    for name, labelings in methods(x, len(np.unique(y))).items():
+        shape = tuple(file["image_shape"]) if "image_shape" in file else None
+    n_clusters = len(np.unique(y))
+    compared = {}
+    if options.network is not None:
+        pixels, x = x, features_of(x, shape, options.network)
+        compared["k-means, pixels"] = kmeans(pixels, n_clusters)
+    for name, labelings in {**compared, **methods(x, n_clusters)}.items():
         scores = [100 * metrics.accuracy(y, labelings(seed)) for seed in range(options.seeds)]
         print(f"| {name} | {np.mean(scores):.2f} ± {np.std(scores):.2f} |", flush=True)
+
+
+def features_of(x, shape, network):
+    """Return the features of flat gray or colored pictures, whose largest value is white."""
+    model = features.network(network, image_shape=shape)
+    return features.compute(model, (x * (255 / x.max())).reshape(-1, *shape))
+
+
+def kmeans(rows, n_clusters):
+    return lambda seed: KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(rows)
 
 
 def methods(x, n_clusters):
     """Return a dict from the name of a method to a function from a seed to labels."""
 
-    def kmeans(rows):
-        return lambda seed: KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(rows)
+    def dec(seed):
+        return DeepEmbeddedClustering(n_clusters, recipe="features", random_state=seed, verbose=0).fit_predict(x)
 
     def neighborhoods(seed):
         return manifold.Neighborhoods([(x, "euclidean")], n_init=3, rows=x, seed=seed).clusters(n_clusters)
@@ -43,10 +61,11 @@ def methods(x, n_clusters):
         "standardized, then length 1": normalize(scale(x)),
         "centered, then length 1": normalize(centered),
     }
-    found = {f"k-means, {name}": kmeans(rows) for name, rows in scaled.items()}
-    smoothed = dict(smooth(x))
-    found |= {f"k-means, mean of {NEIGHBORS} neighbors, {hops} times": kmeans(smoothed[hops]) for hops in HOPS}
-    return {**found, "neighborhoods": neighborhoods}
+    found = {f"k-means, {name}": kmeans(rows, n_clusters) for name, rows in scaled.items()}
+    for hops, rows in smooth(x):
+        if hops in HOPS:
+            found[f"k-means, mean of {NEIGHBORS} neighbors, {hops} times"] = kmeans(rows, n_clusters)
+    return {**found, "neighborhoods": neighborhoods, "DEC": dec}
 
 
 def smooth(x):
@@ -63,6 +82,7 @@ def smooth(x):
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", help="an .npz file with x and y")
+    parser.add_argument("--network", help="what makes features of pictures, as of `deckeras fit --features`")
     parser.add_argument("--seeds", type=int, default=3)
     return parser.parse_args(arguments)
 

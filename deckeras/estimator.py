@@ -53,8 +53,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
         max_iter: int, default None: the recipe's. Batches of clustering at most.
         tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
-        features: name, path or `keras.Model`, default None. A network whose features of the rows, pictures from 0 to
-            255, are clustered in their place; see `deckeras.features.network`. The recipe is then "features".
+        features: name, path or `keras.Model`, default None. A network whose features of the rows are clustered in their
+            place: of pictures from 0 to 255 (`deckeras.features.network`) or of tokens (`deckeras.features.texts`). The
+            recipe is then "features".
         checkpoint_dir: directory, default None. `fit` saves its training there, the features included, and resumes it
             after an interruption.
         verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
@@ -70,9 +71,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             `changed` cluster.
         pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
         model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
-            With `features`, the network is part of it, and pictures are its input.
+            With `features`, the network is part of it, and pictures or tokens are its input.
         head_: `deckeras.DEC` or `deckeras.IDEC`, from features to soft assignments; `model_` itself without `features`.
-        network_: Keras model from pictures to features; None without `features`.
+        network_: Keras model from pictures or tokens to features; None without `features`.
         decoder_: Keras model from the embedding back to rows as they come, or to features, which `inverse_transform`
             applies.
         scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
@@ -141,7 +142,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or
                 polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
                 read as it is needed.
-                With `features`, n pictures, or their (n, n_features) features as `extract` returns them.
+                With `features`, n pictures, or tokens of texts; or their (n, n_features) features as `extract` returns
+                them.
             y: ignored, as scikit-learn's clusterers do.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
@@ -155,7 +157,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = containers.as_rows(X)
         source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked once
-        pictures = features.check_thaw(X, self.features, train_features)
+        inputs = features.check_thaw(X, self.features, train_features)
         X = features.extracted(self, X, fitting=True, own_network=train_features)
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
@@ -166,9 +168,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self.model_ = features.whole(self.network_, self.head_)
         if train_features:
             common = {"seed": _seed(self.random_state), "callbacks": callbacks, "verbose": self.verbose}
-            features.thaw(self.model_, pictures, sample_weight=weights, **common)
+            features.thaw(self.model_, inputs, sample_weight=weights, **common)
             self.head_.centroids = self.model_.centroids
-            X = self.extract(pictures)
+            X = self.extract(inputs)
         self.cluster_centers_ = self.head_.centroids
         self._n_features_out = self.cluster_centers_.shape[1]
         self.labels_ = self.predict(X)
@@ -207,7 +209,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.scaling_.rows(x)
 
     def extract(self, X: Any) -> Array:
-        """Compute what the network of `features` says of pictures: (n, n_features) float32 array."""
+        """Compute what the network of `features` says of pictures or tokens: (n, n_features) float32 array."""
         check_is_fitted(self, "head_")
         if self.network_ is None:
             raise ValueError("extract needs a network. Received: features=None. Pass features= and fit again.")

@@ -15,7 +15,7 @@ import mmap
 import os
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -223,6 +223,36 @@ class Blocks:
 
     def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         """Yield (number, rows) of blocks, the one that is asked for last."""
+        raise NotImplementedError
+
+
+class Items(Blocks):
+    """Rows that are each read by itself, such as files; none is kept in memory.
+
+    Subclasses have `_each`. Several threads may read.
+
+    Args:
+        n: int, the number of rows.
+        row_shape, dtype: as of `Blocks`. Values should be finite.
+    """
+
+    def __init__(self, n: int, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        super().__init__(np.ones(n, np.int64), row_shape, dtype)
+        self.checked = True
+
+    def __getitem__(self, index: Any) -> Array:
+        rows = row_numbers(index, len(self))
+        found = np.empty((rows.size, *self.shape[1:]), self.dtype)
+        for place, row in enumerate(self._each(rows.ravel().tolist())):
+            found[place] = row
+        return found.reshape(*rows.shape, *self.shape[1:])
+
+    def order(self, random: np.random.Generator) -> Array:
+        """Return the numbers of all rows in a random order."""
+        return random.permutation(len(self))
+
+    def _each(self, rows: list[int]) -> Iterable[Array]:
+        """Return the rows of these numbers."""
         raise NotImplementedError
 
 

@@ -2,8 +2,10 @@
 
     python examples/run_notebooks.py
     python examples/run_notebooks.py text own_table
+    python examples/run_notebooks.py photographs --set NETWORK efficientnet-lite0.keras
 
-A notebook is written only if it ran to the end. This takes minutes for each.
+A notebook is written only if it ran to the end. This takes minutes for each. `--set` puts another value in the place of
+that in the second cell, for this run alone: the network of `photographs` is a download that some machines cannot make.
 """
 
 import argparse
@@ -23,14 +25,24 @@ FOLDER = pathlib.Path(__file__).parent / "notebooks"
 _START = re.compile(r"(?m)^(?:[IWE]0000 .*|WARNING: All log messages before absl.*|To enable the following.*)\n?")
 
 
-def run(path, directory):
-    """Return the notebook at `path` after a run in `directory`."""
+def run(path, directory, values=()):
+    """Return the notebook at `path` after a run in `directory`.
+
+    Args:
+        path: of the notebook.
+        directory: in which it runs.
+        values: (name, value) of the second cell, for this run alone.
+    """
     notebook = nbformat.read(path, as_version=4)
     metadata = dict(notebook.metadata)
+    sources = [cell.source for cell in notebook.cells]
+    for name, value in values:
+        _set(notebook, name, value)
     resources = {"metadata": {"path": str(directory)}}
     nbclient.NotebookClient(notebook, timeout=None, record_timing=False, resources=resources).execute()
     notebook.metadata = nbformat.from_dict(metadata)  # without the versions of this machine
-    for cell in notebook.cells:
+    for cell, source in zip(notebook.cells, sources, strict=True):
+        cell.source = source
         outputs = cell.get("outputs", [])
         for output in outputs:
             if output.output_type == "stream":
@@ -39,11 +51,23 @@ def run(path, directory):
     return notebook
 
 
+def _set(notebook, name, value):
+    """Set a value of the cell that is tagged as that of the parameters."""
+    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    cell.source, changes = re.subn(rf"(?m)^{re.escape(name)} = .*", lambda _: f"{name} = {value!r}", cell.source)
+    if changes != 1:
+        raise ValueError(f"--set needs a name of the second cell. Received: {name!r}")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(names)}")
-    chosen = parser.parse_args(arguments).names or names
+    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a str")
+    options = parser.parse_args(arguments)
+    chosen = options.names or names
+    # A notebook runs in a directory of its own.
+    values = [(name, os.path.abspath(value) if os.path.exists(value) else value) for name, value in options.set]
     if unknown := set(chosen) - set(names):
         parser.error(f"NAME should be one of {', '.join(names)}. Received: {', '.join(sorted(unknown))}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,7 +80,7 @@ def main(arguments=None):
             home = pathlib.Path(directory, "examples", "notebooks")
             home.mkdir(parents=True)
             pathlib.Path(directory, "weights").symlink_to(FOLDER.parent.parent / "weights")
-            notebook = run(path, home)
+            notebook = run(path, home, values)
         with whole_file(str(path)) as draft:
             nbformat.write(notebook, draft)
         print(f"written: {name}")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import DEC, DeepEmbeddedClustering, dense_autoencoder, features, metrics
+from deckeras import DEC, DeepEmbeddedClustering, dense_autoencoder, features, metrics, recipes
 from deckeras.features import applications, computing, networks
 
 QUICK = {"epochs": 1, "max_iter": 20, "random_state": 0}
@@ -263,6 +263,59 @@ def test_the_network_is_trained_where_asked_for(core, pictures):
         np.testing.assert_array_equal(weight, found)
 
 
+@pytest.mark.filterwarnings("ignore:The centroids of these pairs")
+@pytest.mark.parametrize("kind", ["Sequential", "functional"])
+def test_a_loaded_network_is_trained(kind, pictures, tmp_path):
+    """Keras does not pass `trainable` on to the layers of a Sequential that was read from a file."""
+    core = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(8, 3, strides=4)])
+    core = core if kind == "Sequential" else keras.Model(core.inputs, core.outputs)
+    DeepEmbeddedClustering(3, features=core, **QUICK).fit(pictures[0]).model_.save(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "whole.keras")
+    network = loaded.get_layer("features")
+    before = network.get_weights()
+    features.thaw(loaded, pictures[0], recipe=recipes.get("features", updates=1, tol=0), verbose=0)
+    assert all(not np.array_equal(one, other) for one, other in zip(before, network.get_weights(), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:The centroids of these pairs")
+def test_low_rank_changes(pictures, tmp_path):
+    """Only the kernels of dense layers change, by a matrix of the rank; the saved file has them."""
+    kernel = keras.initializers.RandomNormal(0.1, seed=1)
+    layers = [
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Flatten(),
+        keras.layers.Dense(12, kernel_initializer=kernel),
+    ]
+    core = keras.Sequential([keras.Input((16, 16, 3)), *layers, keras.layers.LayerNormalization()])
+    estimator = DeepEmbeddedClustering(3, features=core, **QUICK).fit(pictures[0])
+    before = [weight.copy() for weight in estimator.network_.get_weights()]
+    whole = features.whole(estimator.network_, estimator.head_)
+    recipe = recipes.get("features", learning_rate=0.1, updates=3, tol=0)
+    history = features.thaw(whole, pictures[0], recipe=recipe, lora_rank=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    whole.save(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "whole.keras")
+    np.testing.assert_allclose(
+        loaded.predict(pictures[0], verbose=0), whole.predict(pictures[0], verbose=0), rtol=1e-4, atol=1e-5
+    )
+    network = whole.get_layer("features")
+    assert network is estimator.network_
+    kernel, *others = network.get_weights()
+    assert np.linalg.matrix_rank(kernel - before[0], tol=1e-5) == 2, np.linalg.svd(kernel - before[0])[1]
+    for weight, found in zip(before[1:], others, strict=True):
+        np.testing.assert_array_equal(weight, found)
+    assert not network.trainable_variables
+
+
+@pytest.mark.parametrize(("rank", "match"), [(0, "lora_rank should be"), (2, "dense layers")])
+def test_refused_ranks(core, rank, match):
+    encoder, _ = dense_autoencoder(8, (4, 2))
+    whole = features.whole(features.network(core), DEC(encoder, 3))
+    with pytest.raises(ValueError, match=match):
+        features.thaw(whole, np.zeros((9, 16, 16, 3)), lora_rank=rank)
+    assert not whole.get_layer("features").trainable_variables  # still frozen
+
+
 @pytest.mark.parametrize(
     ("options", "x", "train", "match"),
     [
@@ -289,7 +342,7 @@ def test_settings_of_layers_count(pictures, tmp_path):
 
 
 def test_features_of_another_network_are_refused(core):
-    with pytest.raises(ValueError, match="the 8 features"):
+    with pytest.raises(ValueError, match="its 8 features"):
         DeepEmbeddedClustering(3, features=core, **QUICK).fit(np.random.default_rng(0).normal(size=(20, 5)))
 
 

@@ -102,6 +102,38 @@ def write_encoder(folder, words=WORDS):
     return embedder
 
 
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("make", [lambda tokens: tokens, lambda tokens: tokens[:], lambda tokens: tokens[:].tolist()])
+def test_estimator_of_tokens(embedder, make, train):
+    """Rows of whole numbers are tokens, others the features of them."""
+    network, tokenizer = texts.encoder("encoder")
+    x = make(tokenizer(FRAME.words[:60]))
+    options = {"features": network, "epochs": 5, "max_iter": 20, "random_state": 0}
+    estimator = DeepEmbeddedClustering(3, **options).fit(x, train_features=train)
+    np.testing.assert_array_equal(estimator.predict(x), estimator.labels_)
+    np.testing.assert_array_equal(estimator.model_.predict_clusters(x, verbose=0), estimator.labels_)
+    before, after = network.get_weights(), estimator.network_.get_weights()
+    assert any(not np.array_equal(one, other) for one, other in zip(before, after, strict=True)) == train
+    if not train:
+        z = estimator.extract(x)
+        np.testing.assert_array_equal(DeepEmbeddedClustering(3, **options).fit(z).labels_, estimator.labels_)
+        with pytest.raises(ValueError, match="Received: features"):
+            estimator.fit(z, train_features=True)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_thawed_text_encoder(embedder, rank, tmp_path):
+    network, tokenizer = texts.encoder("encoder")
+    x = tokenizer(FRAME.words[:60])
+    estimator = DeepEmbeddedClustering(3, features=network, epochs=5, max_iter=20, random_state=0).fit(x)
+    before = network.get_weights()
+    features.thaw(estimator.model_, x, lora_rank=rank, verbose=0)
+    assert any(not np.array_equal(one, other) for one, other in zip(before, network.get_weights(), strict=True))
+    estimator.model_.save(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "whole.keras")
+    np.testing.assert_allclose(loaded.predict(x[:], verbose=0), estimator.model_.predict(x[:], verbose=0), rtol=1e-4)
+
+
 LONG = "the team won the match and the bank sold the shares of the soup with salt"
 
 

@@ -1,5 +1,6 @@
 """The notebooks of examples/: they run top to bottom, and what is stored in them is what such a run shows."""
 
+import ast
 import configparser
 import importlib.util
 import os
@@ -8,6 +9,7 @@ import re
 import shlex
 import sys
 
+import keras
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -23,6 +25,7 @@ SMALL = {
     "how_many_clusters": {"ROWS": 60, "ITERATIONS": 10, "MOST": 3},
     "own_images": {"ROWS": 100, "EPOCHS": 1},
     "own_table": {"ROWS": 60, "EPOCHS": 1},
+    "photographs": {"CUTOUTS": 3, "NETWORK": "small.keras"},
     "quick_start": {"ROWS": 200, "EPOCHS": 1, "MAX_ITER": 20},
     "saved_model": {"WEIGHTS": str(ROOT / "weights"), "ROWS": 200, "LABELS": 2, "DRAWS": 1, "EPOCHS": 1, "STEPS": 5},
     "text": {"ROWS": 100, "EPOCHS": 1},
@@ -81,7 +84,15 @@ def test_all_notebooks_are_tested():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(SMALL)
 
 
+@pytest.fixture
+def _network(tmp_path):
+    """A network that needs no download, in the directory of the notebooks."""
+    layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(8, 3, strides=2)]
+    keras.Sequential(layers).save(tmp_path / "small.keras")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_network")
 @pytest.mark.parametrize("name", SMALL)
 def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
     cells = code_cells(run(name, tmp_path, monkeypatch))
@@ -92,10 +103,12 @@ def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
     last = printed(cells[-1])
     if name == "own_table":  # its command has run: the shell fails without stopping a notebook
         assert {"model.keras", "clusters.csv", "report.html"} <= set(last.split()), last
+    if name == "photographs":
+        assert {"photos", "photographs.keras"} <= files
     if name == "quick_start":  # the model that it loads finds the clusters of the one that it saved
         assert last == "True\n"
     if name == "saved_model":
-        assert files == {"further.keras"}  # the weights were there, and so none were trained
+        assert files == {"further.keras", "small.keras"}  # the weights were there, and so none were trained
 
 
 @pytest.mark.slow
@@ -145,7 +158,7 @@ def test_colab_has_what_deckeras_requires():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_stored_outputs(name):
-    assert (FOLDER / f"{name}.ipynb").stat().st_size < 300_000
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < 500_000
     cells = code_cells(read(name))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert sum(bool(cell.outputs) for cell in cells) >= len(cells) - 4
@@ -177,6 +190,18 @@ def test_outputs_are_stored_without_those_of_the_start(run_notebooks, tmp_path):
     assert [output.text.strip() for output in printing.outputs] == ["own"]
     assert silent.outputs == []
     assert "execution" not in result.metadata
+
+
+def test_values_are_set_for_one_run(run_notebooks, tmp_path):
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    parameters = nbformat.v4.new_code_cell('ROWS = 3\nNAME = "own"  # a comment', metadata={"tags": ["parameters"]})
+    notebook.cells = [parameters, nbformat.v4.new_code_cell("ROWS * NAME")]
+    nbformat.write(notebook, tmp_path / "small.ipynb")
+    found = run_notebooks.run(tmp_path / "small.ipynb", tmp_path, [("NAME", "an\\other")])
+    assert ast.literal_eval(found.cells[1].outputs[0].data["text/plain"]) == 3 * "an\\other"
+    assert found.cells[0].source == parameters.source
+    with pytest.raises(ValueError, match="Received: 'NAMES'"):
+        run_notebooks.run(tmp_path / "small.ipynb", tmp_path, [("NAMES", "other")])
 
 
 def test_unknown_notebooks_are_refused(run_notebooks, capsys):

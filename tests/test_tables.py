@@ -362,7 +362,7 @@ def test_no_tables(content, message):
         ({"sep": "ab"}, "sep should be a character"),
         ({"comment": " "}, "comment should be text"),
         ({"decimal": ",", "thousands": ","}, "decimal and thousands should differ"),
-        ({"skip": -1}, "skip should be a number of lines"),
+        ({"skip": -1}, "skip should be at least 0"),
         ({"skip": 99}, "skip should be less"),
         ({"image_shape": (2, 2)}, "--image-shape should have as many pixels"),
         ({"image_size": 8}, "--image-size does not apply to a table"),

@@ -4,7 +4,7 @@
     texts        text encoders of KerasHub: `texts.encoder` returns a network and the tokenizer of its inputs
     compute      the features of many pictures or texts, once: in a file that an interruption does not lose
     whole        the network and a clustering of its features as one model, pictures in and clusters out
-    thaw         train the network of pictures, too
+    thaw         train the network, too
 
 `deckeras.DeepEmbeddedClustering(features=...)` and `deckeras fit --features NAME` do all of it.
 """

@@ -20,6 +20,7 @@ from deckeras._train.directories import hold_directory, prepare_directory
 from deckeras._train.interrupts import DeferredInterrupt
 from deckeras._train.whole_files import cannot
 from deckeras._typing import Array, Path
+from deckeras.features.networks import reads_tokens
 
 _IN_MEMORY = 2**30  # bytes of features; more are read from their file as training needs them
 _PART = ".part"
@@ -72,16 +73,20 @@ def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report:
     return np.load(path, mmap_mode="r" if 4 * shape[0] * shape[1] > _IN_MEMORY else None)
 
 
-def as_pictures(x: Any) -> Any:
-    """Return x as an array or `sources.Blocks` of pictures; None where it is of two dimensions, as features are.
+def as_inputs(x: Any, source: Any) -> Any:
+    """Return x as an array or `sources.Blocks` of what a network takes: pictures or tokens; None where it is features.
+
+    Rows of two dimensions are features, unless the network is a text encoder and they are whole numbers.
 
     Args:
         x: as for `compute`, a list of pictures, or features.
+        source: as for `deckeras.features.network`.
     """
-    if getattr(x, "ndim", None) == 2:
+    two = getattr(x, "ndim", None) == 2
+    if two and not reads_tokens(source):
         return None
     rows = row_views.as_rows(x)
-    return None if rows.ndim == 2 else rows
+    return rows if rows.ndim != 2 or (reads_tokens(source) and np.issubdtype(rows.dtype, np.integer)) else None
 
 
 def check_width(x: Any, network: keras.Model) -> None:
@@ -93,7 +98,7 @@ def check_width(x: Any, network: keras.Model) -> None:
     """
     if x.shape[1] != network.output_shape[-1]:
         width = network.output_shape[-1]
-        raise ValueError(f"X should hold pictures, or the {width} features of the network. Received: shape {x.shape}")
+        raise ValueError(f"X should hold inputs of the network, or its {width} features. Received: shape {x.shape}")
 
 
 def progress_bar(stream: TextIO | None = None, rows: str = "pictures") -> Report:

@@ -1,32 +1,34 @@
-"""Features in place of pictures, for an estimator that has a network."""
+"""Features in place of pictures or texts, for an estimator that has a network."""
 
 from typing import Any
 
-from deckeras.features.computing import as_pictures, check_width, compute, progress_bar
-from deckeras.features.networks import network
+from deckeras.features.computing import as_inputs, check_width, compute, progress_bar
+from deckeras.features.networks import network, reads_tokens
 
 
 def extracted(estimator: Any, X: Any, *, fitting: bool = False, own_network: bool = False) -> Any:
-    """Return the features of pictures; X itself where there is no network, or where it holds features already.
+    """Return the features of pictures or tokens; X itself where there is no network, or where it holds features.
 
     Args:
         estimator: `deckeras.DeepEmbeddedClustering`.
-        X: pictures or rows.
+        X: pictures, tokens or rows.
         fitting: Whether to build `network_` of the estimator, and to keep the features in its directory.
         own_network: Whether to copy the network, which is to be trained.
     """
     # A fitted estimator uses the network that it was fitted with, whatever its parameters have become.
     if fitting:
         estimator.network_ = None
-    if (estimator.features if fitting else estimator.network_) is None:
+    source = estimator.features if fitting else estimator.network_
+    if source is None:
         return X
-    pictures = as_pictures(X)
+    inputs = as_inputs(X, source)
     if fitting:
-        shape = None if pictures is None else pictures.shape[1:]
-        estimator.network_ = network(estimator.features, image_shape=shape, copy=own_network)
-    if pictures is None:
+        shape = None if inputs is None else inputs.shape[1:]
+        estimator.network_ = network(source, image_shape=shape, copy=own_network)
+    if inputs is None:
         check_width(X, estimator.network_)
         return X
     folder = estimator.checkpoint_dir if fitting else None
-    report = progress_bar() if fitting and estimator.verbose else None
-    return compute(estimator.network_, pictures, folder=folder, report=report)
+    rows = "texts" if reads_tokens(estimator.network_) else "pictures"
+    report = progress_bar(rows=rows) if fitting and estimator.verbose else None
+    return compute(estimator.network_, inputs, folder=folder, report=report)

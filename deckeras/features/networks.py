@@ -57,8 +57,8 @@ def network(
         >>> model.input_shape, model.output_shape
         ((None, 224, 224, 3), (None, 576))
     """
-    if not copy and is_network(source) and image_shape in (None, source.input_shape[1:]):
-        return source
+    if is_network(source) and image_shape in (None, source.input_shape[1:]):
+        return _frozen(copied(source)) if copy else source
     core, size, layers = _found(source, weights)
     shape = tuple(image_shape or (*size, 3))
     _check_shape(shape)
@@ -69,20 +69,30 @@ def network(
     for layer in layers:
         x = layer(x)
     x = keras.layers.Activation("linear", dtype="float32", name="vectors")(pooled(core(x)))
-    model = keras.Model(inputs, x, name=NAME)
-    model.trainable = False
-    return model
+    return _frozen(keras.Model(inputs, x, name=NAME))
 
 
 def is_network(model: Any) -> bool:
-    """Return whether a model is one that `network` has made."""
+    """Return whether a model is one that `network` or `deckeras.features.texts.encoder` has made."""
     return isinstance(model, keras.Model) and model.name == NAME and len(model.output_shape) == 2
+
+
+def reads_tokens(source: Any) -> bool:
+    """Return whether a source of features is a text encoder, as `deckeras.features.texts.encoder` returns it."""
+    return is_network(source) and len(source.input_shape) == 2
+
+
+def _frozen(model: keras.Model) -> keras.Model:
+    model.trainable = False
+    return model
 
 
 def pooled(x: Any) -> Tensor:
     """Return one vector a picture of maps (n, height, width, d), tokens (n, n_tokens, d) or vectors (n, d)."""
     if isinstance(x, dict):
         x = x.get("pooled_output", x.get("sequence_output"))
+    if isinstance(x, list | tuple) and len(x) == 1:  # as a model returns whose output is a list of one
+        x = x[0]
     if isinstance(x, list | tuple) or x is None or len(x.shape) not in (2, 3, 4):
         raise ValueError(f"A network should have one output, of 2 to 4 dimensions. Received: {x}")
     if len(x.shape) == 4:
@@ -93,7 +103,7 @@ def pooled(x: Any) -> Tensor:
 def _found(source: Source, weights: Path | None) -> tuple[Core, tuple[int, ...], list[keras.Layer]]:
     """Return (function of a tensor of colored pixels, the size of its pictures, layers of preprocessing)."""
     if isinstance(source, keras.Model):
-        return _own(_copy(source), weights)
+        return _own(copied(source), weights)
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"features should be a name, a path or a keras.Model. Received: {type(source).__name__}")
     source = os.fspath(source)
@@ -139,7 +149,7 @@ def _own(
     return model, tuple(side or _SIDE for side in shape[1:3]), []
 
 
-def _copy(model: keras.Model) -> keras.Model:
+def copied(model: keras.Model) -> keras.Model:
     """Return a model of the same layers and weights, so that the user's is neither frozen nor trained."""
     try:
         copy = type(model).from_config(model.get_config())

@@ -64,7 +64,7 @@ class Tokenizer:
             json.dump(self.config, file)
 
 
-class Tokens(sources.Blocks):
+class Tokens(sources.Items):
     """Texts as rows of tokens, made by a `Tokenizer` while they are read: (n, length) of int32.
 
     Args:
@@ -73,18 +73,8 @@ class Tokens(sources.Blocks):
     """
 
     def __init__(self, texts: Sequence[str], tokenizer: Tokenizer) -> None:
-        super().__init__([1] * len(texts), (tokenizer.length,), "int32")
+        super().__init__(len(texts), (tokenizer.length,), "int32")
         self.texts, self.tokenizer = list(texts), tokenizer
-        self.checked = True  # Tokens are finite.
-
-    def __getitem__(self, index: Any) -> Array:
-        rows = sources.row_numbers(index, len(self))
-        found = self.tokenizer.tokens([self.texts[row] for row in rows.ravel().tolist()])
-        return found.reshape(*rows.shape, *self.shape[1:])
-
-    def order(self, random: np.random.Generator) -> Array:
-        """Return the numbers of all rows in a random order: each is a text of its own."""
-        return random.permutation(len(self))
 
     def content(self) -> list[Any]:
         """Return what tells these tokens from others: the tokenizer, and a checksum of the texts in order."""
@@ -92,6 +82,9 @@ class Tokens(sources.Blocks):
         for text in self.texts:
             digest.update(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
         return ["texts", self.tokenizer.content(), digest.hexdigest()]
+
+    def _each(self, rows: list[int]) -> Array:
+        return self.tokenizer.tokens([self.texts[row] for row in rows])
 
 
 def encoder(source: Path = "auto", *, length: int = MAX_TOKENS) -> tuple[keras.Model, Tokenizer]:

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from deckeras.files import columns, pixels
+from deckeras.files import columns, options, pixels
 
 _SIDE = 32  # pixels; a dense encoder then has about a thousand features per channel
 _MAX_NAMED = 5  # files that a sentence names
@@ -32,6 +32,7 @@ class Images:
     notices: list
 
 
+@options.checked
 def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=False, white=None):
     """Read the images of a folder and its subfolders.
 
@@ -52,8 +53,6 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
         ValueError: there are no images, or one cannot be read.
     """
     path = pathlib.Path(path)
-    if image_size is not None and (isinstance(image_size, bool) or image_size < 1):
-        raise ValueError(f"image_size should be a number of pixels, at least 1. Received: image_size={image_size!r}")
     files, notices = list_files(path)
     facts, broken = {}, []
     for name in files:

@@ -8,11 +8,11 @@ import pathlib
 import numpy as np
 
 from deckeras import sources
-from deckeras.files import image_folder, pixels
+from deckeras.files import image_folder, options, pixels
 from deckeras.files.layouts import Layout, Rows
 
 
-class Photographs(sources.Blocks):
+class Photographs(sources.Items):
     """The photographs of a folder as rows, each cropped and resized while it is read, by threads.
 
     Args:
@@ -22,20 +22,8 @@ class Photographs(sources.Blocks):
     """
 
     def __init__(self, paths, size, white=None):
-        super().__init__([1] * len(paths), (*size, 3), "uint8")
+        super().__init__(len(paths), (*size, 3), "uint8")
         self.paths, self.white = list(paths), white
-        self.checked = True  # Pixels are finite.
-
-    def __getitem__(self, index):
-        rows = sources.row_numbers(index, len(self))
-        found = np.empty((rows.size, *self.shape[1:]), self.dtype)
-        for place, image in enumerate(_in_threads(self._load, rows.ravel().tolist())):
-            found[place] = image
-        return found.reshape(*rows.shape, *self.shape[1:])
-
-    def order(self, random):
-        """Return the numbers of all rows in a random order: each is a file of its own."""
-        return random.permutation(len(self))
 
     def content(self):
         """Return what tells these photographs from others: a checksum of their files in order, and how they are read.
@@ -48,10 +36,14 @@ class Photographs(sources.Blocks):
             digest.update(part)
         return ["photographs", *self.shape, self.white, digest.hexdigest()]
 
+    def _each(self, rows):
+        return _in_threads(self._load, rows)
+
     def _load(self, row):
         return pixels.load(self.paths[row], self.shape[1:], self.white, fast=True)
 
 
+@options.checked
 def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
     """Find the photographs of a folder and its subfolders.
 

@@ -24,6 +24,7 @@ from deckeras.files import (
     image_folder,
     kinds,
     layouts,
+    options,
     promises,
     remarks,
     tables,
@@ -32,6 +33,7 @@ from deckeras.files.layouts import Layout, Rows
 
 
 @promises.within_memory
+@options.checked
 def read(
     path,
     *,
@@ -66,15 +68,16 @@ def read(
         names: str, the column with the rows' names, default None: their numbers.
         labels: str, the column or the array with the classes, which is not a feature; default None. Labels may be
             missing.
-        drop: columns that are not features.
-        one_hot: columns of text whose values become features, 1 where a row has the value and else 0.
+        drop: str or list of str, columns that are not features.
+        one_hot: str or list of str, columns of text whose values become features, 1 where a row has the value and
+            else 0.
         text: str, a column of documents, default None. Their words become the features, as TF-IDF of the 2,000 most
             frequent terms as in the paper, and all other columns are left out.
         need_terms: bool, default True. False allows texts without common words, as a text encoder does: their rows have
             no features then.
         missing: `"median"` to fill missing values with the median of their column, or `"drop"` to leave out their rows;
             default None: they are an error.
-        na: further texts that mean a missing value, such as "?".
+        na: str or list of str, further texts that mean a missing value, such as "?".
         sep: str, the separator of a text file, " " for any number of blanks; default None: detected.
         skip: int, the number of lines above the line of names; default None: blank lines, and lines with fewer cells
             than the rows.
@@ -92,6 +95,7 @@ def read(
         `Rows`.
 
     Raises:
+        TypeError: an option is of another type.
         ValueError: the kind of the file is unknown, an option does not apply to it, it can be read in several ways, or
             it holds values that are not numbers.
         OSError: the file is missing or cannot be read.
@@ -113,19 +117,19 @@ def read(
     if missing not in (None, "median", "drop"):
         raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
     if text is not None and (beside := [name for name in _BESIDE_TEXT if name in given]):
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
-        raise ValueError(f"{options} does not apply with --text, whose words are the only features. Leave it out.")
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
+        raise ValueError(f"{named} does not apply with --text, whose words are the only features. Leave it out.")
     kind = kinds.of(path)
     kinds.check_options(path, kind, given)
     if kind == "images":
         return _read_folder(path, folder_labels, image_size=image_size, colour=colour, skip_broken=skip_broken)
     if kind == "array":
         return _read_array(path, key, labels, image_shape)
-    options = tables.Options(
+    form = tables.Options(
         sep=sep, skip=skip, comment=comment, header=header, decimal=decimal, thousands=thousands, encoding=encoding,
-        na=tuple(na), sheet=key,
+        na=na, sheet=key,
     )  # fmt: skip
-    table = tables.read(path, options, [*filter(None, (names, labels, text)), *one_hot], names)
+    table = tables.read(path, form, [*filter(None, (names, labels, text)), *one_hot], names)
     if text is not None:
         layout, notices = documents.lay_out(path, table, names, labels, text, key, skip, need_terms=need_terms)
         return documents.read(path, table, layout, labels, notices)
@@ -143,6 +147,7 @@ def _is_given(value):
 
 
 @promises.within_memory
+@options.checked
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
     """Read new rows in the way of earlier ones.
 
@@ -167,12 +172,12 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
     if kind == "array":
         return dataclasses.replace(_read_array(path, layout.key, labels, shape), layout=layout)
-    options = tables.Options(
+    form = tables.Options(
         skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,
     )  # fmt: skip
     texts = [*filter(None, (layout.names, labels, layout.text)), *layout.categories]
-    table = tables.read(path, options, texts, layout.names)
+    table = tables.read(path, form, texts, layout.names)
     frame = table.frame
     if layout.text is not None:
         columns.check_names(frame, [*filter(None, (layout.text, layout.names, labels))])
