@@ -6,6 +6,10 @@ import tempfile
 
 # Before TensorFlow is imported anywhere: its start-up messages say nothing about a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a process for each core. More threads would wait for each other.
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # Many tests train the same small models. JAX compiles them once for all processes of a run, which inherit these.
     cache = tempfile.mkdtemp(prefix="deckeras-jax-")
