@@ -1,5 +1,6 @@
 """Columns of a table that cannot be read as numbers, with the options that resolve it."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -11,6 +12,28 @@ _MIN_WORDS = 4  # in a text, on average, for which --text is suggested
 _SAMPLE = 1000  # values of a column that are examined
 _MAX_NAMED = 5  # columns that a sentence names
 _FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # characters that are not seen
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are for, with the attributes as the arguments of `deckeras.files.read`."""
+
+    names: str | None = None
+    labels: str | None = None
+    text: str | None = None
+    drop: tuple = ()
+    one_hot: tuple = ()
+    missing: str | None = None
+    need_terms: bool = True
+
+    @property
+    def of_text(self):
+        """list of str, the columns whose values are read as text."""
+        return [*filter(None, (self.names, self.labels, self.text)), *self.one_hot]
+
+    def named(self, table):
+        """Return the column with the rows' names: str, or None. It may have no name where the table has no others."""
+        return self.names or (index_column(table.frame) if table.names is None else None)
 
 
 def check_names(frame, wanted):

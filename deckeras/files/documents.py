@@ -68,13 +68,14 @@ def rows(texts, terms):
     return vectorizer.transform(texts)
 
 
-def lay_out(path, table, names, labels, text, key, skip, *, need_terms=True):
+def lay_out(path, table, roles, key, skip):
     """Choose the terms of a table of documents.
 
     Args:
         path: the file.
         table: `deckeras.files.tables.Table`.
-        names, labels, text, key, skip, need_terms: as for `deckeras.files.read`.
+        roles: `deckeras.files.columns.Roles`.
+        key, skip: as for `deckeras.files.read`.
 
     Returns:
         (`Layout`, notices).
@@ -82,18 +83,18 @@ def lay_out(path, table, names, labels, text, key, skip, *, need_terms=True):
     Raises:
         ValueError: the column is missing, holds no texts, or has no terms.
     """
-    columns.check_names(table.frame, [*filter(None, (names, labels, text))])
-    names = names or (columns.index_column(table.frame) if table.names is None else None)
-    if text in (names, labels):
+    columns.check_names(table.frame, roles.of_text)
+    names, text = roles.named(table), roles.text
+    if text in (names, roles.labels):
         raise ValueError(f"--text should name another column than --names and --labels. Received: {text!r} twice")
     texts = table.frame[text].dropna()
     if not texts.map(lambda value: isinstance(value, str) and not numerals.is_number(value)).any():
         what = "no values" if not len(texts) else f"values such as {texts.iloc[0]!r}"
         raise ValueError(f"--text should name a column of texts. Received: {text!r}, which has {what}")
-    others = [f'"{column}"' for column in table.frame.columns if column not in (names, labels, text)]
-    terms = _terms(path, list(map(str, texts)), need_terms)
+    others = [f'"{column}"' for column in table.frame.columns if column not in (names, roles.labels, text)]
+    terms = _terms(path, list(map(str, texts)), roles.need_terms)
     notices = [*table.notices]
-    notices += [f'the features are {len(terms):,} terms of "{text}"'] if need_terms else []
+    notices += [f'the features are {len(terms):,} terms of "{text}"'] if roles.need_terms else []
     notices += [f"left out beside the text: {columns.listed(others)}"] if others else []
     layout = dataclasses.replace(layouts.of_file(table, names, key, skip), text=text, terms=terms)
     return layout, notices

@@ -129,11 +129,12 @@ def read(
         sep=sep, skip=skip, comment=comment, header=header, decimal=decimal, thousands=thousands, encoding=encoding,
         na=na, sheet=key,
     )  # fmt: skip
-    table = tables.read(path, form, [*filter(None, (names, labels, text)), *one_hot], names)
+    roles = columns.Roles(names, labels, text, drop, one_hot, missing, need_terms)
+    table = tables.read(path, form, roles.of_text, names)
     if text is not None:
-        layout, notices = documents.lay_out(path, table, names, labels, text, key, skip, need_terms=need_terms)
+        layout, notices = documents.lay_out(path, table, roles, key, skip)
         return documents.read(path, table, layout, labels, notices)
-    layout, notices = _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip)
+    layout, notices = _lay_out(path, table, roles, key, skip)
     return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
 
 
@@ -193,22 +194,21 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
     return _table(path, table, layout, labels, list(table.notices))
 
 
-def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
+def _lay_out(path, table, roles, key, skip):
     """Return (the `Layout` of a table, notices), or raise a ValueError with all problems of its columns."""
-    frame = table.frame
-    given, names = names, names or (columns.index_column(frame) if table.names is None else None)
-    columns.check_names(frame, [*filter(None, (names, labels)), *drop, *one_hot])
-    others = {names, labels, *drop, *one_hot}
+    frame, names, one_hot = table.frame, roles.named(table), roles.one_hot
+    columns.check_names(frame, [*roles.of_text, *roles.drop])
+    others = {names, roles.labels, *roles.drop, *one_hot}
     used = [column for column in frame.columns if column not in others]
     lacking = frame[used].isna().all()
     empty, used = list(lacking.index[lacking]), list(lacking.index[~lacking])
     problems = columns.text_problems(frame, used, table.found)
-    problems += columns.value_problems(frame, [*used, *one_hot], one_hot, missing=bool(missing))
+    problems += columns.value_problems(frame, [*used, *one_hot], one_hot, missing=bool(roles.missing))
     if problems:
         raise ValueError(f"{os.fspath(path)!r} cannot be clustered yet:\n" + "\n".join(problems))
     notices = list(table.notices)
     told = "the first column has no name, and is read as the names of the rows"
-    if names != given and told not in notices:
+    if names != roles.names and told not in notices:
         notices.append(told)
     if unnamed := [column for column in used if column.startswith("Unnamed: ")]:
         notices.append(f"columns without a name are called {headers.listed(unnamed)}")
@@ -221,8 +221,8 @@ def _lay_out(path, table, names, labels, drop, one_hot, missing, key, skip):
         layouts.of_file(table, names, key, skip),
         columns=used,
         categories={column: sorted(map(str, frame[column].dropna().unique())) for column in one_hot},
-        medians={column: float(frame[column].median()) for column in used} if missing == "median" else None,
-        drop_missing=missing == "drop",
+        medians={column: float(frame[column].median()) for column in used} if roles.missing == "median" else None,
+        drop_missing=roles.missing == "drop",
         decimal=table.options.decimal or ("," if decimals else "." if found.dotted else None),
         thousands=table.options.thousands or _thousands(found),
         affixes={column: found.affixes[column] for column in used if column in found.affixes},
