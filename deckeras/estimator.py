@@ -54,8 +54,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         max_iter: int, default None: the recipe's. Batches of clustering at most.
         tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
         features: name, path or `keras.Model`, default None. A network whose features of the rows are clustered in their
-            place: of pictures from 0 to 255 (`deckeras.features.network`) or of tokens (`deckeras.features.texts`). The
-            recipe is then "features".
+            place: of pictures from 0 to 255 (`deckeras.features.network`) or of tokens (the model of
+            `deckeras.features.texts.encoder`). The recipe is then "features".
         checkpoint_dir: directory, default None. `fit` saves its training there, the features included, and resumes it
             after an interruption.
         verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
@@ -134,6 +134,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         *,
         callbacks: Callbacks = None,
         train_features: bool = False,
+        lora_rank: int | None = None,
     ) -> Self:
         """Learn the embedding and the clusters of the rows of X.
 
@@ -149,7 +150,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
             callbacks: Keras callback or list of them, default None, for the pretraining and the clustering.
             train_features: bool, default False: the network of `features` is frozen. True trains it together with the
-                clusters afterwards; see `deckeras.features.thaw`.
+                clusters afterwards; see `deckeras.features.thaw`, also of `lora_rank`.
 
         Returns:
             The estimator itself.
@@ -157,7 +158,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = containers.as_rows(X)
         source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked once
-        inputs = features.check_thaw(X, self.features, train_features)
+        inputs = features.check_thaw(X, self.features, train_features, lora_rank)
         X = features.extracted(self, X, fitting=True, own_network=train_features)
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
@@ -168,7 +169,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self.model_ = features.whole(self.network_, self.head_)
         if train_features:
             common = {"seed": _seed(self.random_state), "callbacks": callbacks, "verbose": self.verbose}
-            features.thaw(self.model_, inputs, sample_weight=weights, **common)
+            features.thaw(self.model_, inputs, lora_rank=lora_rank, sample_weight=weights, **common)
             self.head_.centroids = self.model_.centroids
             X = self.extract(inputs)
         self.cluster_centers_ = self.head_.centroids

@@ -227,7 +227,7 @@ class Blocks:
 
 
 class Items(Blocks):
-    """Rows that are each read by itself, such as files; none is kept in memory.
+    """Rows that are read one at a time, such as files; none is kept in memory.
 
     Subclasses have `_each`. Several threads may read.
 

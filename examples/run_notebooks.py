@@ -5,10 +5,12 @@
     python examples/run_notebooks.py photographs --set NETWORK efficientnet-lite0.keras
 
 A notebook is written only if it ran to the end. This takes minutes for each. `--set` puts another value in the place of
-that in the second cell, for this run alone: the network of `photographs` is a download that some machines cannot make.
+that in the cell of sizes, for this run alone: the network of `photographs` is a download that not all can make.
 """
 
 import argparse
+import ast
+import contextlib
 import os
 import pathlib
 import re
@@ -31,7 +33,7 @@ def run(path, directory, values=()):
     Args:
         path: of the notebook.
         directory: in which it runs.
-        values: (name, value) of the second cell, for this run alone.
+        values: pairs (name, value) of the cell of sizes, for this run alone.
     """
     notebook = nbformat.read(path, as_version=4)
     metadata = dict(notebook.metadata)
@@ -53,21 +55,34 @@ def run(path, directory, values=()):
 
 def _set(notebook, name, value):
     """Set a value of the cell that is tagged as that of the parameters."""
-    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    cell.source, changes = re.subn(rf"(?m)^{re.escape(name)} = .*", lambda _: f"{name} = {value!r}", cell.source)
+    changes = 0
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            line = f"{name} = {value!r}"
+            cell.source, changes = re.subn(rf"(?m)^{re.escape(name)} = .*", lambda _, line=line: line, cell.source)
     if changes != 1:
-        raise ValueError(f"--set needs a name of the second cell. Received: {name!r}")
+        raise ValueError(f"--set needs a name in the cell of sizes of each notebook. Received: {name!r}")
+
+
+def _value(text):
+    """Return a number where a text is one, the whole path of a file, or else the text."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
+    return os.path.abspath(text) if os.path.exists(text) else text
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(names)}")
-    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a str")
+    parser.add_argument(
+        "--set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a size of a cell"
+    )
     options = parser.parse_args(arguments)
     chosen = options.names or names
-    # A notebook runs in a directory of its own.
-    values = [(name, os.path.abspath(value) if os.path.exists(value) else value) for name, value in options.set]
+    values = [
+        (name, _value(value)) for name, value in options.set
+    ]  # of the whole path, since a notebook runs elsewhere
     if unknown := set(chosen) - set(names):
         parser.error(f"NAME should be one of {', '.join(names)}. Received: {', '.join(sorted(unknown))}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

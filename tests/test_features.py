@@ -307,6 +307,59 @@ def test_low_rank_changes(pictures, tmp_path):
     assert not network.trainable_variables
 
 
+def dense_core(**options):
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(12, **options)]
+    return keras.Sequential([keras.Input((16, 16, 3)), *layers])
+
+
+@pytest.mark.filterwarnings("ignore:The centroids of these pairs")
+def test_the_estimator_trains_low_rank_changes(pictures):
+    """By its seed, and all that it says is of the trained network."""
+    core = dense_core(kernel_initializer=keras.initializers.RandomNormal(0.1, seed=1))
+    fits = [
+        DeepEmbeddedClustering(3, features=core, **QUICK).fit(pictures[0], train_features=True, lora_rank=2)
+        for _ in range(2)
+    ]
+    for one, other in zip(*(fit.model_.get_weights() for fit in fits), strict=True):
+        np.testing.assert_array_equal(one, other)
+    estimator = fits[0]
+    assert not np.array_equal(estimator.network_.get_weights()[0], core.get_weights()[0])
+    np.testing.assert_array_equal(estimator.labels_, estimator.model_.predict_clusters(pictures[0], verbose=0))
+    np.testing.assert_array_equal(estimator.labels_, estimator.predict(pictures[0]))
+
+
+@pytest.mark.filterwarnings("ignore:The centroids of these pairs")
+def test_low_rank_changes_are_added_at_full_precision(pictures):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    core = dense_core()
+    estimator = DeepEmbeddedClustering(3, features=core, **QUICK).fit(pictures[0])
+    before = estimator.network_.get_weights()[0].copy()
+    recipe = recipes.get("features", learning_rate=1e-30, updates=1, tol=0)
+    features.thaw(estimator.model_, pictures[0], recipe=recipe, lora_rank=2, verbose=0)
+    np.testing.assert_allclose(estimator.network_.get_weights()[0], before, rtol=1e-6)
+
+
+def test_layers_that_take_no_low_rank_changes(pictures):
+    network = features.network(dense_core(kernel_constraint="non_neg"))
+    whole = features.whole(network, DEC(dense_autoencoder(12, (4, 2))[0], 3))
+    with pytest.raises(ValueError, match="The layer 'dense.*constraint"):
+        features.thaw(whole, pictures[0], lora_rank=2, verbose=0)
+
+
+def test_a_wrong_recipe_leaves_the_network_frozen(core):
+    whole = features.whole(features.network(core), DEC(dense_autoencoder(8, (4, 2))[0], 3))
+    with pytest.raises(ValueError, match="recipe should be"):
+        features.thaw(whole, np.zeros((9, 16, 16, 3)), recipe="nope")
+    assert not whole.get_layer("features").trainable_variables
+
+
+def test_weights_of_a_network_are_refused(core):
+    network = features.network(core)
+    assert features.network(network, image_shape=[16, 16, 3], copy=False) is network
+    with pytest.raises(ValueError, match="weights should be None"):
+        features.network(network, weights="no_such_file.h5", copy=False)
+
+
 @pytest.mark.parametrize(("rank", "match"), [(0, "lora_rank should be"), (2, "dense layers")])
 def test_refused_ranks(core, rank, match):
     encoder, _ = dense_autoencoder(8, (4, 2))
@@ -342,7 +395,7 @@ def test_settings_of_layers_count(pictures, tmp_path):
 
 
 def test_features_of_another_network_are_refused(core):
-    with pytest.raises(ValueError, match="its 8 features"):
+    with pytest.raises(ValueError, match="pictures, or the 8 features"):
         DeepEmbeddedClustering(3, features=core, **QUICK).fit(np.random.default_rng(0).normal(size=(20, 5)))
 
 

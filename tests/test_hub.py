@@ -121,6 +121,20 @@ def test_estimator_of_tokens(embedder, make, train):
             estimator.fit(z, train_features=True)
 
 
+@pytest.mark.parametrize(
+    ("x", "match"),
+    [
+        (np.zeros((60, 8), int), "should take rows of 12 whole numbers.*shape .8,"),
+        (np.zeros((60, 12)), "tokens, which are whole numbers.*of float64"),
+        (np.zeros((60, 4, 4, 3)), "should take rows of 12 whole numbers"),
+    ],
+)
+def test_rows_that_are_no_tokens(embedder, x, match):
+    network, _ = texts.encoder("encoder")
+    with pytest.raises(ValueError, match=match):
+        DeepEmbeddedClustering(3, features=network).fit(x)
+
+
 @pytest.mark.parametrize("rank", [None, 2])
 def test_thawed_text_encoder(embedder, rank, tmp_path):
     network, tokenizer = texts.encoder("encoder")

@@ -25,7 +25,7 @@ SMALL = {
     "how_many_clusters": {"ROWS": 60, "ITERATIONS": 10, "MOST": 3},
     "own_images": {"ROWS": 100, "EPOCHS": 1},
     "own_table": {"ROWS": 60, "EPOCHS": 1},
-    "photographs": {"CUTOUTS": 3, "NETWORK": "small.keras"},
+    "photographs": {"CUTOUTS": 3, "CLUSTERS": 12, "NETWORK": "small.keras"},
     "quick_start": {"ROWS": 200, "EPOCHS": 1, "MAX_ITER": 20},
     "saved_model": {"WEIGHTS": str(ROOT / "weights"), "ROWS": 200, "LABELS": 2, "DRAWS": 1, "EPOCHS": 1, "STEPS": 5},
     "text": {"ROWS": 100, "EPOCHS": 1},
@@ -84,17 +84,17 @@ def test_all_notebooks_are_tested():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(SMALL)
 
 
-@pytest.fixture
-def _network(tmp_path):
-    """A network that needs no download, in the directory of the notebooks."""
+def write_network(folder):
+    """Write a network that needs no download."""
     layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(8, 3, strides=2)]
-    keras.Sequential(layers).save(tmp_path / "small.keras")
+    keras.Sequential(layers).save(folder / "small.keras")
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_network")
 @pytest.mark.parametrize("name", SMALL)
 def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
+    if name == "photographs":
+        write_network(tmp_path)
     cells = code_cells(run(name, tmp_path, monkeypatch))
     for cell, stored in zip(cells, code_cells(read(name)), strict=True):
         assert shown(cell) == shown(stored), cell.source
@@ -108,7 +108,7 @@ def test_runs_top_to_bottom(name, tmp_path, monkeypatch):
     if name == "quick_start":  # the model that it loads finds the clusters of the one that it saved
         assert last == "True\n"
     if name == "saved_model":
-        assert files == {"further.keras", "small.keras"}  # the weights were there, and so none were trained
+        assert files == {"further.keras"}  # the weights were there, and so none were trained
 
 
 @pytest.mark.slow
@@ -200,6 +200,9 @@ def test_values_are_set_for_one_run(run_notebooks, tmp_path):
     found = run_notebooks.run(tmp_path / "small.ipynb", tmp_path, [("NAME", "an\\other")])
     assert ast.literal_eval(found.cells[1].outputs[0].data["text/plain"]) == 3 * "an\\other"
     assert found.cells[0].source == parameters.source
+    assert run_notebooks._value("500") == 500
+    assert run_notebooks._value("auto") == "auto"
+    assert run_notebooks._value(os.path.relpath(tmp_path)) == str(tmp_path)
     with pytest.raises(ValueError, match="Received: 'NAMES'"):
         run_notebooks.run(tmp_path / "small.ipynb", tmp_path, [("NAMES", "other")])
 

@@ -3,6 +3,7 @@
 import inspect
 
 import numpy as np
+import pandas
 import pytest
 
 from deckeras import files
@@ -14,10 +15,10 @@ FLAGS = ("need_terms", "header", "colour", "folder_labels", "skip_broken")
 NUMBERS = ("skip", "image_size")
 WRONG = {
     **{name: [1.5, 0, True, b"x", ["x"], np.array(["x", "y"]), object()] for name in TEXTS},
-    **{name: [1.5, 0, True, b"x", [1], np.array([1, 2]), {"x": 1}, object()] for name in LISTS},
+    **{name: [1.5, 0, True, b"x", [1], np.array([1, 2]), np.array("x"), {"x": 1}, object()] for name in LISTS},
     **{name: [0, 1, "yes", [True], object()] for name in FLAGS},
     **{name: [1.0, True, "1", [1], "8x8", object()] for name in NUMBERS},
-    "image_shape": [8, "8x8", (8,), (8, 8, 3, 1), (8.0, 8), (True, 8)],
+    "image_shape": [8, "8x8", (8,), (8, 8, 3, 1), (8.0, 8), (True, 8), np.array([8.0, 8])],
 }
 
 
@@ -63,6 +64,9 @@ def test_other_readers(call):
     [
         ({"drop": "id"}, ["size", "weight"]),
         ({"drop": np.array(["id", "size"])}, ["weight"]),
+        ({"drop": pandas.Index(["id", "size"])}, ["weight"]),
+        ({"drop": {"id": 0}.keys()}, ["size", "weight"]),
+        ({"drop": None, "one_hot": None}, ["id", "size", "weight"]),
         ({"drop": ("id",), "na": "NONE"}, ["size", "weight"]),
     ],
 )

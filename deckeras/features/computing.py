@@ -82,11 +82,13 @@ def as_inputs(x: Any, source: Any) -> Any:
         x: as for `compute`, a list of pictures, or features.
         source: as for `deckeras.features.network`.
     """
-    two = getattr(x, "ndim", None) == 2
-    if two and not reads_tokens(source):
+    tokens = reads_tokens(source)
+    if getattr(x, "ndim", None) == 2 and not tokens:
         return None
     rows = row_views.as_rows(x)
-    return rows if rows.ndim != 2 or (reads_tokens(source) and np.issubdtype(rows.dtype, np.integer)) else None
+    if rows.ndim == 2 and not (tokens and np.issubdtype(rows.dtype, np.integer)):
+        return None
+    return rows
 
 
 def check_width(x: Any, network: keras.Model) -> None:
@@ -96,9 +98,13 @@ def check_width(x: Any, network: keras.Model) -> None:
         x: (n, n_features) array.
         network: as for `compute`.
     """
-    if x.shape[1] != network.output_shape[-1]:
-        width = network.output_shape[-1]
-        raise ValueError(f"X should hold inputs of the network, or its {width} features. Received: shape {x.shape}")
+    if x.shape[1] == network.output_shape[-1]:
+        return
+    inputs = "tokens, which are whole numbers" if reads_tokens(network) else "pictures"
+    raise ValueError(
+        f"X should hold {inputs}, or the {network.output_shape[-1]} features of the network. Received: shape {x.shape} "
+        f"of {x.dtype}"
+    )
 
 
 def progress_bar(stream: TextIO | None = None, rows: str = "pictures") -> Report:

@@ -57,8 +57,14 @@ def network(
         >>> model.input_shape, model.output_shape
         ((None, 224, 224, 3), (None, 576))
     """
-    if is_network(source) and image_shape in (None, source.input_shape[1:]):
+    image_shape = None if image_shape is None else tuple(image_shape)
+    if is_network(source) and weights is None and image_shape in (None, source.input_shape[1:]):
         return _frozen(copied(source)) if copy else source
+    if reads_tokens(source):
+        raise ValueError(
+            f"A text encoder should take rows of {source.input_shape[1]} whole numbers, as its tokenizer makes them, "
+            f"and no file of weights. Received: rows of shape {image_shape}, weights={weights!r}"
+        )
     core, size, layers = _found(source, weights)
     shape = tuple(image_shape or (*size, 3))
     _check_shape(shape)

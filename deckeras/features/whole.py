@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from deckeras import recipes
 from deckeras._data import checks
+from deckeras._train.interrupts import DeferredInterrupt
 from deckeras._train.loop import History
 from deckeras._typing import Callbacks, Verbose
 from deckeras.features.computing import as_inputs
@@ -46,20 +48,26 @@ def whole(network: keras.Model, model: DEC) -> DEC:
     return found
 
 
-def check_thaw(x: Any, network: Any, train_features: bool) -> Any:
+def check_thaw(x: Any, network: Any, train_features: bool, lora_rank: int | None) -> Any:
     """Return the pictures or tokens that a network is to be trained on; None where it is not to be trained.
 
     Args:
         x: pictures, tokens, or their features.
         network: as `features` of the estimator, or None.
-        train_features: bool.
+        train_features, lora_rank: as of `fit` of the estimator.
 
     Raises:
         ValueError: another value, or there is no network, or x holds features, which leave nothing to train.
     """
     if train_features not in (False, True):
         raise ValueError(f"train_features should be True or False. Received: {train_features!r}")
+    if lora_rank is not None:
+        checks.check_count("lora_rank", lora_rank)
     if not train_features:
+        if lora_rank is not None:
+            raise ValueError(
+                f"lora_rank needs train_features=True. Received: lora_rank={lora_rank}, train_features=False"
+            )
         return None
     inputs = None if network is None else as_inputs(x, network)
     if inputs is None:
@@ -86,31 +94,39 @@ def thaw(
     Args:
         model: `deckeras.DEC`, as `whole` returns it.
         x: n pictures, or tokens, from any source that `DEC.fit` takes.
-        lora_rank: int, default None: all weights of the network are trained. Else only low-rank changes of the kernels
-            of its dense layers, of this rank (LoRA, Hu et al., 2022), as transformers have them. They are added to
-            the kernels in the end, and the network remains frozen.
         recipe: str or `deckeras.recipes.Recipe`. A name, default "features", stands for that recipe with batches of 32
             rows, at most four updates of the target, and SGD at a rate of 1e-4, a hundredth of the usual.
+        lora_rank: int, default None: all weights of the network are trained. Else only low-rank changes of the kernels
+            of its dense layers, of this rank (LoRA, Hu et al., 2022), as transformers have them. A copy of the model
+            is trained, which callbacks see. In the end, also by an interrupt, the changes are added to the kernels of
+            the model, whose network remains frozen.
         seed, callbacks, verbose, **options: as for `DEC.fit`.
 
     Returns:
         `keras.callbacks.History`, as `DEC.fit` returns it. A decoder of the features remains unchanged.
 
     Raises:
-        ValueError: the model has no network, or with `lora_rank`, the network has no dense layers.
+        ValueError: the model has no network, or with `lora_rank`, the network has no dense layers, or one that
+            takes no such changes, as with a constraint.
     """
-    trained, take_over = (model, None) if lora_rank is None else _with_low_rank(model, lora_rank)
-    if lora_rank is None:
-        _unfreeze(_network(model))
     if isinstance(recipe, str):
         recipe = recipes.get(recipe, learning_rate=_RATE, updates=_UPDATES, batch_size=_BATCH)
+    network = _network(model)
+    if lora_rank is not None:
+        checks.check_count("lora_rank", lora_rank)
+        trained, take_over = _with_low_rank(model, lora_rank, seed)
+    else:
+        trained, take_over = model, None
+        _unfreeze(network)
     with warnings.catch_warnings():
         # A network may have layers that its features do not use, such as the pooling of BERT.
         warnings.filterwarnings("ignore", "Gradients do not exist for variables")
-        history = trained.fit(x, recipe=recipe, seed=seed, callbacks=callbacks, verbose=verbose, **options)
-    if take_over is not None:
-        take_over()
-    return history
+        try:
+            return trained.fit(x, recipe=recipe, seed=seed, callbacks=callbacks, verbose=verbose, **options)
+        finally:
+            if take_over is not None:  # also after an interrupt, which keeps what was trained
+                with DeferredInterrupt():
+                    take_over()
 
 
 def _network(model: DEC) -> keras.Model:
@@ -120,19 +136,14 @@ def _network(model: DEC) -> keras.Model:
     return network
 
 
-def _layers(network: keras.Model) -> list[Any]:
-    """Return a network and all its layers, those of layers included."""
-    return list(network._flatten_layers())
-
-
 def _unfreeze(network: keras.Model) -> None:
     # Each by itself: a Sequential that was read from a file does not pass it on to its layers.
-    for layer in _layers(network):
+    for layer in network._flatten_layers():
         # Batch normalization would take the mean and variance of each batch, instead of those of the pretraining.
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _with_low_rank(model: DEC, rank: int) -> tuple[DEC, Callable[[], None]]:
+def _with_low_rank(model: DEC, rank: int, seed: int | None) -> tuple[DEC, Callable[[], None]]:
     """Return a copy of a whole model, of whose network only low-rank changes of dense layers can be trained.
 
     It is a copy because Keras has no way back, and cannot load the optimizer of a file where layers that are made of
@@ -141,23 +152,32 @@ def _with_low_rank(model: DEC, rank: int) -> tuple[DEC, Callable[[], None]]:
     Returns:
         (copy, function that sets the weights of the model to those of the copy, the changes added to the kernels).
     """
-    checks.check_count("lora_rank", rank)
     found = copied(model)
     found.centroids = model.centroids
     pairs = list(zip(model.weights, found.weights, strict=True))
     network = _network(found)
     kinds = (keras.layers.Dense, keras.layers.EinsumDense)
-    dense = {id(layer.kernel): layer for layer in _layers(network) if isinstance(layer, kinds)}
+    dense = {id(layer.kernel): layer for layer in network._flatten_layers() if isinstance(layer, kinds)}
     if not dense:
         raise ValueError(f"lora_rank needs a network with dense layers. Received: lora_rank={rank} and one without")
     _unfreeze(network)
     for weight in network.weights:
         weight.trainable = False
-    for layer in dense.values():
-        layer.enable_lora(rank)
+    seeds = np.random.SeedSequence(seed).generate_state(len(dense)).tolist()
+    for layer, number in zip(dense.values(), seeds, strict=True):
+        try:
+            layer.enable_lora(rank, a_initializer=keras.initializers.HeUniform(number))
+        except ValueError as error:
+            raise ValueError(f"The layer {layer.name!r} of the network takes no low-rank changes: {error}") from error
 
     def take_over():
         for own, weight in pairs:
-            own.assign(dense[id(weight)].kernel if id(weight) in dense else weight)
+            own.assign(weight.value + _change(dense[id(weight)]) if id(weight) in dense else weight.value)
 
     return found, take_over
+
+
+def _change(layer: Any) -> Any:
+    """Return the low-rank change of a kernel, in its own precision and not in that of a policy."""
+    scale = getattr(layer, "lora_alpha", layer.lora_rank) / layer.lora_rank
+    return scale * keras.ops.matmul(layer.lora_kernel_a.value, layer.lora_kernel_b.value)

@@ -1,5 +1,6 @@
 """The types of the options of readers, checked before a file is opened."""
 
+import contextlib
 import functools
 import inspect
 
@@ -7,7 +8,7 @@ import numpy as np
 
 
 def checked(function):
-    """Check the options of a reader. None is left to it, and one text where several may be becomes a tuple of it.
+    """Check the options of a reader. None is left to it, but for lists; a str for a list becomes a tuple of one.
 
     Raises:
         TypeError: a value is of the wrong type.
@@ -20,7 +21,7 @@ def checked(function):
     def reader(*args, **options):
         given = signature.bind(*args, **options)
         for name, value in given.arguments.items():
-            if name in _CHECKS and value is not None:
+            if name in _CHECKS and (value is not None or _CHECKS[name] is _texts):
                 given.arguments[name] = _CHECKS[name](name, value)
         return function(*given.args, **given.kwargs)
 
@@ -36,8 +37,13 @@ def _text(name, value):
 
 
 def _texts(name, value):
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list | tuple | set | np.ndarray) or not all(isinstance(each, str) for each in found):
+    if value is None:
+        return ()
+    found = None
+    if not isinstance(value, bytes | dict):
+        with contextlib.suppress(TypeError):  # not iterable
+            found = (value,) if isinstance(value, str) else tuple(value)
+    if found is None or not all(isinstance(each, str) for each in found):
         raise TypeError(f"{name} should be a str or a list of them. Received: {name}={value!r}")
     return tuple(map(str, found))
 
@@ -59,13 +65,15 @@ def _number_from(least):
     return check
 
 
-def _shape(*expected):
+def _shape(expected, *lengths):
     def check(name, value):
-        if not isinstance(value, list | tuple | np.ndarray) or len(value) not in [
-            form.count(",") + 1 for form in expected
-        ]:
-            raise TypeError(f"{name} should be {' or '.join(expected)}. Received: {name}={value!r}")
-        return tuple(_number_from(1)(f"each length in {name}", length) for length in value)
+        if not isinstance(value, list | tuple | np.ndarray) or len(value) not in lengths:
+            raise TypeError(f"{name} should be {expected}. Received: {name}={value!r}")
+        if not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in value):
+            raise TypeError(f"{name} should be whole numbers. Received: {name}={value!r}")
+        if min(value) < 1:
+            raise ValueError(f"{name} should be numbers of at least 1. Received: {name}={value!r}")
+        return tuple(map(int, value))
 
     return check
 
@@ -78,6 +86,6 @@ _CHECKS = {
     **dict.fromkeys(("header", "colour", "folder_labels", "skip_broken", "need_terms"), _flag),
     "skip": _number_from(0),
     "image_size": _number_from(1),
-    "image_shape": _shape("(height, width)", "(height, width, channels)"),
-    "size": _shape("(height, width)"),
+    "image_shape": _shape("(height, width) or (height, width, channels)", 2, 3),
+    "size": _shape("(height, width)", 2),
 }

@@ -125,12 +125,12 @@ def read(
         return _read_folder(path, folder_labels, image_size=image_size, colour=colour, skip_broken=skip_broken)
     if kind == "array":
         return _read_array(path, key, labels, image_shape)
-    form = tables.Options(
+    text_options = tables.Options(
         sep=sep, skip=skip, comment=comment, header=header, decimal=decimal, thousands=thousands, encoding=encoding,
         na=na, sheet=key,
     )  # fmt: skip
     roles = columns.Roles(names, labels, text, drop, one_hot, missing, need_terms)
-    table = tables.read(path, form, roles.of_text, names)
+    table = tables.read(path, text_options, roles.of_text, names)
     if text is not None:
         layout, notices = documents.lay_out(path, table, roles, key, skip)
         return documents.read(path, table, layout, labels, notices)
@@ -173,12 +173,12 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
     if kind == "array":
         return dataclasses.replace(_read_array(path, layout.key, labels, shape), layout=layout)
-    form = tables.Options(
+    text_options = tables.Options(
         skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,
     )  # fmt: skip
     texts = [*filter(None, (layout.names, labels, layout.text)), *layout.categories]
-    table = tables.read(path, form, texts, layout.names)
+    table = tables.read(path, text_options, texts, layout.names)
     frame = table.frame
     if layout.text is not None:
         columns.check_names(frame, [*filter(None, (layout.text, layout.names, labels))])
