@@ -16,7 +16,7 @@ _FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # characters that are not seen
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """What the columns of a table are for, with the attributes as the arguments of `deckeras.files.read`."""
+    """Uses of the columns of a table. The attributes are arguments of `deckeras.files.read`."""
 
     names: str | None = None
     labels: str | None = None
