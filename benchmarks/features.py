@@ -26,9 +26,9 @@ def main(arguments=None):
         shape = tuple(file["image_shape"]) if "image_shape" in file else None
     n_clusters = len(np.unique(y))
     compared = {}
-    if options.network is not None and shape is None:
-        raise SystemExit(f"--network needs a file with image_shape. Received: {options.path}")
     if options.network is not None:
+        if shape is None:
+            raise SystemExit(f"--network needs a file with image_shape. Received: {options.path}")
         pixels, x = x, features_of(x, shape, options.network)
         compared["k-means, pixels"] = kmeans(pixels, n_clusters)
     for name, labelings in {**compared, **methods(x, n_clusters)}.items():

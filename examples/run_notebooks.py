@@ -5,7 +5,7 @@
     python examples/run_notebooks.py photographs --set NETWORK efficientnet-lite0.keras
 
 A notebook is written only if it ran to the end. This takes minutes for each. `--set` puts another value in the place of
-that in the cell of sizes, for this run alone: the network of `photographs` is a download that not all can make.
+that in the cell of sizes, for this run alone: the network of `photographs` is a download, for example.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def _set(notebook, name, value):
 
 
 def _value(text):
-    """Return a number where a text is one, the whole path of a file, or else the text."""
+    """Return a number, the whole path of a file (a notebook runs in a directory of its own), or the text itself."""
     with contextlib.suppress(ValueError, SyntaxError):
         return ast.literal_eval(text)
     return os.path.abspath(text) if os.path.exists(text) else text
@@ -76,13 +76,16 @@ def main(arguments=None):
     names = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(names)}")
     parser.add_argument(
-        "--set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a size of a cell"
+        "--set",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="another value in the cell of sizes",
     )
     options = parser.parse_args(arguments)
     chosen = options.names or names
-    values = [
-        (name, _value(value)) for name, value in options.set
-    ]  # of the whole path, since a notebook runs elsewhere
+    values = [(name, _value(value)) for name, value in options.set]
     if unknown := set(chosen) - set(names):
         parser.error(f"NAME should be one of {', '.join(names)}. Received: {', '.join(sorted(unknown))}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

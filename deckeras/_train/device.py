@@ -154,13 +154,11 @@ def _in_batches(model: keras.Model, rows: batching.OrderedBatches, hold: Deferre
             # Of a tensor, Keras does not warn that the model has a list of one input.
             outputs = model.predict_on_batch(keras.ops.convert_to_tensor(batch))
             watch.beat()
-            if len(rows) == 1:
-                return outputs
             if found is None:
                 found = np.empty((len(rows.x), *outputs.shape[1:]), outputs.dtype)
             found[start : start + len(outputs)] = outputs
             if hold.came:
-                break
+                return found[: start + len(outputs)]  # as Keras's loop, which ends after a batch
     return found
 
 
