@@ -339,6 +339,18 @@ def test_low_rank_changes_are_added_at_full_precision(pictures):
     np.testing.assert_allclose(estimator.network_.get_weights()[0], before, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"lora_rank": 2}, "lora_rank needs train_features=True"),
+        ({"train_features": True, "lora_rank": 0}, "lora_rank"),
+    ],
+)
+def test_refused_low_rank_changes(core, pictures, options, match):
+    with pytest.raises(ValueError, match=match):
+        DeepEmbeddedClustering(3, features=core, **QUICK).fit(pictures[0], **options)
+
+
 def test_layers_that_take_no_low_rank_changes(pictures):
     network = features.network(dense_core(kernel_constraint="non_neg"))
     whole = features.whole(network, DEC(dense_autoencoder(12, (4, 2))[0], 3))
