@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deckeras import DEC, pretrain, recipes
-from deckeras.recipes import Recipe
+from deckeras.recipes import Recipe, groups
 
 
 def rates(optimizer, *steps):
@@ -221,3 +221,36 @@ def test_fresh_seeds_go_on_too(tmp_path):
     for iterations in 4, 8:
         history = DEC(encoder, 2).fit(x, recipe=recipe, update_interval=2, max_iterations=iterations, tol=0, **options)
         assert len(history.history["loss"]) == iterations // 2
+
+
+def test_every_hyper_parameter_is_checked_in_its_group():
+    checked = {name for group in Recipe.__mro__ for name in vars(group).get("CHECKS", {})}
+    assert checked == {field.name for field in dataclasses.fields(Recipe)}
+
+
+@pytest.mark.parametrize(
+    ("group", "bad"),
+    [
+        (groups.Network, {"units": (16, 0)}),
+        (groups.Pretraining, {"least_batches": 0}),
+        (groups.Pretraining, {"epochs": 0, "least_iterations": 0}),
+        (groups.Augmenting, {"shift": -1}),
+        (groups.Start, {"init": "k-means"}),
+        (groups.Clustering, {"tol": 1}),
+    ],
+)
+def test_a_group_stands_by_itself(group, bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        group(**bad)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        group().name = "another"
+
+
+def test_functions_keep_their_public_names():
+    for function in (
+        recipes.adam_with_cosine,
+        recipes.sgd_at_one,
+        recipes.sgd_in_steps,
+        recipes.default_update_interval,
+    ):
+        assert function.__module__ == "deckeras.recipes"
