@@ -79,6 +79,15 @@ def test_layout_lowers_the_cross_entropy(moons):
     assert losses[2] < losses[1] < 0.5 * losses[0]
 
 
+def test_each_pair_of_neighbors_is_counted_once():
+    graph = sparse.csr_array([[0, 5, 0, 7], [5, 0, 0, 0], [0, 0, 0, 0], [7, 0, 0, 2]])
+    graph.data[:2], graph.indices[:2] = [7, 5], [3, 1]  # in any order
+    graph.has_sorted_indices = False
+    (starts, ends), pair = manifold._pairs(graph)
+    assert list(zip(starts.tolist(), ends.tolist(), strict=True)) == [(0, 1), (0, 3), (3, 3)]
+    assert pair.tolist() == [0, 1, 0, 1, 2]  # of the edges 0-1, 0-3, 1-0, 3-0 and 3-3
+
+
 def test_repulsion_is_the_gradient():
     random = np.random.default_rng(0)
     points, others = random.normal(size=(2500, 3)), random.normal(size=(40, 3))

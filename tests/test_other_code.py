@@ -128,6 +128,8 @@ def test_explicit_custom_objects_win_over_ours():
         keras.models.load_model(FILES / "dec.h5", custom_objects={"DEC": Mine})
 
 
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
 @pytest.mark.parametrize("extension", ["h5", "keras"])
 @pytest.mark.parametrize("kind", [DEC, IDEC])
 def test_every_loss_and_metric_by_its_string(kind, extension, tmp_path, rows):

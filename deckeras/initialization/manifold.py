@@ -287,18 +287,35 @@ def layout(
     # UMAP would sample an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
     graph.eliminate_zeros()
-    starts, ends = np.repeat(np.arange(n), np.diff(graph.indptr)), graph.indices
-    degrees, weights = graph.sum(axis=1), graph.data.copy()
+    (starts, ends), pair = _pairs(graph)
+    degrees, weights = graph.sum(axis=1)[:, None], graph.data[np.unique(pair, return_index=True)[1]]
     means, squares = np.zeros_like(points), np.zeros_like(points)
+    apart, others = (np.empty((len(starts), points.shape[1]), points.dtype) for _ in range(2))
     for epoch in range(n_epochs):
-        graph.data = weights / (1 + np.square(points[starts] - points[ends]).sum(axis=1))
+        np.take(points, starts, axis=0, out=apart, mode="clip")
+        apart -= np.take(points, ends, axis=0, out=others, mode="clip")
+        graph.data = (weights / (1 + np.square(apart, out=apart).sum(axis=1)))[pair]
         gradient = graph.sum(axis=1)[:, None] * points - graph @ points
-        gradient -= degrees[:, None] * _repulsion(points, points[random.integers(n, size=min(_NEGATIVES, n))])
+        gradient -= degrees * _repulsion(points, points[random.integers(n, size=min(_NEGATIVES, n))])
         means = 0.9 * means + 0.1 * gradient
         squares = 0.99 * squares + 0.01 * np.square(gradient)
         unbiased = np.sqrt(squares / (1 - 0.99 ** (epoch + 1))) + 1e-8
         points -= _RATE * (1 - epoch / n_epochs) * means / (1 - 0.9 ** (epoch + 1)) / unbiased
     return points
+
+
+def _pairs(graph: sparse.csr_array) -> tuple[tuple[Array, Array], Array]:
+    """Return the pairs of connected nodes, each once, as (starts, ends), and the number of the pair of each edge.
+
+    A symmetric graph stores each pair as two edges, whose distances are equal.
+    """
+    graph.sort_indices()
+    starts, ends = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr)), graph.indices
+    forward = starts <= ends
+    numbers = sparse.csr_array((np.cumsum(forward) - 1, ends, graph.indptr), shape=graph.shape)
+    backward = numbers.T.tocsr()
+    backward.sort_indices()
+    return (starts[forward], ends[forward]), np.where(forward, numbers.data, backward.data)
 
 
 def _repulsion(points: Array, others: Array) -> Array:
