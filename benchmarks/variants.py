@@ -1,4 +1,4 @@
-"""Variants of the default, with other layers or another length of pretraining, over a folder of data sets.
+"""Variants of the default, with other layers, neighbors or another length of pretraining, over a folder of data sets.
 
     python benchmarks/variants.py sets/ --seeds 1
     python benchmarks/variants.py sets/ --variants "default" "half the batches" --only coil20 dry_bean
@@ -31,6 +31,8 @@ VARIANTS = {
     "half the batches": change(batches=0.5),
     "twice the batches": change(batches=2),
     "four times the batches": change(batches=4),
+    "10 neighbors": lambda recipe: {"n_neighbors": 10},
+    "20 neighbors": lambda recipe: {"n_neighbors": 20},
     # Compared with one another when the default had twice the batches.
     "500-500-2000-10, twice the batches": change((500, 500, 2000, 10), 2),
     "250-250-1000-10, twice the batches": change((250, 250, 1000, 10), 2),

@@ -13,8 +13,8 @@ from deckeras import DeepEmbeddedClustering, metrics
     [
         # Three seeds: ACC 0.940 to 0.946, NMI 0.694 to 0.707. k-means: 0.910, 0.555.
         ("breast_cancer", 0.92, 0.65),
-        # Four seeds: ACC 0.893 to 0.899, NMI 0.888 to 0.900. k-means: 0.793, 0.743.
-        ("digits", 0.87, 0.86),
+        # Ten seeds: ACC 0.854 to 0.950, NMI 0.887 to 0.925. k-means: 0.793, 0.743.
+        ("digits", 0.84, 0.87),
     ],
 )
 def test_the_defaults_find_the_classes(name, acc, nmi):

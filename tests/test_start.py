@@ -31,6 +31,16 @@ def test_rows_beyond_the_sample_join_their_neighbors(blobs):
     np.testing.assert_array_equal(q, ManifoldStart(z, sample_size=120)(z, 3))
 
 
+def test_a_recipe_says_how_many_neighbors(moons):
+    z, _ = moons
+    degrees = []
+    for n_neighbors in (5, 40):
+        recipe = recipes.get("images", n_neighbors=n_neighbors)
+        graph = ManifoldStart.from_recipe(recipe, z, z, seed=0).neighborhoods.graphs[0]
+        degrees.append(np.diff(graph.indptr).min())
+    assert degrees == [5, 40]
+
+
 def test_layouts_serve_any_number_of_clusters(moons):
     z, _ = moons
     start = ManifoldStart(z, seed=1)

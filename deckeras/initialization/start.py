@@ -80,6 +80,7 @@ class ManifoldStart:
         x: the n rows of the embedding, an array or any other source that `DEC.fit` takes, default None: neighbors in
             the embedding only.
         n_init: int, default 1. Layouts of each view.
+        n_neighbors: int, default 20. Neighbors of each row, as for `neighbor_graph`.
         sample_size: int, default 10,000. It bounds the time of the layouts.
         seed: int, default 0. Draws the sample and the layouts.
         sample_weight: (n,) array, default None: 1 each. The sample is drawn by these weights.
@@ -104,6 +105,7 @@ class ManifoldStart:
         x: RowArray | None = None,
         *,
         n_init: int = 1,
+        n_neighbors: int = 20,
         sample_size: int = _SAMPLE_SIZE,
         seed: int | None = 0,
         sample_weight: Array | None = None,
@@ -119,12 +121,15 @@ class ManifoldStart:
         if not manifold.few_rows(len(sampled), 1):
             views = manifold.views(sampled, others)
             rows = None if others is None else views[-1][0]
-            self.neighborhoods = manifold.Neighborhoods(views, n_init=n_init, rows=rows, seed=self.seed)
+            self.neighborhoods = manifold.Neighborhoods(
+                views, n_init=n_init, n_neighbors=n_neighbors, rows=rows, seed=self.seed
+            )
 
     @classmethod
     def from_recipe(cls, recipe: Any, z: Array, x: RowArray, **options: Any) -> Self:
-        """Return the start of a recipe, which sets the views and the number of layouts."""
-        return cls(z, None if recipe.neighbors == "embedding" else x, n_init=recipe.n_init, **options)
+        """Return the start of a recipe, which sets the views, their neighbors and the number of layouts."""
+        options = {"n_init": recipe.n_init, "n_neighbors": recipe.n_neighbors, **options}
+        return cls(z, None if recipe.neighbors == "embedding" else x, **options)
 
     def __call__(self, z: Array, n_clusters: int) -> npt.NDArray[np.float32]:
         """Assign rows to clusters.

@@ -175,6 +175,8 @@ class Start(Group):
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
         neighbors: "both" or "embedding". The start "manifold" finds neighbors in the embedding and among the rows, or
             only in the embedding.
+        n_neighbors: int. The number of neighbors of each row for "manifold". Few neighbors follow thin classes, such as
+            the views of an object, and many average over noise.
         lead: int. The largest number of updates for which the assignments of the first clusterer remain the target.
             They are replaced as soon as the network agrees with 99 % of them. A clusterer that returns only centroids
             has no assignments.
@@ -184,6 +186,7 @@ class Start(Group):
     init: Init = "kmeans"
     n_init: int = 20
     neighbors: Literal["both", "embedding"] = "both"
+    n_neighbors: int = 20
     lead: int = 5
 
     CHECKS: ClassVar[dict[str, values.Check]] = {
@@ -191,6 +194,7 @@ class Start(Group):
         "init": values.choice(*INITS, function=True),
         "n_init": checks.check_count,
         "neighbors": values.choice("both", "embedding"),
+        "n_neighbors": checks.check_count,
         "lead": checks.check_count,
     }
 
