@@ -78,7 +78,7 @@ _PAGES = {
     "benchmarks/README.md": "benchmarks.md",
     "examples/paper/README.md": "paper.md",
     "weights/README.md": "weights.md",
-    "deckeras/recipes.py": "api/recipes.md",
+    "deckeras/recipes/__init__.py": "api/recipes.md",
 }
 
 
