@@ -79,6 +79,12 @@ def test_layout_lowers_the_cross_entropy(moons):
     assert losses[2] < losses[1] < 0.5 * losses[0]
 
 
+def test_layout_refuses_a_graph_of_one_direction(moons):
+    graph = manifold.neighbor_graph(moons[0])
+    with pytest.raises(ValueError, match="symmetric"):
+        manifold.layout(sparse.triu(graph))
+
+
 def test_each_pair_of_neighbors_is_counted_once():
     graph = sparse.csr_array([[0, 5, 0, 7], [5, 0, 0, 0], [0, 0, 0, 0], [7, 0, 0, 2]])
     graph.data[:2], graph.indices[:2] = [7, 5], [3, 1]  # in any order

@@ -269,6 +269,9 @@ def layout(
     Returns:
         (n, n_components) float32 array.
 
+    Raises:
+        ValueError: the graph is not symmetric.
+
     Example:
         >>> import numpy as np
         >>> from deckeras.initialization.manifold import layout, neighbor_graph
@@ -283,6 +286,8 @@ def layout(
     n_epochs = n_epochs or (_MANY_EPOCHS if n <= _FEW_ROWS else _EPOCHS)
     # A copy, because its weights change below.
     graph = sparse.csr_array(graph, dtype=np.float32, copy=True)
+    if abs(graph - graph.T).max() > 1e-6 * graph.max():
+        raise ValueError("graph should be symmetric. Received: two nodes with different weights. Take graph + graph.T.")
     points = _first_layout(graph, max(1, min(n_components, n - 2)), random)
     # UMAP would sample an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
