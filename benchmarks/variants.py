@@ -31,8 +31,8 @@ VARIANTS = {
     "half the batches": change(batches=0.5),
     "twice the batches": change(batches=2),
     "four times the batches": change(batches=4),
-    "10 neighbors": lambda recipe: {"n_neighbors": 10},
-    "20 neighbors": lambda recipe: {"n_neighbors": 20},
+    "10 neighbors": lambda recipe: {"min_neighbors": 10, "n_neighbors": 10},
+    "20 neighbors": lambda recipe: {"min_neighbors": 20, "n_neighbors": 20},
     # Compared with one another when the default had twice the batches.
     "500-500-2000-10, twice the batches": change((500, 500, 2000, 10), 2),
     "250-250-1000-10, twice the batches": change((250, 250, 1000, 10), 2),

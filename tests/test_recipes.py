@@ -223,6 +223,12 @@ def test_fresh_seeds_go_on_too(tmp_path):
         assert len(history.history["loss"]) == iterations // 2
 
 
+def test_images_have_fewer_neighbors_where_they_are_few():
+    sizes = (300, 3000, 4500, 6000, 70_000)
+    assert [recipes.get("images").neighbors_of(n) for n in sizes] == [10, 10, 15, 20, 20]
+    assert {recipes.get(name).neighbors_of(n) for name in ("table", "series", "features") for n in sizes} == {20}
+
+
 def test_every_hyper_parameter_is_checked_in_its_group():
     checked = {name for group in Recipe.__mro__ for name in vars(group).get("CHECKS", {})}
     assert checked == {field.name for field in dataclasses.fields(Recipe)}

@@ -31,14 +31,12 @@ def test_rows_beyond_the_sample_join_their_neighbors(blobs):
     np.testing.assert_array_equal(q, ManifoldStart(z, sample_size=120)(z, 3))
 
 
-def test_a_recipe_says_how_many_neighbors(moons):
+@pytest.mark.parametrize(("fewest", "most", "expected"), [(5, 20, 5), (20, 40, 20), (5, 3, 3), (1, 20, 2)])
+def test_a_recipe_says_how_many_neighbors(moons, fewest, most, expected):
     z, _ = moons
-    degrees = []
-    for n_neighbors in (5, 40):
-        recipe = recipes.get("images", n_neighbors=n_neighbors)
-        graph = ManifoldStart.from_recipe(recipe, z, z, seed=0).neighborhoods.graphs[0]
-        degrees.append(np.diff(graph.indptr).min())
-    assert degrees == [5, 40]
+    recipe = recipes.get("images", min_neighbors=fewest, n_neighbors=most)
+    graph = ManifoldStart.from_recipe(recipe, z, z, seed=0).neighborhoods.graphs[0]
+    assert np.diff(graph.indptr).min() == expected
 
 
 def test_layouts_serve_any_number_of_clusters(moons):

@@ -128,7 +128,8 @@ class ManifoldStart:
     @classmethod
     def from_recipe(cls, recipe: Any, z: Array, x: RowArray, **options: Any) -> Self:
         """Return the start of a recipe, which sets the views, their neighbors and the number of layouts."""
-        options = {"n_init": recipe.n_init, "n_neighbors": recipe.n_neighbors, **options}
+        n_neighbors = recipe.neighbors_of(distribution.total(len(z)))
+        options = {"n_init": recipe.n_init, "n_neighbors": n_neighbors, **options}
         return cls(z, None if recipe.neighbors == "embedding" else x, **options)
 
     def __call__(self, z: Array, n_clusters: int) -> npt.NDArray[np.float32]:

@@ -203,7 +203,7 @@ IMAGES = Recipe(
     init="manifold",
     n_init=2,
     neighbors="embedding",
-    n_neighbors=10,
+    min_neighbors=10,
     updates=10,
     decay=0.1,
 )

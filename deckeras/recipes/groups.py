@@ -15,6 +15,7 @@ from deckeras._typing import Init, Initializer, Loss, Shape
 from deckeras.autoencoders.builders import check_sizes
 from deckeras.recipes.optimizers import adam_with_cosine
 
+_ROWS_PER_NEIGHBOR = 300
 INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
@@ -175,8 +176,9 @@ class Start(Group):
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
         neighbors: "both" or "embedding". The start "manifold" finds neighbors in the embedding and among the rows, or
             only in the embedding.
-        n_neighbors: int. The number of neighbors of each row for "manifold". Few neighbors follow thin classes, such as
-            the views of an object, and many average over noise.
+        n_neighbors, min_neighbors: ints. The numbers of neighbors of each row for "manifold", where there are many rows
+            and where there are few. Few neighbors follow thin classes, such as the views of an object, and many average
+            over noise.
         lead: int. The largest number of updates for which the assignments of the first clusterer remain the target.
             They are replaced as soon as the network agrees with 99 % of them. A clusterer that returns only centroids
             has no assignments.
@@ -187,6 +189,7 @@ class Start(Group):
     n_init: int = 20
     neighbors: Literal["both", "embedding"] = "both"
     n_neighbors: int = 20
+    min_neighbors: int = 20
     lead: int = 5
 
     CHECKS: ClassVar[dict[str, values.Check]] = {
@@ -195,8 +198,13 @@ class Start(Group):
         "n_init": checks.check_count,
         "neighbors": values.choice("both", "embedding"),
         "n_neighbors": checks.check_count,
+        "min_neighbors": checks.check_count,
         "lead": checks.check_count,
     }
+
+    def neighbors_of(self, n: int) -> int:
+        """Return the number of neighbors of each of n rows: one for every 300 rows, between the two limits."""
+        return min(self.n_neighbors, max(self.min_neighbors, n // _ROWS_PER_NEIGHBOR))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
