@@ -79,18 +79,20 @@ def test_layout_lowers_the_cross_entropy(moons):
     assert losses[2] < losses[1] < 0.5 * losses[0]
 
 
-def test_layout_refuses_a_graph_of_one_direction(moons):
+def test_a_graph_of_one_direction_is_laid_out_as_one_of_both(moons):
     graph = manifold.neighbor_graph(moons[0])
-    with pytest.raises(ValueError, match="symmetric"):
-        manifold.layout(sparse.triu(graph))
+    stored = graph.copy()
+    expected = manifold.layout(graph, n_epochs=20)
+    np.testing.assert_array_equal(manifold.layout(2 * sparse.triu(graph), n_epochs=20), expected)
+    assert (graph != stored).nnz == 0
 
 
 def test_each_pair_of_neighbors_is_counted_once():
     graph = sparse.csr_array([[0, 5, 0, 7], [5, 0, 0, 0], [0, 0, 0, 0], [7, 0, 0, 2]])
     graph.data[:2], graph.indices[:2] = [7, 5], [3, 1]  # in any order
     graph.has_sorted_indices = False
-    (starts, ends), pair = manifold._pairs(graph)
-    assert list(zip(starts.tolist(), ends.tolist(), strict=True)) == [(0, 1), (0, 3), (3, 3)]
+    starts, ends, weights, pair = manifold._pairs(graph)
+    assert list(zip(starts, ends, weights, strict=True)) == [(0, 1, 5), (0, 3, 7), (3, 3, 2)]
     assert pair.tolist() == [0, 1, 0, 1, 2]  # of the edges 0-1, 0-3, 1-0, 3-0 and 3-3
 
 

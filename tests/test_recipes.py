@@ -121,7 +121,7 @@ def test_each_value_of_a_recipe_is_checked(name):
     for value in BAD.get(name, counts):
         with pytest.raises(ValueError, match=f"^{name} should "):
             dataclasses.replace(recipes.TABLE, **{name: value})
-    optional = ("update_interval", "updates", "image_shape", "series_shape", "embedding_scale")
+    optional = ("update_interval", "updates", "min_neighbors", "image_shape", "series_shape", "embedding_scale")
     if name in optional:
         assert getattr(dataclasses.replace(recipes.TABLE, **{name: None}), name) is None
     elif name not in BAD and name not in ("epochs", "least_iterations"):
@@ -227,6 +227,8 @@ def test_images_have_fewer_neighbors_where_they_are_few():
     sizes = (300, 3000, 4500, 6000, 70_000)
     assert [recipes.get("images").neighbors_of(n) for n in sizes] == [10, 10, 15, 20, 20]
     assert {recipes.get(name).neighbors_of(n) for name in ("table", "series", "features") for n in sizes} == {20}
+    assert {recipes.get("table", n_neighbors=40).neighbors_of(n) for n in sizes} == {40}
+    assert [recipes.get("images", n_neighbors=5).neighbors_of(n) for n in sizes] == [5] * 5
 
 
 def test_every_hyper_parameter_is_checked_in_its_group():

@@ -261,16 +261,14 @@ def layout(
     Minimizes UMAP's cross-entropy by Adam, from the first eigenvectors of the graph's Laplacian.
 
     Args:
-        graph: (n, n) sparse array of weights, symmetric, as `neighbor_graph` returns it. It may be a sum of several.
+        graph: (n, n) sparse array of weights, as `neighbor_graph` returns it. It may be a sum of several. The weight of
+            two nodes is the mean of both directions.
         n_components: int, default 10. Dimensions of the layout, at most n - 2.
         n_epochs: int, steps of the optimization, default 500 up to 1,000 rows, and 200 for more rows.
         seed: int, default 0.
 
     Returns:
         (n, n_components) float32 array.
-
-    Raises:
-        ValueError: the graph is not symmetric.
 
     Example:
         >>> import numpy as np
@@ -284,16 +282,14 @@ def layout(
     random = np.random.default_rng(seed)
     n = graph.shape[0]
     n_epochs = n_epochs or (_MANY_EPOCHS if n <= _FEW_ROWS else _EPOCHS)
-    # A copy, because its weights change below.
-    graph = sparse.csr_array(graph, dtype=np.float32, copy=True)
-    if abs(graph - graph.T).max() > 1e-6 * graph.max():
-        raise ValueError("graph should be symmetric. Received: two nodes with different weights. Take graph + graph.T.")
+    # The same graph if it is symmetric, and in any case a copy, because its weights change below.
+    graph = sparse.csr_array((graph + graph.T) / 2, dtype=np.float32)
     points = _first_layout(graph, max(1, min(n_components, n - 2)), random)
     # UMAP would sample an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
     graph.eliminate_zeros()
-    (starts, ends), pair = _pairs(graph)
-    degrees, weights = graph.sum(axis=1)[:, None], graph.data[np.unique(pair, return_index=True)[1]]
+    starts, ends, weights, pair = _pairs(graph)
+    degrees = graph.sum(axis=1)[:, None]
     means, squares = np.zeros_like(points), np.zeros_like(points)
     apart, others = (np.empty((len(starts), points.shape[1]), points.dtype) for _ in range(2))
     for epoch in range(n_epochs):
@@ -309,10 +305,10 @@ def layout(
     return points
 
 
-def _pairs(graph: sparse.csr_array) -> tuple[tuple[Array, Array], Array]:
-    """Return the pairs of connected nodes, each once, as (starts, ends), and the number of the pair of each edge.
+def _pairs(graph: sparse.csr_array) -> tuple[Array, Array, Array, Array]:
+    """Return the pairs of connected nodes of a symmetric graph as (starts, ends, weights), and the pair of each edge.
 
-    A symmetric graph stores each pair as two edges, whose distances are equal.
+    Two nodes are one pair but two edges, of equal length.
     """
     graph.sort_indices()
     starts, ends = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr)), graph.indices
@@ -320,7 +316,7 @@ def _pairs(graph: sparse.csr_array) -> tuple[tuple[Array, Array], Array]:
     numbers = sparse.csr_array((np.cumsum(forward) - 1, ends, graph.indptr), shape=graph.shape)
     backward = numbers.T.tocsr()
     backward.sort_indices()
-    return (starts[forward], ends[forward]), np.where(forward, numbers.data, backward.data)
+    return starts[forward], ends[forward], graph.data[forward], np.where(forward, numbers.data, backward.data)
 
 
 def _repulsion(points: Array, others: Array) -> Array:

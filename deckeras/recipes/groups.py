@@ -15,7 +15,6 @@ from deckeras._typing import Init, Initializer, Loss, Shape
 from deckeras.autoencoders.builders import check_sizes
 from deckeras.recipes.optimizers import adam_with_cosine
 
-_ROWS_PER_NEIGHBOR = 300
 INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
@@ -35,6 +34,9 @@ def _widths(name: str, value: Any) -> tuple[int, ...]:
     return tuple(map(int, value))
 
 
+# The fewest neighbors up to 3,000 rows, and the most from 6,000: the data sets that gain and lose by few neighbors are
+# below and above (`benchmarks/variants.py`).
+_ROWS_PER_NEIGHBOR = 300
 _flag = values.instance("True or False", bool, np.bool_)
 _positive = values.number("a positive number", lambda value: 0 < value < math.inf)
 _size = values.number("a number of at least 0", lambda value: 0 <= value < math.inf)
@@ -176,9 +178,10 @@ class Start(Group):
         init, n_init: the first clusterer and its restarts, as for `DEC.fit`.
         neighbors: "both" or "embedding". The start "manifold" finds neighbors in the embedding and among the rows, or
             only in the embedding.
-        n_neighbors, min_neighbors: ints. The numbers of neighbors of each row for "manifold", where there are many rows
-            and where there are few. Few neighbors follow thin classes, such as the views of an object, and many average
-            over noise.
+        n_neighbors: int. Neighbors of each row for "manifold".
+        min_neighbors: int or None. Neighbors where there are few rows: one for every 300 rows, from this number to
+            `n_neighbors`. They follow thin classes, such as the views of one object. None if their number does not
+            depend on that of the rows.
         lead: int. The largest number of updates for which the assignments of the first clusterer remain the target.
             They are replaced as soon as the network agrees with 99 % of them. A clusterer that returns only centroids
             has no assignments.
@@ -189,7 +192,7 @@ class Start(Group):
     n_init: int = 20
     neighbors: Literal["both", "embedding"] = "both"
     n_neighbors: int = 20
-    min_neighbors: int = 20
+    min_neighbors: int | None = None
     lead: int = 5
 
     CHECKS: ClassVar[dict[str, values.Check]] = {
@@ -198,12 +201,14 @@ class Start(Group):
         "n_init": checks.check_count,
         "neighbors": values.choice("both", "embedding"),
         "n_neighbors": checks.check_count,
-        "min_neighbors": checks.check_count,
+        "min_neighbors": values.or_none(checks.check_count),
         "lead": checks.check_count,
     }
 
     def neighbors_of(self, n: int) -> int:
-        """Return the number of neighbors of each of n rows: one for every 300 rows, between the two limits."""
+        """Return the number of neighbors of each of n rows."""
+        if self.min_neighbors is None:
+            return self.n_neighbors
         return min(self.n_neighbors, max(self.min_neighbors, n // _ROWS_PER_NEIGHBOR))
 
 
