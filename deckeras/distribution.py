@@ -84,12 +84,12 @@ def start(address: str | None = None, n_processes: int | None = None, process: i
 
 
 def process_count() -> int:
-    """int, the number of processes that train together."""
+    """Return the number of processes that train together."""
     return _jax().process_count() if active() else 1
 
 
 def process_index() -> int:
-    """int, the number of this process, from 0."""
+    """Return the number of this process, from 0."""
     return _jax().process_index() if active() else 0
 
 
@@ -125,10 +125,10 @@ def check(model: keras.Model) -> None:
 
 @contextlib.contextmanager
 def failing_together() -> Iterator[None]:
-    """Say so where a computation failed since another process is gone.
+    """Turn the error of a computation into one that says how to resume, if another process has ended.
 
     Raises:
-        RuntimeError: that, with the way out.
+        RuntimeError: another process has ended or cannot be reached.
     """
     try:
         yield
@@ -178,7 +178,7 @@ def agreed(value: npt.ArrayLike) -> Any:
 
 
 def agreed_seed(seed: int | None) -> int:
-    """`seeding.fixed_seed`, but where it is None one number in all processes."""
+    """Return `seeding.fixed_seed(seed)`; for None, one random seed that all processes share."""
     return seeding.fixed_seed(seed) if seed is not None else agreed(seeding.fixed_seed(None))
 
 
@@ -210,7 +210,7 @@ def relative_weights(sample_weight: npt.ArrayLike | None, n: int, n_clusters: in
 
 
 def own_rows(n: int) -> slice:
-    """This process's part of n rows that all of them can read, as a slice: `x[own_rows(len(x))]`."""
+    """Return this process's part of n rows that all processes can read, as a slice: `x[own_rows(len(x))]`."""
     process, processes = process_index(), process_count()
     return slice(n * process // processes, n * (process + 1) // processes)
 
@@ -242,11 +242,11 @@ def own_seed(seed: int) -> int | list[int]:
 
 
 def fingerprint(x: RowArray) -> dict[str, Any]:
-    """`row_views.fingerprint` of the rows of all processes."""
-    own = row_views.fingerprint(x)
-    parts = gather(np.array([own["n_samples"], own["checksum"]], np.uint64))
-    n_samples, checksum = (sum(int(part[place]) for part in parts) for place in range(2))
-    return {**own, "n_samples": n_samples, "checksum": checksum % 2**64}
+    """Return `row_views.fingerprint` of the rows of all processes, those of the first process first."""
+    lengths = [int(n) for n in gather(len(x))]
+    own = row_views.fingerprint(x, sum(lengths[: process_index()]))
+    sums = {name: sum(map(int, gather(np.uint64(own[name])))) % 2**64 for name in ("checksum", "order")}
+    return {**own, "n_samples": sum(lengths), **sums}
 
 
 def outputs(model: keras.Model, batches: Iterable[Tensor]) -> Array:
@@ -277,7 +277,7 @@ def augmented(model: keras.Model, rows: Tensor) -> Array:
 
 
 def _call(model: keras.Model, rows: Tensor, training: bool = False) -> tuple[Any, Any]:
-    """(outputs, non-trainable variables) of a model in this process alone."""
+    """Return (outputs, non-trainable variables) of a model in this process alone."""
     if model not in _compiled:
         reference: Any = weakref.ref(model)  # else the value would keep its key alive
         _compiled[model] = _jax().jit(
@@ -292,7 +292,7 @@ def _call(model: keras.Model, rows: Tensor, training: bool = False) -> tuple[Any
 
 
 def _plain(value: Any) -> Any:
-    """An array of no dimension as a Python number."""
+    """Return an array, or a Python number for one without dimensions."""
     return value if np.ndim(value) else value.item()
 
 
@@ -303,7 +303,7 @@ def _jax() -> Any:
 
 
 def _given_processes(*arguments: str | int | None) -> tuple[str, int, int] | None:
-    """(address, number of processes, number of this one), from arguments or else variables; None if all are None."""
+    """Return (address, number of processes, number of this one) by arguments or variables; None if all are None."""
     found: list[Any] = [
         os.environ.get(name) if given is None else given for given, name in zip(arguments, _VARIABLES, strict=True)
     ]

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -105,7 +106,7 @@ def test_truncated_file(model, tmp_path):
 def test_foreign_file(model, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(ValueError, match="no checkpoint of this version of deckeras.* Received: None"):
+    with pytest.raises(ValueError, match="not a checkpoint of this version of deckeras.* Received: None"):
         Checkpoint(tmp_path / "a.h5", model, {}).restore()
 
 
@@ -222,6 +223,7 @@ def small_fit(x, directory, n_clusters=3, units=(16, 2), activation="relu", **op
     [
         ({"rows": 200}, "data.n_samples: 300 in the file, 200 here"),
         ({"shift": 1.0}, r"data.checksum: \d+ in the file, \d+ here"),
+        ({"step": -1}, r"in data.order: \d+ in the file, \d+ here"),
         ({"n_clusters": 4}, "n_clusters: 3 in the file, 4 here"),
         ({"units": (12, 2)}, r"encoder: .*\[8, 16\].* in the file, .*\[8, 12\].* here"),
         ({"activation": "tanh"}, "encoder: .*relu.* in the file, .*tanh.* here"),
@@ -233,7 +235,7 @@ def test_fit_refuses_the_checkpoint_of_another_training(blobs, tmp_path, change,
     x, _ = blobs
     small_fit(x, tmp_path)
     before = (tmp_path / "checkpoint.h5").read_bytes()
-    x = x[: change.pop("rows", 300)] + np.float32(change.pop("shift", 0))
+    x = x[: change.pop("rows", 300)][:: change.pop("step", 1)] + np.float32(change.pop("shift", 0))
     with pytest.raises(ValueError, match=message):
         small_fit(x, tmp_path, **change)
     assert (tmp_path / "checkpoint.h5").read_bytes() == before
@@ -403,6 +405,14 @@ def scaled(rows, factor=1.0):
     return rows * factor
 
 
+class Entangled(Shift):
+    """It holds itself, in a list and by a method, and what leads to the whole process."""
+
+    def __init__(self, by):
+        super().__init__(by)
+        self.around, self.again, self.log, self.module = [self], {"move": self.move}, logging.getLogger("shift"), np
+
+
 PAIRS = {
     "lambdas": lambda: (lambda rows: rows + 1, lambda rows: rows - 1),
     "numbers in lambdas": lambda: (lambda rows: rows + 1, lambda rows: rows + 2),
@@ -410,6 +420,8 @@ PAIRS = {
     "partials": lambda: (functools.partial(scaled, factor=1.0), functools.partial(scaled, factor=2.0)),
     "objects": lambda: (Shift(1), Shift(2)),
     "methods": lambda: (Shift(1).move, Shift(2).move),
+    "objects within themselves": lambda: (Entangled(1), Entangled(2)),
+    "their methods": lambda: (Entangled(1).move, Entangled(2).move),
     "arrays": lambda: (shifted(np.zeros(36, "float32")), shifted(np.ones(36, "float32"))),
 }
 

@@ -138,6 +138,9 @@ def test_fingerprint_tells_data_sets_apart():
     changed[501, 1] += 1
     assert row_views.fingerprint(x) != row_views.fingerprint(changed)
     assert row_views.fingerprint(x)["n_samples"] != row_views.fingerprint(x[:999])["n_samples"]
+    reverse = row_views.fingerprint(x[::-1])
+    assert reverse["checksum"] == row_views.fingerprint(x)["checksum"]
+    assert reverse["order"] != row_views.fingerprint(x)["order"]
 
 
 def test_view_of_sparse_rows():
@@ -148,6 +151,16 @@ def test_view_of_sparse_rows():
         np.testing.assert_array_equal(view[index], dense[index])
     np.testing.assert_array_equal(np.asarray(view), dense)
     assert checks.check_rows(view) is view
+
+
+def test_a_view_of_a_view_reads_nothing():
+    read = []
+    view = row_views.View(np.arange(12.0).reshape(6, 2), lambda rows: read.append(len(rows)) or rows / 10)
+    outer = row_views.View(view, lambda rows: rows + 1).take(np.array([4, 1]))
+    assert not read
+    np.testing.assert_allclose(outer[:1], [[1.8, 1.9]], rtol=1e-6)
+    assert sum(read) == 1
+    assert row_views.View(view).shape == (6, 2)
 
 
 def test_view_changes_batches_as_they_are_read():

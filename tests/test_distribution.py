@@ -300,11 +300,12 @@ def test_one_process_alone_gathers_from_itself():
 
 def test_fingerprint_is_that_of_the_parts_together():
     x = np.random.default_rng(0).normal(size=(30, 4))
-    parts = [row_views.fingerprint(x[:11]), row_views.fingerprint(x[11:])]
-    assert sum(part["checksum"] for part in parts) % 2**64 == row_views.fingerprint(x)["checksum"]
+    parts = [row_views.fingerprint(x[:11]), row_views.fingerprint(x[11:], 11)]
+    for name in "checksum", "order":
+        assert sum(part[name] for part in parts) % 2**64 == row_views.fingerprint(x)[name]
     swapped = x.copy()
     swapped[:2, 0] = x[1::-1, 0]
-    assert row_views.fingerprint(swapped) != row_views.fingerprint(x)
+    assert row_views.fingerprint(swapped)["checksum"] != row_views.fingerprint(x)["checksum"]
 
 
 def test_a_mirrored_strategy_is_refused(run_python):

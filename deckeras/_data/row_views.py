@@ -109,20 +109,32 @@ def take(x: RowArray, rows: Array) -> RowArray:
     return x.take(rows) if isinstance(x, View) else x[rows]
 
 
-def fingerprint(x: RowArray) -> dict[str, Any]:
-    """Compute what tells one data set from another: its shape and a checksum of its values in Keras's floats.
+def fingerprint(x: RowArray, first: int = 0) -> dict[str, Any]:
+    """Compute what tells one data set from another: its shape and two checksums of its values in Keras's floats.
 
-    The checksum is a sum over the rows, so that it is the same in whichever order and pieces they come.
+    Both are sums over the rows, so that those of several pieces add up to those of the whole. "checksum" is the same in
+    whichever order the rows come; "order" is not.
+
+    Args:
+        x: (n, ...) rows.
+        first: int, default 0. The number of the first row in the data set that x is a piece of.
     """
     width = math.prod(x.shape[1:])
     factors = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64) * 2 + 1
-    checksum = 0
-    for _, block in blocks(x):
+    checksum = order = 0
+    for start, block in blocks(x):
         bits = np.ascontiguousarray(as_batch(block)).reshape(len(block), width)
         hashes = (bits.view(f"u{bits.itemsize}") * factors).sum(axis=1)
         hashes = (hashes ^ (hashes >> 29)) * _ODD  # else values could change places between rows
+        numbers = np.arange(first + start, first + start + len(block), dtype=np.uint64)
         checksum += int(hashes.sum())
-    return {"n_samples": len(x), "row_shape": list(x.shape[1:]), "checksum": checksum % 2**64}
+        order += int((hashes * (2 * numbers + 1)).sum())
+    return {
+        "n_samples": len(x),
+        "row_shape": list(x.shape[1:]),
+        "checksum": checksum % 2**64,
+        "order": order % 2**64,
+    }
 
 
 class View:
@@ -138,7 +150,9 @@ class View:
     """
 
     def __init__(self, x: Any, change: Callable[[Array], Array] | None = None) -> None:
-        self.x = x.tocsr() if sparse.issparse(x) else as_rows(x)
+        if sparse.issparse(x):
+            x = x.tocsr()
+        self.x = x if isinstance(x, View | sparse.spmatrix | sparse.sparray) else as_rows(x)
         self.change = change
         self.checked = False
         self.shape, self.ndim, self.dtype = self.x.shape, self.x.ndim, np.dtype(keras.config.floatx())
@@ -153,7 +167,7 @@ class View:
 
     def take(self, rows: Array) -> View:
         """Return a `View` of some of the rows, by their numbers; these are copied, but not changed yet."""
-        return View(self.x[rows], self.change)
+        return View(take(self.x, rows), self.change)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.asarray(self[:], dtype=dtype)

@@ -62,7 +62,7 @@ class Alternation:
         self.weights: list[int] | None = None
 
     def assign(self) -> Array:
-        """q of every row under the current weights, computed once for each state of them."""
+        """Return q of every row, computed once for each state of the weights."""
         weights = [zlib.crc32(ops.convert_to_numpy(weight)) for weight in self.model.weights]
         if weights != self.weights:
             self.q, self.weights = self.model.predict(self.rows, verbose=0), weights

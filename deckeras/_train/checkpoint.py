@@ -39,8 +39,10 @@ __all__ = [
     "whole_file",
 ]
 
-VERSION = 5
-READABLE = (3, 4, VERSION)  # 3 says less of what was asked, and 5 is the first with a checksum
+VERSION = 6
+# 3 says less of what was asked, 5 is the first with a checksum, and 6 the first with the order of the rows.
+READABLE = (3, 4, 5, VERSION)
+_SEALED = 5
 _RESTART = "Delete it to start anew, or restore a copy."
 
 
@@ -71,7 +73,7 @@ def serialize(keras_object: Any) -> Any:
 
 
 def scheduled_iterations(path: Path) -> int | None:
-    """Return how many iterations the learning rate of the checkpoint falls over, None if it does not or there is none.
+    """Return the decay steps of the checkpoint's learning rate, or None if it has no schedule or there is no file.
 
     A training that is resumed with more of them keeps this schedule: a new one would raise the rate again.
     """
@@ -156,15 +158,15 @@ class Checkpoint:
         """Restore the model and its optimizer, if there is a file.
 
         Nothing is changed unless everything fits. The optimizer's variables are restored only if it is compiled with
-        the settings that the file was written under. One that was compiled with others, say with a lower learning
-        rate after a loss of NaN, remains unchanged, with a warning.
+        the settings that the file was written under. An optimizer that was compiled with others,
+        for example with a lower learning rate after a NaN loss, remains unchanged, with a warning.
 
         Returns:
             The state that was saved, or None if there is no file.
 
         Raises:
-            OSError: the file is truncated, damaged, or no HDF5 file.
-            ValueError: the file is no checkpoint, or that of another training; the message says how they differ.
+            OSError: the file is truncated, damaged, or not an HDF5 file.
+            ValueError: the file is not a checkpoint, or that of another training; the message says how they differ.
         """
         if not self.exists():
             return None
@@ -214,17 +216,17 @@ class Checkpoint:
         try:
             with hdf5_contents.opened(self.path) as (file, sealed):
                 found = {"version": file.attrs.get("deckeras_checkpoint")}
-                if found["version"] == VERSION and not sealed:
+                if (found["version"] or 0) >= _SEALED and not sealed:
                     raise ValueError("its checksum is missing")
                 if found["version"] in READABLE:
                     found |= _contents(file)
         except Exception as error:  # HDF5 and h5py raise errors of many classes for damaged files.
             if isinstance(error, OSError) and reason_of(error)[0] is not None:
                 raise cannot("read", self.path, error) from error
-            raise OSError(f"{self.path!r} is truncated, damaged or no HDF5 file ({error}). {_RESTART}") from error
+            raise OSError(f"{self.path!r} is truncated, damaged or not an HDF5 file ({error}). {_RESTART}") from error
         if len(found) == 1:
             raise ValueError(
-                f"{self.path!r} is no checkpoint of this version of deckeras "
+                f"{self.path!r} is not a checkpoint of this version of deckeras "
                 f"(deckeras_checkpoint should be {VERSION}). Received: {found['version']}. Pass another directory."
             )
         return found
@@ -232,7 +234,7 @@ class Checkpoint:
     def _check(self, identity: dict[str, Any], version: int) -> None:
         asked = self.identity
         if version != VERSION:
-            asked = {name: value for name, value in asked.items() if name in identity}
+            asked = _known(asked, identity)
         differences = list(_differences(identity, asked))
         if differences:
             raise ValueError(
@@ -287,6 +289,13 @@ def _differences(found: Any, expected: Any, path: str = "") -> Iterator[str]:
             yield from _differences(found.get(key), expected.get(key), f"{path}.{key}" if path else key)
     elif found != expected:
         yield f"{path}: {found} in the file, {expected} here"
+
+
+def _known(asked: Any, found: Any) -> Any:
+    """Return what is asked without the names that an older file does not have."""
+    if not isinstance(asked, dict) or not isinstance(found, dict):
+        return asked
+    return {name: _known(value, found[name]) for name, value in asked.items() if name in found}
 
 
 def _write_variables(group: h5py.Group, variables: Iterable[keras.Variable]) -> None:

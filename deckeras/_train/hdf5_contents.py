@@ -1,4 +1,4 @@
-"""HDF5 files that hold all they show, no more than they promise, and what was once written: checked and sealed."""
+"""Checks that HDF5 files contain their own data, no more than they declare, and unchanged, by a checksum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def opened(path: Path) -> Iterator[tuple[h5py.File, bool]]:
     """Open an HDF5 file to read, and yield it and whether it has a seal.
 
     Raises:
-        OSError: it is not a regular file, which a pipe or a directory is not, cannot be opened, or is no HDF5 file.
+        OSError: it is not a regular file but, for example, a pipe; it cannot be opened; or it is not an HDF5 file.
         ValueError: it has changed since it was sealed.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # Reading from a pipe might never end.

@@ -62,7 +62,7 @@ def train(
             and returns the logs, a dict from name to float with at least "loss".
         iterations: int, the number of batches in all.
         steps_per_epoch: int, the batches between two calls of the callbacks' `on_epoch_end`. The last epoch is shorter
-            where `iterations` is no multiple of it.
+            where `iterations` is not a multiple of it.
         seed: int of the order of the rows. A training that is resumed retains the one that it began with.
         converged: function of the logs that says whether to stop, default None (never). Without one, a training that
             a callback stopped has ended; with one, calling again resumes it.

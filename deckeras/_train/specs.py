@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import types
 import warnings
 from typing import Any
@@ -20,31 +21,41 @@ _DEEPEST = 4  # objects within objects that are described
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def function(value: Any, depth: int = 0) -> Any:
+def function(value: Any, depth: int = 0, within: tuple[Any, ...] = ()) -> Any:
     """Describe a function so that two that work differently differ, whatever their names.
 
     Args:
         value: function, lambda, `functools.partial`, method, object that can be called, or a value that one of these
             holds.
-        depth: int, default 0. How deep in an object this value lies.
+        depth: int, default 0. How many objects hold this value.
+        within: tuple, default (). What holds this value. An object that holds itself is described once.
 
     Returns:
         JSON-able description. It has the bytecode of functions, so it is that of one version of Python.
     """
+
+    def inside(item, deeper=0):
+        return function(item, depth + deeper, (*within, value))
+
     if isinstance(value, _PLAIN):
         return value
+    if any(value is holder for holder in within):
+        return {"object": type(value).__qualname__}
+    if isinstance(value, logging.Logger | types.ModuleType):
+        # They belong to the process, and lead to everything that it has loaded.
+        return getattr(value, "__name__", None) or value.name
     if isinstance(value, functools.partial):
-        return {"partial": function(value.func), "args": function(value.args), "keywords": function(value.keywords)}
+        return {"partial": inside(value.func), "args": inside(value.args), "keywords": inside(value.keywords)}
     if isinstance(value, types.MethodType):
-        return {"method": value.__qualname__, "of": function(value.__self__)}
+        return {"method": value.__qualname__, "of": inside(value.__self__)}
     if isinstance(value, types.FunctionType):
         known = value.__module__ and value.__module__.partition(".")[0] in ("keras", "deckeras")
         return value.__qualname__ if known else {"function": value.__qualname__, "code": _digest(_code(value))}
     if isinstance(value, list | tuple | set | frozenset):
-        items = [function(item) for item in value]
+        items = [inside(item) for item in value]
         return items if isinstance(value, list | tuple) else sorted(items, key=json.dumps)
     if isinstance(value, dict):
-        return {str(key): function(item) for key, item in value.items()}
+        return {str(key): inside(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return _digest([str(value.dtype), list(value.shape), content])
@@ -57,7 +68,7 @@ def function(value: Any, depth: int = 0) -> Any:
     if kind is not None:
         return kind
     held = getattr(value, "__dict__", {}) if depth < _DEEPEST else {}
-    state = {name: function(item, depth + 1) for name, item in held.items() if not callable(item)}
+    state = {name: inside(item, deeper=1) for name, item in held.items() if not callable(item)}
     return {"object": type(value).__qualname__, "state": state}
 
 
