@@ -119,6 +119,27 @@ def test_a_model_that_is_to_run_eagerly_does(blobs, calls):
     assert not calls
 
 
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+def test_functions_of_tensorflow_that_are_to_run_eagerly_do(blobs, calls, eagerly):
+    """As a user asks for who looks for a mistake: `tf.config.run_functions_eagerly(True)`."""
+    if keras.config.backend() != "tensorflow":
+        pytest.skip("of TensorFlow")
+    seen = []
+
+    class Seen(keras.layers.Layer):
+        def call(self, x):
+            seen.append(type(x).__name__)
+            return x
+
+    encoder = keras.Sequential([keras.Input((8,)), Seen(), keras.layers.Dense(2)])
+    model = deckeras.DEC(encoder, 3)
+    model.initialize_centroids(blobs[0])
+    del seen[:]
+    model.fit(blobs[0], max_iterations=5, verbose=0)
+    assert not calls
+    assert seen.count("EagerTensor") >= 5
+
+
 def test_a_model_is_freed(blobs, calls):
     model = deckeras.DEC(autoencoder()[0], 3)
     model.fit(blobs[0], update_interval=45, max_iterations=45, verbose=0)

@@ -75,6 +75,19 @@ def test_prediction_ends_after_the_batch(layer, model, blobs, name, kind, batch_
     assert len(predict(blobs[0], verbose=0)) == len(blobs[0])
 
 
+@pytest.mark.parametrize("options", [{}, {"callbacks": [keras.callbacks.Callback()]}])  # these need Keras's loop
+def test_a_handler_that_goes_on_gets_the_whole_prediction(layer, model, blobs, options):
+    """One that only notes the signal, as of a program that wants to finish, must not get a part of the rows."""
+    heard = []
+    signal.signal(signal.SIGINT, lambda *_: heard.append(layer.ended))
+    model.initialize_centroids(blobs[0])
+    expected = model.predict(blobs[0], verbose=0)
+    layer.armed = False
+    found = model.predict(blobs[0], batch_size=len(blobs[0]) // 4, verbose=0, **options)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert heard
+
+
 def test_augmentation_ends_its_batch(layer, blobs):
     augment = Augmenter(layer, (8,))
     interrupted(layer, True, lambda: augment(blobs[0]))

@@ -32,16 +32,16 @@ _programs = weakref.WeakKeyDictionary()
 def steps_together(model: keras.Model, batch: Any, callbacks: Sequence[keras.callbacks.Callback]) -> int:
     """Return the number of steps to take in one call.
 
-    What the model was compiled with as `steps_per_execution`; where that is 1, up to 20, as 64 MiB of rows allow. One
-    alone on PyTorch, where a callback wants to know of each batch, where the model is to run eagerly, or where several
-    devices share the work.
+    This is the `steps_per_execution` of the model if it is above 1, or else as many steps as fit in 64 MiB, up to 20.
+    It is 1 on PyTorch, if a callback sees each batch, if the steps should run eagerly, or if several devices share the
+    work.
 
     Args:
         model: compiled `keras.Model`.
         batch: structure of arrays, the first batch.
         callbacks: list of Keras callbacks.
     """
-    if distribution.active() or model.run_eagerly or keras.config.backend() not in _PROGRAMS:
+    if distribution.active() or _runs_eagerly(model) or keras.config.backend() not in _PROGRAMS:
         return 1
     if any(map(_sees_batches, callbacks)):
         return 1
@@ -105,7 +105,7 @@ def _build(model: keras.Model, batch: tuple[Any, ...]) -> bool:
 
 
 def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.CallbackList = None, **kwargs: Any) -> Any:
-    """Predict so that an interrupt of the user ends it after a batch, and nothing that ends it costs the weights.
+    """Predict in batches. An interrupt takes effect after a batch, and the model keeps its weights after any error.
 
     Where no progress bar and no callback needs Keras's loop, the outputs are written to one array, batch by batch.
     Keras keeps all batches and joins them in the end, which takes twice the memory, and what it does around them takes
@@ -128,8 +128,7 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
 
             def end_batch(batch, logs=None):
                 watch.beat()
-                if hold.came:
-                    model.stop_predicting = True
+                hold.pass_on()
 
             stop = keras.callbacks.Callback()
             stop.on_predict_batch_end = end_batch
@@ -145,7 +144,7 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
 
 
 def _in_batches(model: keras.Model, rows: batching.OrderedBatches, hold: DeferredInterrupt) -> Array:
-    """Return the outputs of a model, until an interrupt of the user comes."""
+    """Return the outputs of a model."""
     numbered = ((number * rows.batch_size, rows[number][0]) for number in range(len(rows)))
     found: Any = None
     in_memory = row_views.blocks_of(rows.x) is None
@@ -157,8 +156,7 @@ def _in_batches(model: keras.Model, rows: batching.OrderedBatches, hold: Deferre
             if found is None:
                 found = np.empty((len(rows.x), *outputs.shape[1:]), outputs.dtype)
             found[start : start + len(outputs)] = outputs
-            if hold.came:
-                return found[: start + len(outputs)]  # as Keras's loop, which ends after a batch
+            hold.pass_on()
     return found
 
 
@@ -179,6 +177,15 @@ def tracing_models() -> Iterator[None]:
 def _is_not_of_keras(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     return not ("tf.function retracing" in message and "TensorFlowTrainer" in message)
+
+
+def _runs_eagerly(model: keras.Model) -> bool:
+    """Return whether a model is compiled to run eagerly, or TensorFlow is told to run all functions so."""
+    if keras.config.backend() != "tensorflow":
+        return model.run_eagerly
+    import tensorflow as tf
+
+    return model.run_eagerly or tf.config.functions_run_eagerly()
 
 
 def _sees_batches(callback: keras.callbacks.Callback) -> bool:
@@ -213,7 +220,7 @@ def to_device(x: RowArray) -> RowArray | OnDevice:
     """Return the rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
     if not isinstance(x, np.ndarray) or not accelerated() or distribution.active():
         return x
-    # Backends know no numbers of other byte orders, and not all of those of 64 bits.
+    # Backends require native byte order, and some lack types of 64 bits.
     held = x.nbytes <= _RESIDENT_BYTES and x.dtype.isnative and x.dtype.itemsize <= 4
     return OnDevice(x) if held else x
 
@@ -237,7 +244,7 @@ class OnDevice:
 
 
 def _stacked(batches: list[Any]) -> Any:
-    """One structure of tensors, with an axis of batches before the others, of a list of structures of arrays."""
+    """Stack a list of structures of arrays into one structure of tensors, whose first axis is that of the list."""
     stacks = {}
 
     def stack(*arrays):

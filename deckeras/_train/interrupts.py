@@ -53,7 +53,12 @@ class DeferredInterrupt:
     def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
-        for number, arguments in self._heard.items():
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Call the handlers of what has come so far, where nothing is left in the middle if they raise an error."""
+        heard, self._heard = self._heard, {}
+        for number, arguments in heard.items():
             self._before[number](*arguments)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
