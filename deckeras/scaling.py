@@ -191,7 +191,8 @@ def into_model(model: DEC, scaling: Scaling) -> DEC:
         whole = IDEC(encoder, decoder, gamma=model.gamma, **common)
     else:
         whole = DEC(encoder, **common)
-    whole.centroids = model.centroids
+    if model.placed:
+        whole.centroids = model.centroids
     return whole
 
 
@@ -212,7 +213,7 @@ def _folds(scaling: Scaling, layer: keras.Layer) -> bool:
 
 
 def _short(values: Array | float) -> Any:
-    """Numbers as lists, with the digits that float32 has."""
+    """Return numbers as lists, with the digits that float32 has."""
     values = np.asarray(values)
     return np.reshape([float(str(value)) for value in values.astype("float32").flat], values.shape).tolist()
 

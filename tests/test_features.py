@@ -1,5 +1,7 @@
 """Features of a pretrained network: the network, its features computed once, and the whole model."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -188,9 +190,12 @@ def test_the_file_is_by_content_and_network(core, pictures, tmp_path):
     features.compute(model, changed, folder=tmp_path)
     features.compute(others[0], x[..., 0], folder=tmp_path)
     features.compute(others[1], x, folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 4
+    np.testing.assert_array_equal(
+        features.compute(model, x[::-1], folder=tmp_path), features.compute(model, x, folder=tmp_path)[::-1]
+    )
+    assert len(list(tmp_path.iterdir())) == 5
     features.compute(features.network(core), x.copy(), folder=tmp_path)  # the same, in another process
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 @pytest.mark.parametrize(
@@ -249,6 +254,7 @@ def test_estimator_of_features_alone(core, pictures):
     np.testing.assert_array_equal(other.set_params(features=None).predict(x), other.labels_)
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.filterwarnings("ignore:The centroids of these pairs")
 def test_the_network_is_trained_where_asked_for(core, pictures):
     x = pictures[0]
@@ -263,6 +269,40 @@ def test_the_network_is_trained_where_asked_for(core, pictures):
         np.testing.assert_array_equal(weight, found)
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.filterwarnings("ignore:The centroids of these pairs")
+@pytest.mark.parametrize(("rank", "rate"), [(None, 0.5), (2, 2.0)])  # at which rows go on changing their cluster
+def test_an_interrupted_training_of_the_network_is_resumed(pictures, tmp_path, rank, rate, monkeypatch):
+    monkeypatch.setattr(sys.modules["deckeras.features.whole"], "_RATE", rate)
+
+    class Epochs(keras.callbacks.Callback):
+        """Those of the whole model, the second of which may be interrupted."""
+
+        def __init__(self, interrupt=False):
+            super().__init__()
+            self.interrupt, self.seen = interrupt, []
+
+        def on_epoch_end(self, epoch, logs=None):
+            if isinstance(self.model, DEC) and len(self.model.input_shape) == 4:
+                self.seen.append(epoch)
+                if self.interrupt and epoch == 1:
+                    raise KeyboardInterrupt
+
+    def fit(name, callback):
+        estimator = DeepEmbeddedClustering(3, features=dense_core(), checkpoint_dir=tmp_path / name, **QUICK)
+        return estimator.fit(pictures[0], callbacks=callback, train_features=True, lora_rank=rank)
+
+    whole = fit("whole", Epochs())
+    with pytest.raises(KeyboardInterrupt):
+        fit("cut", Epochs(interrupt=True))
+    rest = Epochs()
+    resumed = fit("cut", rest)
+    assert rest.seen[0] == 1
+    for one, other in zip(whole.model_.get_weights(), resumed.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.filterwarnings("ignore:The centroids of these pairs")
 @pytest.mark.parametrize("kind", ["Sequential", "functional"])
 def test_a_loaded_network_is_trained(kind, pictures, tmp_path):
@@ -277,6 +317,7 @@ def test_a_loaded_network_is_trained(kind, pictures, tmp_path):
     assert all(not np.array_equal(one, other) for one, other in zip(before, network.get_weights(), strict=True))
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.filterwarnings("ignore:The centroids of these pairs")
 def test_low_rank_changes(pictures, tmp_path):
     """Only the kernels of dense layers change, by a matrix of the rank; the saved file has them."""
@@ -308,10 +349,12 @@ def test_low_rank_changes(pictures, tmp_path):
 
 
 def dense_core(**options):
+    options = {"kernel_initializer": keras.initializers.GlorotUniform(seed=0), **options}
     layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(12, **options)]
     return keras.Sequential([keras.Input((16, 16, 3)), *layers])
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.filterwarnings("ignore:The centroids of these pairs")
 def test_the_estimator_trains_low_rank_changes(pictures):
     """By its seed, and all that it says is of the trained network."""
@@ -328,6 +371,7 @@ def test_the_estimator_trains_low_rank_changes(pictures):
     np.testing.assert_array_equal(estimator.labels_, estimator.predict(pictures[0]))
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.filterwarnings("ignore:The centroids of these pairs")
 def test_low_rank_changes_are_added_at_full_precision(pictures):
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -422,6 +466,7 @@ def test_whole_model_shares_the_layers(core, pictures):
     model = features.network(core)
     encoder, _ = dense_autoencoder(8, (6, 2))
     head = DEC(encoder, 3)
+    assert not features.whole(model, head).placed
     head.centroids = np.random.default_rng(0).normal(size=(3, 2))
     whole = features.whole(model, head)
     z = features.compute(model, pictures[0])

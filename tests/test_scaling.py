@@ -101,6 +101,14 @@ def test_model_takes_rows_as_they_come(make, extension, tmp_path):
         np.testing.assert_allclose(fitted(rows), expected, atol=1e-3)
 
 
+def test_a_model_without_centroids_stays_without():
+    encoder, decoder = dense_autoencoder(3, units=(6, 2))
+    for model in DEC(encoder, 3), IDEC(encoder, decoder, 3):
+        assert not scaling.into_model(model, scaling.fit(X)).placed
+        model.centroids = np.zeros((3, 2))
+        assert scaling.into_model(model, scaling.fit(X)).placed
+
+
 def test_nothing_to_scale():
     model = DEC(dense_autoencoder(3, units=(6, 2))[0], 3)
     assert scaling.into_model(model, scaling.fit(X, "none")) is model

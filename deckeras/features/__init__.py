@@ -1,4 +1,4 @@
-"""Features of pictures and texts by a pretrained network, which knows more of them than their pixels and words say.
+"""Features of pictures and texts by a pretrained network, which hold more of their meaning than pixels and words.
 
     network      a Keras model from pictures to features: of `keras.applications`, of KerasHub, of a file, or your own
     texts        text encoders of KerasHub: `texts.encoder` returns a network and the tokenizer of its inputs

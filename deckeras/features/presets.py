@@ -26,7 +26,7 @@ def build(name: str) -> tuple[Callable[[Tensor], Tensor], int, list[keras.Layer]
     Raises:
         ImportError: KerasHub is not installed.
         OSError: the preset is not on this machine, and cannot be downloaded.
-        ValueError: there is no such preset, or it is none for pictures.
+        ValueError: there is no such preset, or it is not for pictures.
     """
     backbone = load(name, "Backbone")
     converter = _converter(name)

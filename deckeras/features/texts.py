@@ -104,7 +104,7 @@ def encoder(source: Path = "auto", *, length: int = MAX_TOKENS) -> tuple[keras.M
     Raises:
         ImportError: KerasHub is not installed, or has no text embedders yet.
         OSError: the preset is not on this machine, and cannot be downloaded.
-        ValueError: there is no such preset, it is none for texts, or Keras computes in half precision.
+        ValueError: there is no such preset, it is not for texts, or Keras computes in half precision.
 
     Example:
         >>> from deckeras.features import compute, texts

@@ -44,7 +44,8 @@ def whole(network: keras.Model, model: DEC) -> DEC:
     inputs = keras.Input(network.input_shape[1:], name=network.inputs[0].name)
     encoder = keras.Model(inputs, model.encoder(network(inputs)), name="encoder")
     found = DEC(encoder, model.n_clusters, model.alpha, dtype=model.clustering.dtype_policy)
-    found.centroids = model.centroids
+    if model.placed:
+        found.centroids = model.centroids
     return found
 
 
@@ -100,7 +101,8 @@ def thaw(
             of its dense layers, of this rank (LoRA, Hu et al., 2022), as transformers have them. A copy of the model
             is trained, which callbacks see. In the end, also by an interrupt, the changes are added to the kernels of
             the model, whose network remains frozen.
-        seed, callbacks, verbose, **options: as for `DEC.fit`.
+        seed, callbacks, verbose, **options: as for `DEC.fit`, but `checkpoint_every` is 1 by default: there are few
+            updates, and each takes long.
 
     Returns:
         `keras.callbacks.History`, as `DEC.fit` returns it. A decoder of the features remains unchanged.
@@ -122,7 +124,8 @@ def thaw(
         # A network may have layers that its features do not use, such as the pooling of BERT.
         warnings.filterwarnings("ignore", "Gradients do not exist for variables")
         try:
-            return trained.fit(x, recipe=recipe, seed=seed, callbacks=callbacks, verbose=verbose, **options)
+            common = {"recipe": recipe, "seed": seed, "callbacks": callbacks, "verbose": verbose}
+            return trained.fit(x, **common, **{"checkpoint_every": 1, **options})
         finally:
             if take_over is not None:  # also after an interrupt, which keeps what was trained
                 with DeferredInterrupt():
@@ -153,7 +156,6 @@ def _with_low_rank(model: DEC, rank: int, seed: int | None) -> tuple[DEC, Callab
         (copy, function that sets the weights of the model to those of the copy, the changes added to the kernels).
     """
     found = copied(model)
-    found.centroids = model.centroids
     pairs = list(zip(model.weights, found.weights, strict=True))
     network = _network(found)
     kinds = (keras.layers.Dense, keras.layers.EinsumDense)
