@@ -1,4 +1,4 @@
-"""Rows that do not lie in memory: mapped files, HDF5 data sets, and batches of a PyDataset, a tf.data.Dataset or alike.
+"""Rows that do not lie in memory: mapped files, HDF5 data sets, and batches such as those of a PyDataset.
 
 Single rows in random order would take long to read, so these are read in blocks of neighbors, each once an epoch. An
 epoch in random order takes the blocks in random order, a window of some 32 MiB at a time, and mixes the rows of a
@@ -31,7 +31,7 @@ _WINDOW_BYTES = 2**25
 
 
 def as_source(x: Any) -> Blocks | None:
-    """Rows that are read in blocks, for what does not lie in memory; None for all else.
+    """Return rows that do not lie in memory as `Blocks`, and None for anything else.
 
     Args:
         x: anything.
@@ -43,7 +43,7 @@ def as_source(x: Any) -> Blocks | None:
 
     Raises:
         ValueError: batches without an end, of different row shapes, or with other rows each time they are read.
-        TypeError: batches that are no arrays of rows.
+        TypeError: batches that are not arrays of rows.
     """
     if isinstance(x, Blocks):
         return x
@@ -99,7 +99,7 @@ def rows_of_batch(batch: Any, source: str) -> Array:
         source: str, the class of the source.
 
     Raises:
-        TypeError: it is no array of real numbers, such as a dict of arrays.
+        TypeError: it is not an array of real numbers, for example a dict of arrays.
         ValueError: its dimension is less than 2.
     """
     rows: Any = batch[0] if isinstance(batch, list | tuple) and len(batch) else batch
@@ -300,7 +300,7 @@ class _Batches(Blocks):
 
     def __init__(self, x: Any) -> None:
         self._x = x
-        sizes, first, self._checksums = [], None, []
+        sizes, first, dtypes, self._checksums = [], None, set(), []
         for batch in self._iterate(0):
             first = batch if first is None else first
             if batch.shape[1:] != first.shape[1:]:
@@ -309,15 +309,17 @@ class _Batches(Blocks):
                     f"{len(sizes)} and {first.shape[1:]} in batch 0"
                 )
             sizes.append(len(batch))
+            dtypes.add(batch.dtype)
             self._checksums.append(zlib.crc32(batch.tobytes()))
         if first is None or not sum(sizes):
             raise ValueError(f"x should not be empty. Received: a {type(x).__name__} without rows")
-        super().__init__(sizes, first.shape[1:], first.dtype)
+        # Pieces of a file may be whole numbers in one batch and fractions in another.
+        super().__init__(sizes, first.shape[1:], np.result_type(*dtypes))
         self[:1]  # which fails now rather than in the middle if batches change
 
-    def _same(self, number: int, batch: Array) -> Array:
-        """Return the batch, if it is the one that was read at first."""
-        if zlib.crc32(batch.tobytes()) != self._checksums[number]:
+    def _same(self, number: int, batch: Array | None) -> Array:
+        """Return the batch, if it is the one that was read at first. None is a batch that no longer comes."""
+        if batch is None or zlib.crc32(batch.tobytes()) != self._checksums[number]:
             raise ValueError(
                 f"x should give the same rows in the same order each time. Received: a {type(self._x).__name__} whose "
                 f"batch {number} changed from one reading to the next. Leave out its shuffling (deckeras shuffles) and "
@@ -367,7 +369,7 @@ class _Stream(_Batches):
         # The blocks between remain in memory, too: the rows of a window are asked for in any order.
         while self._next <= number:
             found, self._next = self._next, 0  # to begin anew after an error
-            batch = self._same(found, next(self._batches))
+            batch = self._same(found, next(self._batches, None))
             self._next = found + 1
             yield found, batch
 
@@ -378,7 +380,7 @@ def _even_sizes(n: int, size: int) -> list[int]:
 
 
 def _position(x: np.memmap) -> int | None:
-    """Where in its file the first row of a mapped array lies; None if it has no file or does not lie there in order."""
+    """Return the position of a mapped array in its file, or None if it has no file or is not stored there in order."""
     root: Any = x
     while isinstance(root.base, np.ndarray):
         root = root.base

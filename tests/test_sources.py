@@ -156,6 +156,34 @@ def test_a_later_batch_that_changes_is_noticed(small_blocks):
             pass
 
 
+def test_a_stream_that_gets_shorter_is_noticed(small_blocks):
+    stream = Stream(ROWS)
+    x = checks.check_rows(stream)
+    x._kept.clear()
+    stream.rows, x._next = ROWS[:70], 0
+    with pytest.raises(ValueError, match="whose batch 10 changed from one reading to the next"):
+        x[:]
+
+
+@pytest.mark.parametrize(
+    ("first", "later"), [("int64", "float32"), ("bool", "int16"), ("uint8", "int16"), ("float16", "float64")]
+)
+@pytest.mark.parametrize("make", [Batches, Stream])
+def test_batches_of_several_types_keep_their_values(make, first, later):
+    """Such as pieces of a table that has whole numbers at first."""
+    rows = np.arange(28.0).reshape(14, 2) % 2
+    rows[7:] = {"float32": 0.5, "int16": -300, "float64": 1e30}[later]
+
+    class Mixed(make):
+        def __getitem__(self, index):
+            return super().__getitem__(index)[0].astype(first if index == 0 else later), None
+
+        def __iter__(self):
+            return (batch.astype(later if number else first) for number, batch in enumerate(super().__iter__()))
+
+    np.testing.assert_array_equal(sources.as_source(Mixed(rows))[:], rows)
+
+
 def test_a_stream_that_failed_is_begun_anew(small_blocks):
     class Failing(Stream):
         fails = False
