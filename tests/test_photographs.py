@@ -11,7 +11,7 @@ import pandas
 import pytest
 from PIL import Image
 
-from deckeras import cli
+from deckeras import cli, files
 from deckeras.features import computing
 from deckeras.files import photographs, pixels
 
@@ -62,6 +62,18 @@ def test_rows_are_read_when_they_are_needed(folder):
     np.testing.assert_array_equal(rows.x[15], one)
     np.testing.assert_array_equal(rows.x[[3, 15, -1, 15]][1::2], [one, one])
     assert sorted(rows.x.order(np.random.default_rng(0)).tolist()) == list(range(36))
+
+
+def test_photographs_outside_of_folders_have_no_class(folder):
+    os.rename(folder / "red" / "00.jpg", folder / "alone.jpg")
+    os.mkdir(folder / "red" / "deep")
+    os.rename(folder / "red" / "01.jpg", folder / "red" / "deep" / "01.jpg")
+    rows = photographs.read("photos", (48, 32), folder_labels=True)
+    plain = files.read("photos", folder_labels=True, image_size=8)
+    assert rows.labels.tolist() == plain.labels.tolist()
+    assert set(rows.labels) == {None, "blue", "green", "red", "red/deep"}
+    for notice in "1 of 36 rows have no label", "subfolders of subfolders":
+        assert notice in " ".join(rows.notices)
 
 
 def test_content_is_that_of_the_files(folder):

@@ -283,14 +283,44 @@ def linked_part(file, outside):
     group["indices"], group.attrs["shape"] = np.zeros(3, int), (3, 2)
 
 
-@pytest.mark.parametrize("spoil", [external_storage, virtual_storage, linked_part])
-def test_nothing_outside_of_an_hdf5_file_is_read(spoil, tmp_path):
-    outside = tmp_path / "secret"
+def part_by_two_links(file, outside):
+    linked_part(file, outside)
+    file["door"] = h5py.ExternalLink(str(outside), "secret")
+    del file["x"]["data"]
+    file["x"]["data"] = h5py.SoftLink("/door")
+
+
+def linked_matlab_part(file, outside):
+    """In the way of MATLAB 7.3, whose user block says what it is."""
+    with h5py.File(outside, "w") as other:
+        other["secret"] = np.ones(3)
+    group = file.create_group("x")
+    group.attrs["MATLAB_sparse"] = np.uint64(3)
+    group["data"], group["ir"] = h5py.ExternalLink(str(outside), "secret"), np.arange(3)
+    group["jc"] = np.array([0, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "extension"),
+    [
+        (external_storage, "h5"),
+        (virtual_storage, "h5"),
+        (linked_part, "h5"),
+        (part_by_two_links, "h5"),
+        (linked_matlab_part, "mat"),
+        (external_storage, "mat"),
+    ],
+)
+def test_nothing_outside_of_an_hdf5_file_is_read(spoil, extension, tmp_path):
+    outside, path = tmp_path / "secret", tmp_path / f"a.{extension}"
     outside.write_bytes(bytes(64))
-    with h5py.File(tmp_path / "a.h5", "w") as file:
+    with h5py.File(path, "w", userblock_size=512 if extension == "mat" else 0) as file:
         spoil(file, outside)
-    with pytest.raises(ValueError, match=r"a\.h5' should hold its values itself"):
-        files.read(tmp_path / "a.h5")
+    if extension == "mat":
+        with open(path, "r+b") as file:
+            file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+    with pytest.raises(ValueError, match=rf"a\.{extension}' should hold its values itself"):
+        files.read(path)
 
 
 def test_a_link_at_the_top_is_no_array(tmp_path):

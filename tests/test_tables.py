@@ -281,6 +281,37 @@ def test_encodings_that_show(encoding):
     np.testing.assert_array_equal(rows.x, X)
 
 
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("utf-8-sig", "utf8"),
+        ("utf-8-sig", "U8"),
+        ("utf-8-sig", "UTF_8"),
+        ("utf-8", "utf_8_sig"),
+        ("utf-16", "utf16"),
+        ("utf-16-le", "UTF_16LE"),
+        ("utf-32", "U32"),
+        ("latin-1", "iso8859"),
+        ("cp1252", "windows-1252"),
+    ],
+)
+def test_encodings_by_any_of_their_names(written, given):
+    rows = files.read(write("größe,b\n" + LINES, encoding=written), encoding=given)
+    assert rows.features == ["größe", "b"]
+    np.testing.assert_array_equal(rows.x, X)
+
+
+@pytest.mark.parametrize("cell", ["①", "²", "9" * 5000])
+def test_digits_that_python_does_not_convert(cell):
+    """As a cell, in the first column without a name, and in the first line."""
+    table = write(f"a,b,c\n{cell},1,2\n1,3,4\n{cell},1,5\n")
+    with pytest.raises(ValueError, match='"a"'):
+        files.read(table)
+    names = files.read(write(f"a,b\n{cell},1,2\nx,3,4\n"))
+    np.testing.assert_array_equal(names.x, [[1, 2], [3, 4]])
+    assert list(names.names) == [cell, "x"]
+
+
 @pytest.mark.parametrize("name", ["data.csv.gz", "data.csv.xz", "data.csv.bz2", "data.csv.zip", "data.csv"])
 def test_compressed(name):
     pandas.DataFrame(X, columns=["a", "b"]).to_csv(name, index=False)

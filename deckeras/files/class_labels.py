@@ -1,6 +1,10 @@
 """Labels from files: one for each row, or None if it is missing, in which case no score counts the row."""
 
+import posixpath
+
 import numpy as np
+
+from deckeras.files import headers
 
 
 def clean(y, n, name="labels"):
@@ -55,6 +59,24 @@ def of_rows(y, n, name, notices):
     lacking = int(n - present(y).sum())
     if lacking:
         notices.append(f"{lacking:,} of {n:,} rows have no label; the scores are those of the others")
+    return y
+
+
+def of_folders(names, notices):
+    """Return the subfolders of files as clean labels, and add notices of what a user may not expect to a list.
+
+    Args:
+        names: sequence of str, the paths of the files in their folder, with slashes.
+        notices: list of str.
+
+    Raises:
+        ValueError: no file is in a subfolder.
+    """
+    folders = [posixpath.dirname(name) or None for name in names]
+    y = of_rows(np.array(folders, object), len(folders), "the names of the subfolders", notices)
+    nested = sorted({folder for folder in folders if folder and "/" in folder})
+    if nested:
+        notices.append(f"subfolders of subfolders are classes of their own: {headers.listed(nested)}")
     return y
 
 

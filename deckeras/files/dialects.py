@@ -17,6 +17,7 @@ _SEPARATORS = "\t;|, "
 _CELLS = 20_000  # cells that decide whether the first line has names
 _SCORED = 40  # records that decide the separator: the last of the sample, since the first may stand above the table
 _LINES, _CHARACTERS = 500, 2**22
+_MAX_DIGITS = 18  # of numbers that count rows
 _SVMLIGHT = re.compile(r"\S+(?:\s+\d+:[-+.\deE]+)+(?:\s*#.*)?")
 WORDS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank", "": "nothing"}
 
@@ -385,6 +386,6 @@ def _are_row_names(cells):
     """Return whether the cells are distinct texts, or whole numbers that count up."""
     if len(set(cells)) < len(cells):
         return False
-    if not all(cell.strip().isdigit() for cell in cells):
+    if not all(cell.strip().isdecimal() and len(cell) <= _MAX_DIGITS for cell in cells):
         return not all(numerals.is_number(cell) for cell in cells)
     return all(int(after) == int(before) + 1 for before, after in itertools.pairwise(cells))

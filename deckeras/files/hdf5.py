@@ -48,8 +48,9 @@ def contents(item):
 
 
 def _member(group, name):
-    """Return a member of a group, unless a link leads to it in another file."""
-    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+    """Return a member of a group, unless a link leads to it in another file, perhaps by way of a link in this one."""
+    external = isinstance(group.get(name, getlink=True), h5py.ExternalLink)
+    if external or group[name].file.filename != group.file.filename:
         raise ValueError(
             f"{group.file.filename!r} should hold its values itself. Received: {name!r} in {group.name!r}, a link to "
             "another file, from which nothing is read. Copy them into one file."
@@ -125,13 +126,14 @@ def matlab_value(item, path):
         from scipy import sparse
 
         # A matrix without values has no data.
-        data, rows = ((item[name][()] if name in item else np.zeros(0)) for name in ("data", "ir"))
-        starts = item["jc"][()]
-        parts = data, rows.astype("int64"), starts.astype("int64")
-        return sparse.csc_matrix(parts, shape=(int(item.attrs["MATLAB_sparse"]), len(starts) - 1)).tocsr()
+        data, rows = (contents(_member(item, name)) if name in item else np.zeros(0) for name in ("data", "ir"))
+        starts = contents(_member(item, "jc"))
+        shape = int(item.attrs["MATLAB_sparse"]), len(starts) - 1
+        promises.check_sparse(path, shape)
+        return sparse.csc_matrix((data, rows.astype("int64"), starts.astype("int64")), shape=shape).tocsr()
     if isinstance(item, h5py.Dataset) and h5py.check_ref_dtype(item.dtype) is not None:
         found = np.empty(item.size, object)
-        found[:] = [_matlab_cell(item.file[ref], path) for ref in item[()].T.ravel()]
+        found[:] = [_matlab_cell(item.file[ref], path) for ref in contents(item).T.ravel()]
         return found
     return value(item, path).T
 
@@ -184,10 +186,10 @@ def anndata(path, key=None, labels=None):
         features = features if features is not None and len(features) == x.shape[-1] else None
         y = None
         if labels is not None:
-            columns = _columns(file["obs"])
+            columns = _columns(_member(file, "obs"))
             if labels not in columns:
                 raise ValueError(f"obs has no column {labels!r}. It has {', '.join(columns)}.")
-            y = column(file["obs"], labels)
+            y = column(_member(file, "obs"), labels)
         return x, names, features, y
 
 

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from deckeras import sources
-from deckeras.files import image_folder, options, pixels
+from deckeras.files import class_labels, image_folder, options, pixels
 from deckeras.files.layouts import Layout, Rows
 
 
@@ -82,7 +82,7 @@ def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
     notices += [image_folder.listed_broken(broken)] if broken else []
     notices += image_folder.changes(list(facts.values()), white, (*size, 3), given=True)
     shown = np.array([pixels.shown(name) for name in facts])
-    labels = np.array([os.path.dirname(name) for name in shown]) if folder_labels else None
+    labels = class_labels.of_folders(shown, notices) if folder_labels else None
     layout = Layout(kind="images", image_shape=[*size, 3], white=white)
     x = Photographs([folder / name for name in facts], size, white)
     return Rows(x, shown, None, labels, layout, notices)

@@ -321,9 +321,6 @@ def _read_folder(path, folder_labels, **options):
     found = image_folder.read(path, **options)
     y, notices = None, list(found.notices)
     if folder_labels:
-        folders = np.array([os.path.dirname(name) or None for name in found.names], object)
-        y = class_labels.of_rows(folders, len(folders), "the names of the subfolders", notices)
-        nested = sorted({folder for folder in folders if folder and "/" in folder})
-        notices += [f"subfolders of subfolders are classes of their own: {headers.listed(nested)}"] if nested else []
+        y = class_labels.of_folders(found.names, notices)
     layout = Layout(kind="images", image_shape=list(found.x.shape[1:]), white=found.white)
     return Rows(found.x, found.names, None, y, layout, notices)

@@ -335,10 +335,16 @@ def _is_long(values):
         values.map(
             lambda value: (
                 (isinstance(value, int) and abs(value) > _EXACT)
-                or (isinstance(value, str) and value.isdigit() and int(value) > _EXACT)
+                or (isinstance(value, str) and value.isdecimal() and _is_beyond(value))
             )
         ).any()
     )
+
+
+def _is_beyond(digits):
+    """Return whether a whole number of so many digits, perhaps more than Python converts, is beyond the exact ones."""
+    digits = digits.lstrip("0")
+    return len(digits) > len(str(_EXACT)) or int(digits or 0) > _EXACT
 
 
 def _plain(values):

@@ -1,6 +1,7 @@
 """Text of files. The first bytes, rather than the name, show compression and encoding."""
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import io
@@ -60,8 +61,9 @@ def look(path, encoding=None):
             f"{os.fspath(path)!r} should be a table in a text file. Received: a web page or XML, perhaps from a "
             "failed download"
         )
-    encoding = encoding or _encoding(start)
-    if b"\x00" in start and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+    with explained(path, encoding):
+        encoding = codecs.lookup(encoding or _encoding(start)).name  # which is one for all names of an encoding
+    if b"\x00" in start and not encoding.startswith(("utf-16", "utf-32")):
         raise ValueError(f"{os.fspath(path)!r} should be a table in a text file. Received: bytes that are not text")
     head = ""
     with explained(path, encoding), opened(path, encoding, compression) as file:
@@ -94,7 +96,7 @@ def check_cells(path, compression, n_columns):
 def opened(path, encoding, compression):
     """Open the text with its line ends unchanged."""
     # UTF-8 may begin with a byte order mark.
-    codec = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
     with _bytes(path, compression) as file, io.TextIOWrapper(file, encoding=codec, newline="") as text:
         yield text
 
