@@ -144,7 +144,7 @@ def _is_command():
     return os.path.splitext(os.path.basename(program))[0] == "deckeras"
 
 
-def _register():
+def _register_classes():
     """Import the classes that saved models name, so that Keras loads them, and the names that old pickles hold."""
     for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining", "features.applications"):
         importlib.import_module(f"deckeras.{module}")
@@ -156,4 +156,4 @@ def _register():
 # After `import deckeras`, `keras.models.load_model` loads a saved model. The command answers before it imports Keras,
 # which takes seconds, and imports the classes itself where it loads a model.
 if not _is_command():
-    _register()
+    _register_classes()

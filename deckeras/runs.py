@@ -32,7 +32,7 @@ import numpy as np
 
 from deckeras import _extras, _records
 from deckeras._train.directories import prepare_directory
-from deckeras._train.whole_files import whole_file
+from deckeras._train.whole_files import check_folder, whole_file
 from deckeras._typing import Array, Path
 
 _FILES = {"model": "model.keras", "centroids": "centroids.csv", "history": "history.csv", "report": "report.html"}
@@ -243,11 +243,11 @@ def load(path: str) -> tuple[str, Any, dict[str, Any]]:
         OSError: as for `read`, or the model is damaged.
         ValueError: the model holds code, or is none.
     """
-    folder, run = read(path)
-    # The first three register the classes that the file of the model names.
-    from deckeras.features import applications  # noqa: F401
-    from deckeras.models import dec, idec, saved  # noqa: F401
+    import deckeras
+    from deckeras.models import saved
 
+    folder, run = read(path)
+    deckeras._register_classes()
     return folder, saved.load(os.path.join(folder, _FILES["model"])), run
 
 
@@ -306,9 +306,7 @@ def check_output(path: str) -> str:
     extension = os.path.splitext(path)[1].lower()
     if extension not in (".csv", ".parquet"):
         raise ValueError(f"The file of the clusters should be .csv or .parquet. Received: {path!r}")
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"There is no folder {folder!r} for the clusters. Create it first.")
+    check_folder(path, "the clusters")
     if extension == ".parquet" and not importlib.util.find_spec("pyarrow"):
         raise _extras.needed("Writing .parquet", "pyarrow", "parquet")
     return extension
@@ -361,8 +359,10 @@ def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, 
 
 def centroids(folder: str) -> Array:
     """Return centroids.csv as an (n_clusters, n_features) array."""
-    path = os.path.join(folder, _FILES["centroids"])
-    return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8")[:, 1:]
+    import pandas
+
+    path = os.path.join(folder, _FILES["centroids"])  # in which names of columns may have line breaks
+    return pandas.read_csv(path, index_col=0, float_precision="round_trip").to_numpy("float64")
 
 
 def write_json(path: str, values: Any) -> None:

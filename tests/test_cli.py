@@ -257,6 +257,7 @@ def test_results_are_tried_before_the_training(flowers, capsys, monkeypatch):
     assert "The figure should be" in fails(capsys, "choose-k", *flowers, "-o", "k.txt")
 
 
+@pytest.mark.usefixtures("compiled")
 def test_images_of_a_folder(capsys):
     os.mkdir("photos")
     for number in range(24):
@@ -273,6 +274,17 @@ def test_images_of_a_folder(capsys):
     run("predict", "photos-clusters", "photos/light", "-o", "light.parquet", "-q")
     assert pandas.read_parquet("light.parquet").cluster.nunique() == 1
     assert pandas.read_csv("photos-clusters/centroids.csv").shape == (2, 65)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_names_of_columns_may_have_line_breaks():
+    """As headers of spreadsheets do; the report is written again from the files of the run."""
+    rows = np.random.default_rng(0).random((30, 3))
+    pandas.DataFrame(rows, columns=["length\n(cm)", 'weight\n"net"', "b, c"]).to_csv("broken.csv", index=False)
+    run("fit", "broken.csv", "-k", "2", *QUICK)
+    before = pathlib.Path("broken-clusters", "report.html").read_text()
+    run("report", "broken-clusters", "-q")
+    assert pathlib.Path("broken-clusters", "report.html").read_text() == before
 
 
 def test_choose_k(flowers, capsys):
@@ -297,9 +309,15 @@ def test_choose_k(flowers, capsys):
         ),
         (["predict", "nowhere", "flowers.csv"], "should be a folder that `deckeras fit` has written"),
         (
-            ["choose-k", "flowers.csv", "--drop", "name", "kind", "--to", "1"],
+            ["choose-k", "flowers.csv", "--drop", "name", "kind", "--from", "3", "--to", "2"],
             "candidates should be numbers of clusters",
         ),
+        (
+            ["choose-k", "flowers.csv", "--drop", "name", "kind", "--to", "81"],
+            "from 2 to the 80 rows",
+        ),
+        (["choose-k", "flowers.csv", "-o", "missing/k.png"], "There is no folder"),
+        (["report", "missing", "-o", "missing/r.html"], "There is no folder"),
     ],
 )
 @pytest.mark.usefixtures("flowers")
@@ -322,7 +340,9 @@ def test_errors_are_one_message_and_code_1(capsys, arguments, message):
         ["fit", "a", "-k", "2", "--image-size", "0"],
         ["fit", "a", "-k", "2", "--image-shape", "8", "0"],
         ["fit", "a", "-k", "2", "--skip", "-1"],
-        ["choose-k", "a", "--from", "0"],
+        ["choose-k", "a", "--from", "1"],
+        ["choose-k", "a", "--to", "1"],
+        ["fit", "a", "-k", "2", "--max-iter", "0"],
         ["fit", "a", "-k", "2", "-q", "--json"],
     ],
 )

@@ -89,3 +89,10 @@ def _new_draft(path: str) -> str:
     draft = os.path.join(directory, f"{prefix}{secrets.token_hex(8)}.tmp{extension}")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return draft
+
+
+def check_folder(path: str | os.PathLike[str], what: str) -> None:
+    """Raise a FileNotFoundError if the folder of a file is missing, before there is anything to write."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"There is no folder {folder!r} for {what}. Create it first.")

@@ -15,7 +15,7 @@ import numpy as np
 from deckeras import runs
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.directories import hold_directory
-from deckeras._train.whole_files import whole_file
+from deckeras._train.whole_files import check_folder, whole_file
 from deckeras.cli import pretrained, reading_options, terminal
 from deckeras.files import pixels, reading
 
@@ -98,13 +98,15 @@ def evaluate(options):
 
 def report(options):
     """Write the report of a finished run again."""
+    if options.output:
+        check_folder(options.output, "the report")
     folder, run = runs.read(options.model)
     given = {"labels": run["labels"], "folder_labels": run["folder_labels"]}
     rows = _read_like(options, run, options.data or run["data"], **given)
     x, model = _rows_of(options, rows, run), _model(options)
     path = options.output or os.path.join(folder, "report.html")
     z = model.embed(x, verbose=0)
-    q = pretrained.assignments(model, z)
+    q = model.predict(x, verbose=0)
     if options.data:
         described = _described(rows, run.get("network"))
         run["facts"]["data"] = f"{options.data}, {described}; the model was fitted to {run['data']}"
@@ -117,11 +119,15 @@ def choose_k(options):
     """Try several numbers of clusters, and suggest one."""
     if options.output and not options.output.lower().endswith(_FIGURES):
         raise ValueError(f"The figure should be a .png, .svg or .pdf file. Received: {options.output!r}")
+    if options.output:
+        check_folder(options.output, "the figure")
     network, rows = _read_with_network(options)
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows, network)}")
     from deckeras import recipes, selection
 
+    candidates = range(options.min_clusters, options.max_clusters + 1)
+    selection.check_candidates(candidates, len(selection.split(len(rows.names))[0]))
     with _progress(options) as progress:
         rows = rows if network is None else pretrained.compute(network, rows, None, progress)
         estimator = _estimator(options, rows, None, network)
@@ -129,22 +135,22 @@ def choose_k(options):
         _say(options, f"scaling: {estimator.scaling_}")
         choice = selection.choose_n_clusters(
             x,
-            range(options.min_clusters, options.max_clusters + 1),
+            candidates,
             y=rows.labels,
             recipe=recipes.get(estimator.recipe_, unit_scale=False),  # `prepare` has scaled the rows
             seed=options.seed,
             callbacks=progress,
         )
+    names = [name for name in choice.candidates[0] if not name.endswith("error")]
+    lines = ["  ".join(f"{name:>16}" for name in names)]
+    lines += ["  ".join(f"{row[name]:16.4g}" for name in names) for row in choice.candidates]
+    _say(options, "\n".join([*lines, f"{choice.n_clusters} clusters. {choice.reason}"]))
     if options.output:
         from deckeras.plots import evaluations
 
         figure = evaluations.number_of_clusters(choice.candidates, choice.n_clusters)
         with whole_file(options.output) as draft:
             figure.savefig(draft, dpi=200)
-    names = [name for name in choice.candidates[0] if not name.endswith("error")]
-    lines = ["  ".join(f"{name:>16}" for name in names)]
-    lines += ["  ".join(f"{row[name]:16.4g}" for name in names) for row in choice.candidates]
-    _say(options, "\n".join([*lines, f"{choice.n_clusters} clusters. {choice.reason}"]))
     return {"n_clusters": choice.n_clusters, "reason": choice.reason, "rows": choice.candidates}
 
 

@@ -141,10 +141,10 @@ def _add_choose(commands):
     )
     choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
     choose.add_argument(
-        "--from", dest="min_clusters", type=reading_options.at_least(1), default=2, metavar="K", help="default: 2"
+        "--from", dest="min_clusters", type=reading_options.at_least(2), default=2, metavar="K", help="default: 2"
     )
     choose.add_argument(
-        "--to", dest="max_clusters", type=reading_options.at_least(1), default=15, metavar="K", help="default: 15"
+        "--to", dest="max_clusters", type=reading_options.at_least(2), default=15, metavar="K", help="default: 15"
     )
     choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
     reading_options.add_labels(choose)
@@ -222,7 +222,7 @@ def _add_training(parser):
     )
     group.add_argument(
         "--max-iter",
-        type=reading_options.at_least(0),
+        type=reading_options.at_least(1),
         metavar="N",
         help="maximum number of batches in clustering; default: the recipe's",
     )

@@ -145,9 +145,10 @@ def read_model(path):
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isfile(path) or os.path.exists(os.path.join(folder, "run.json")) or not str(path).endswith(".keras"):
         return None
-    # The first registers the class of the preprocessing.
-    from deckeras.features import applications  # noqa: F401
+    import deckeras
     from deckeras.models import dec, saved
+
+    deckeras._register_classes()
 
     model = saved.load(path)
     shape = model.input_shape[1:]
@@ -155,13 +156,6 @@ def read_model(path):
         return None
     layout = dataclasses.asdict(reading.Layout(kind="images", image_shape=list(shape)))
     return {"network": {"name": None}, "layout": layout, "labels": None, "folder_labels": False}, model
-
-
-def assignments(model, z):
-    """Return the soft assignments of embedded rows: (n, n_clusters) array."""
-    import keras
-
-    return keras.ops.convert_to_numpy(model.clustering(z))
 
 
 def check_n_clusters(n_clusters, rows):
