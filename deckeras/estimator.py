@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
+import os
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deckeras import distribution, features, recipes, scaling, sources
+from deckeras import distribution, features, metrics, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.device import predict
@@ -27,8 +28,6 @@ from deckeras.models.idec import IDEC
 from deckeras.pretraining import pretrain, refit_decoder
 from deckeras.recipes import Recipe
 from deckeras.verdict import Verdict, judge
-
-_SCORED_ROWS = 2000  # of which the silhouette is computed, since its cost grows with their square
 
 
 class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -169,7 +168,9 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self.model_ = features.whole(self.network_, self.head_)
         if train_features:
             common = {"seed": _seed(self.random_state), "callbacks": callbacks, "verbose": self.verbose}
-            features.thaw(self.model_, inputs, lora_rank=lora_rank, sample_weight=weights, **common)
+            folder = self.checkpoint_dir and os.path.join(self.checkpoint_dir, "network")
+            common = {"checkpoint_dir": folder, "sample_weight": weights, **common}
+            features.thaw(self.model_, inputs, lora_rank=lora_rank, **common)
             self.head_.centroids = self.model_.centroids
             X = self.extract(inputs)
         self.cluster_centers_ = self.head_.centroids
@@ -210,7 +211,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.scaling_.rows(x)
 
     def extract(self, X: Any) -> Array:
-        """Compute what the network of `features` says of pictures or tokens: (n, n_features) float32 array."""
+        """Compute the features of pictures or tokens by the network: (n, n_features) float32 array."""
         check_is_fitted(self, "head_")
         if self.network_ is None:
             raise ValueError("extract needs a network. Received: features=None. Pass features= and fit again.")
@@ -239,17 +240,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns:
             float from -1 to 1; -1 where all rows are in one cluster, or each in its own.
         """
-        from sklearn.metrics import silhouette_samples
-
         X = features.extracted(self, X)
         labels = self.predict(X)
-        weights = checks.check_weights(sample_weight, len(labels))
-        rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SCORED_ROWS])
-        labels = labels[rows]
-        if not 2 <= len(np.unique(labels)) < len(labels):
-            return -1.0
-        x = self.scaling_.rows(self._rows(X)[0])
-        values = silhouette_samples(np.asarray(row_views.take(x, rows)), labels)
+        weights = distribution.relative_weights(sample_weight, len(labels), n_clusters=1)
+        counted = None if weights is None else np.flatnonzero(weights)
+        rows, values = metrics.silhouettes(self.scaling_.rows(self._rows(X)[0]), labels, among=counted)
         return float(np.average(values, weights=None if weights is None else weights[rows]))
 
     def transform(self, X: Rows) -> Array:
@@ -270,12 +265,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_is_fitted(self, "model_")
         rows = self._rows(features.extracted(self, X))[0]
         q = self.head_.predict(rows, verbose=0)
-        start = self.start_labels_ if self.start_labels_ is not None and len(self.start_labels_) == len(q) else None
+        # The start is that of the rows of `fit`, which may be others.
+        start = self.start_labels_ if np.array_equal(q.argmax(axis=1), self.labels_) else None
         seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
         return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
 
     def inverse_transform(self, X: npt.ArrayLike) -> Array:
-        """Rows that embedded ones stand for, such as `cluster_centers_`.
+        """Decode embedded rows, such as `cluster_centers_`, to rows in their own units.
 
         The decoder is trained once more after the clustering, which moves the embedding; with `"idec"` it was trained
         all along.
@@ -307,7 +303,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return tags
 
     def _rows(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape | None]:
-        """(flat rows of X, shape of the image or series in one or None): validated as scikit-learn does."""
+        """Return (flat rows of X, shape of the image or series in one or None), validated as scikit-learn does."""
         X = containers.as_rows(X)
         X = row_views.as_rows(X) if isinstance(X, list) else X
         shape = self.image_shape
@@ -327,10 +323,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
+            if reset:  # they have no names, unlike the table of an earlier fit
+                self._names = None
+                self.__dict__.pop("feature_names_in_", None)
         return X, shape
 
     def _named(self, X: Any, reset: bool) -> Any:
-        """X, whose columns have the names of those fitted to; scikit-learn compares only names that are text."""
+        """Return X if its columns have the names of those fitted to. scikit-learn compares only names that are text."""
         names = frames.labels_of(X)
         if reset:
             self._names = names

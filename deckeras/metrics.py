@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import entropy
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
 from sklearn.metrics.cluster import contingency_matrix
 
 from deckeras._typing import Array
+
+_SILHOUETTE_ROWS = 2000
 
 
 def _check_labels(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
@@ -66,6 +68,34 @@ def match_clusters(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[Any, An
     return {clusters[column]: classes[row] for column, row in matched}
 
 
+def confusion(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Count the rows of each class in each cluster.
+
+    Args:
+        y_true, y_pred: as for `match_clusters`.
+
+    Returns:
+        (classes, clusters, counts): the sorted class labels; the cluster labels in the order of the classes that they
+        match, and then those that match none; and an (n_classes, n_clusters) array of numbers of rows.
+
+    Raises:
+        ValueError: as for `match_clusters`.
+
+    Example:
+        >>> from deckeras.metrics import confusion
+        >>> classes, clusters, counts = confusion(["cat", "cat", "dog"], [1, 1, 0])
+        >>> clusters.tolist(), counts.tolist()
+        ([1, 0], [[2, 0], [0, 1]])
+    """
+    y_true, y_pred = _check_labels(y_true, y_pred)
+    clusters_of = {name: cluster for cluster, name in match_clusters(y_true, y_pred).items()}
+    classes, clusters = np.unique(y_true), np.unique(y_pred)
+    matched = [clusters_of[name] for name in classes if name in clusters_of]
+    order = np.concatenate([np.searchsorted(clusters, matched), np.flatnonzero(~np.isin(clusters, matched))])
+    order = order.astype(np.int64)
+    return classes, clusters[order], contingency_matrix(y_true, y_pred)[:, order]
+
+
 def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     r"""Return the unsupervised clustering accuracy: the fraction of rows that agree under the best one-to-one matching.
 
@@ -94,12 +124,42 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
 
 
 def nmi(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
-    """Return the normalized mutual information (by the arithmetic mean of the entropies), a float from 0 to 1."""
+    """Return the normalized mutual information, by the arithmetic mean of the entropies.
+
+    Args:
+        y_true, y_pred: as for `accuracy`.
+
+    Returns:
+        float from 0 to 1.
+
+    Raises:
+        ValueError: as for `accuracy`.
+
+    Example:
+        >>> from deckeras.metrics import nmi
+        >>> nmi([0, 0, 1, 1], [1, 1, 0, 0])
+        1.0
+    """
     return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
 def ari(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
-    """Return the adjusted Rand index: 1.0 for equal partitions, about 0 for random ones. It can be negative."""
+    """Return the adjusted Rand index.
+
+    Args:
+        y_true, y_pred: as for `accuracy`.
+
+    Returns:
+        float: 1.0 for equal partitions, about 0 for random ones. It can be negative.
+
+    Raises:
+        ValueError: as for `accuracy`.
+
+    Example:
+        >>> from deckeras.metrics import ari
+        >>> ari([0, 0, 1, 1], [1, 1, 0, 0])
+        1.0
+    """
     return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
@@ -220,3 +280,35 @@ def generalizability(loss: float, validation_loss: float) -> float:
             raise ValueError(f"{name} should be finite and at least 0. Received: {name}={value!r}")
     tiny = np.finfo(np.float64).tiny
     return float((loss + tiny) / (validation_loss + tiny))
+
+
+def silhouettes(
+    points: Any, labels: npt.ArrayLike, *, seed: int = 0, among: Array | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the silhouettes of the clusters of at most 2,000 rows, since the cost grows with their square.
+
+    Args:
+        points: (n, n_features) array, or rows that an array of numbers selects from.
+        labels: (n,) cluster labels.
+        seed: int, default 0. Draws the rows.
+        among: int array, the numbers of the rows to draw from, default None: all.
+
+    Returns:
+        (rows, values): two arrays, the sorted numbers of the rows, and their silhouettes from -1 to 1. All are -1 if
+        the rows are in one cluster, or each in its own.
+
+    Example:
+        >>> from deckeras import metrics
+        >>> rows, values = metrics.silhouettes([[0.0], [0.1], [9.0], [9.1]], [0, 0, 1, 1])
+        >>> values.round(2).tolist()
+        [0.99, 0.99, 0.99, 0.99]
+
+    Source: Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", 1987.
+    """
+    points = np.asarray(points) if isinstance(points, list) else points
+    labels = np.asarray(labels)
+    numbers = np.arange(len(labels)) if among is None else among
+    rows = np.sort(np.random.default_rng(seed).permutation(numbers)[:_SILHOUETTE_ROWS])
+    if not 2 <= len(np.unique(labels[rows])) < len(rows):
+        return rows, np.full(len(rows), -1.0)
+    return rows, silhouette_samples(np.asarray(points[rows]), labels[rows])

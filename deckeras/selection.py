@@ -21,8 +21,6 @@ from deckeras.pretraining import pretrain
 from deckeras.recipes import Recipe
 from deckeras.target import cluster_frequencies, target_distribution
 
-# The silhouette is computed from so many rows, because its cost grows with their square.
-_SILHOUETTE_ROWS = 2000
 # Below this silhouette, Kaufman and Rousseeuw ("Finding Groups in Data", 1990) see no structure.
 _NO_STRUCTURE = 0.25
 
@@ -93,7 +91,7 @@ def choose_n_clusters(
     x = recipe.prepare(checks.check_rows(x))
     y = checks.check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
-    candidates = _check_candidates(candidates, len(inside))
+    candidates = check_candidates(candidates, len(inside))
     x, others, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
@@ -153,7 +151,7 @@ def evaluate(
     loss, validation_loss = float(losses.mean()), float(validation_losses.mean())
     generalizability = metrics.generalizability(loss, validation_loss)
     relative_error = _standard_error(validation_losses) / max(validation_loss, np.finfo(np.float64).tiny)
-    silhouettes = _silhouettes(z, labels, seed)
+    _, silhouettes = metrics.silhouettes(z, labels, seed=seed)
     found = {
         "n_clusters": n_clusters,
         "loss": loss,
@@ -225,21 +223,20 @@ def split(n: int, held_out: float = 0.2, seed: int = 0) -> tuple[npt.NDArray[np.
     return np.sort(order[size:]), np.sort(order[:size])
 
 
-def _silhouettes(z: Array, labels: Array, seed: int) -> Array:
-    from sklearn.metrics import silhouette_samples
-
-    rows = np.random.default_rng(seed).permutation(len(z))[:_SILHOUETTE_ROWS]
-    if not 2 <= len(np.unique(labels[rows])) < len(rows):
-        # One cluster for all rows, or one for each row, has the worst silhouette.
-        return np.full(len(rows), -1.0)
-    return silhouette_samples(z[rows], labels[rows])
-
-
 def _standard_error(values: Array) -> float:
     return float(np.std(values) / math.sqrt(len(values)))
 
 
-def _check_candidates(candidates: Any, n: int) -> list[int]:
+def check_candidates(candidates: Iterable[int], n: int) -> list[int]:
+    """Return numbers of clusters to try, sorted and each once.
+
+    Args:
+        candidates: ints.
+        n: int, the number of training rows.
+
+    Raises:
+        TypeError, ValueError: there are none, or some that are not whole numbers from 2 to n.
+    """
     if not isinstance(candidates, Iterable):
         raise TypeError(f"candidates should be several numbers of clusters. Received: {candidates!r}")
     candidates = sorted({checks.check_count("candidates", candidate) for candidate in candidates})

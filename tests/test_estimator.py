@@ -2,6 +2,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -13,9 +14,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import deckeras
-from deckeras import DeepEmbeddedClustering, metrics, recipes
+from deckeras import DEC, DeepEmbeddedClustering, metrics, recipes
 
 SMALL = recipes.get("table", units=(16, 4), epochs=1, least_iterations=60, max_iterations=20, init="kmeans", n_init=3)
+
+# Scikit-learn asks for the interface, and for good clusters only of blobs far from each other.
+TINY = recipes.get(SMALL, least_iterations=8, max_iterations=4)
 
 LONGER = recipes.get(SMALL, least_iterations=1200, max_iterations=200, n_init=20)
 
@@ -26,7 +30,7 @@ def small(**options):
 
 CHECKS = [
     pytest.param(estimator, check, id=f"{number}-{check.func.__name__}")
-    for number, (estimator, check) in enumerate(estimator_checks_generator(small(n_clusters=2)))
+    for number, (estimator, check) in enumerate(estimator_checks_generator(small(n_clusters=2, recipe=TINY)))
 ]
 
 
@@ -221,12 +225,59 @@ def test_without_a_seed_a_checkpoint_goes_on_too(blobs, tmp_path):
     np.testing.assert_array_equal(first.cluster_centers_, again.cluster_centers_)
 
 
+@pytest.mark.parametrize(
+    ("weights", "error", "match"),
+    [
+        (np.zeros(300), ValueError, "above zero"),
+        (0, ValueError, "above zero"),
+        ([None] * 300, TypeError, "sample_weight should hold numbers"),
+        (["a"] * 300, TypeError, "sample_weight should hold numbers"),
+    ],
+)
+def test_weights_that_are_none(blobs, weights, error, match):
+    x = blobs[0]
+    estimator = small().fit(x)
+    model = DEC(deckeras.dense_autoencoder(8, units=(4, 2))[0], 3)
+    for use in estimator.score, small().fit, lambda x, sample_weight: model.fit(x, sample_weight=sample_weight):
+        with pytest.raises(error, match=match):
+            use(x, sample_weight=weights)
+    with pytest.raises(error, match=match):
+        model.initialize_centroids(x, sample_weight=weights)
+
+
+def test_few_rows_of_many_that_count(blobs):
+    """The rows that the score is computed from are drawn among them."""
+    x = np.repeat(blobs[0], 10, axis=0)
+    weights = np.zeros(3000)
+    weights[:2000:10] = 1
+    estimator = small(n_clusters=2).fit(x, sample_weight=weights)
+    assert estimator.score(x, sample_weight=weights) == pytest.approx(estimator.score(x[:2000:10]), abs=1e-6)
+
+
+def test_a_start_is_compared_with_its_own_rows(blobs):
+    x = blobs[0][::3]
+    estimator = small(recipe=recipes.get(SMALL, init="manifold", n_init=1)).fit(x)
+    assert estimator.verdict(x).differs_from_start is not None
+    assert estimator.verdict(blobs[0][1::3] * [1, 1, 1, 1, 0, 0, 0, 0]).differs_from_start is None
+
+
+def test_names_of_an_earlier_table_are_forgotten(blobs, tmp_path):
+    x = blobs[0]
+    np.save(tmp_path / "rows.npy", x)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    estimator = small().fit(pandas.DataFrame(x, columns=list("abcdefgh")))
+    estimator.fit(mapped)
+    assert not hasattr(estimator, "feature_names_in_")
+    estimator.predict(pandas.DataFrame(x, columns=list("ijklmnop")))
+
+
 def test_weights_of_rows(blobs):
     """The last group, of weight 0, has no part in the clusters, but is assigned to one."""
     x, y = blobs
     estimator = small(n_clusters=2, recipe=LONGER).fit(x, sample_weight=(y < 2) + 0.0)
     assert metrics.accuracy(y[y < 2], estimator.labels_[y < 2]) > 0.98
     assert estimator.labels_.shape == (300,)
+    assert estimator.score(x, sample_weight=y < 2) > estimator.score(x)
     even = small().fit(x, sample_weight=np.full(300, 2))
     np.testing.assert_array_equal(even.predict_proba(x), small().fit(x).predict_proba(x))
 

@@ -129,6 +129,14 @@ def test_first_clusters_takes_names_and_functions(sticks):
     assert assignments is None
 
 
+def test_assignments_of_other_rows_are_not_taken():
+    """Such as those of a sample, which has as many rows as one of several processes."""
+    z = np.arange(8.0)[:, None]
+    halves = {"init": lambda rows, n_clusters: np.eye(2)[(np.arange(8) >= 4).astype(int)], "z": z}
+    assert first_clusters(z[::-1], 2, **halves)[1] is None
+    np.testing.assert_array_equal(first_clusters(z.copy(), 2, **halves)[1].argmax(axis=1), z[:, 0] >= 4)
+
+
 def test_first_clusters_refuses_others(sticks):
     z, _ = sticks
     with pytest.raises(ValueError, match="init should be.*'random'"):

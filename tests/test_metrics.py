@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_samples
 
 from deckeras import metrics
 
@@ -96,3 +97,34 @@ def test_generalizability_is_the_ratio_of_the_losses():
 def test_surest_rows_are_those_of_the_largest_q():
     q = np.array([[0.6, 0.3, 0.1], [0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0]])
     assert [rows.tolist() for rows in metrics.surest_rows(q, 2)] == [[1, 0], [2], []]
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "clusters", "counts"),
+    [
+        ([0, 0, 0, 1, 1, 2], [2, 2, 0, 0, 0, 1], [2, 0, 1], [[2, 1, 0], [0, 2, 0], [0, 0, 1]]),
+        ([b"cat", b"cat", b"dog"], [1, 1, 0], [1, 0], [[2, 0], [0, 1]]),
+        (["a", "a", "b", "b"], [3, 3, 4, 5], [3, 4, 5], [[2, 0, 0], [0, 1, 1]]),
+        (["a", "b", "b"], [7, 7, 7], [7], [[1], [2]]),
+    ],
+)
+def test_confusion_by_hand(y_true, y_pred, clusters, counts):
+    found = metrics.confusion(y_true, y_pred)
+    assert found[0].tolist() == sorted({name.decode() if isinstance(name, bytes) else name for name in y_true})
+    assert found[1].tolist() == clusters
+    assert found[2].tolist() == counts
+
+
+def test_silhouettes_are_those_of_scikit_learn():
+    random = np.random.default_rng(0)
+    points, labels = random.normal(size=(2100, 2)), random.integers(3, size=2100)
+    rows, values = metrics.silhouettes(points[:50], labels[:50])
+    np.testing.assert_array_equal(rows, np.arange(50))
+    np.testing.assert_allclose(values, silhouette_samples(points[:50], labels[:50]))
+    rows, values = metrics.silhouettes(points, labels, seed=1)
+    assert len(rows) == len(values) == 2000
+    np.testing.assert_allclose(values, silhouette_samples(points[rows], labels[rows]))
+    rows, _ = metrics.silhouettes(points, labels, among=np.arange(7, 2100, 7))
+    np.testing.assert_array_equal(rows, np.arange(7, 2100, 7))
+    for alike in np.zeros(50), np.arange(50):
+        assert metrics.silhouettes(points[:50], alike)[1].tolist() == [-1] * 50

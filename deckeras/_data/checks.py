@@ -59,7 +59,7 @@ def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int
 
 
 def as_numbers(x: Any) -> Any:
-    """Return x with numbers for columns of bool, nullable types and Arrow; refused where, and as, `DEC.fit` does."""
+    """Return x with bool, nullable and Arrow columns as numbers. Raises the errors of `DEC.fit`."""
     values = frames.as_array(x)
     if values is not None:
         return type(x)(values, columns=x.columns, index=x.index) if frames.is_frame(x) else values
@@ -150,12 +150,12 @@ def _is_missing(label: object) -> bool:
         return label is None or bool(label != label)  # NaN alone differs from itself.
     except TypeError:  # pandas.NA is neither equal nor unequal to anything.
         return True
-    except ValueError:  # of arrays, which are no labels, but not missing
+    except ValueError:  # Arrays cannot be compared so: they are not missing, and not labels.
         return False
 
 
 def _decoded(y: Array) -> Array:
-    """Labels with text in place of bytes, and of one type where they are of one."""
+    """Return labels with text in place of bytes, and of one type if all of them are."""
     labels = list(y)
     for row, label in enumerate(labels):
         if isinstance(label, bytes):
@@ -177,13 +177,14 @@ def check_weights(sample_weight: npt.ArrayLike | None, n: int) -> npt.NDArray[np
     """Check the weights of rows.
 
     Args:
-        sample_weight: (n,) numbers of at least 0, not all 0, or one number for all.
+        sample_weight: (n,) numbers of at least 0, or one number for all.
         n: int, the number of rows.
 
     Returns:
         (n,) float64 array, or None for None.
 
     Raises:
+        TypeError: they are not numbers.
         ValueError: another number of weights, or one that is negative, NaN or infinite; its row is named.
     """
     if sample_weight is None:
@@ -191,7 +192,10 @@ def check_weights(sample_weight: npt.ArrayLike | None, n: int) -> npt.NDArray[np
     weights = np.asarray(sample_weight)
     if weights.dtype.kind not in "fiubO":
         raise TypeError(f"sample_weight should hold numbers. Received: dtype {weights.dtype}")
-    weights = np.full(n, weights, np.float64) if weights.ndim == 0 else weights.astype(np.float64)
+    try:
+        weights = np.full(n, weights, np.float64) if weights.ndim == 0 else weights.astype(np.float64)
+    except (TypeError, ValueError) as error:  # Objects such as None and pandas.NA.
+        raise TypeError(f"sample_weight should hold numbers. Received: {error}") from error
     if weights.shape != (n,):
         raise ValueError(
             f"sample_weight should hold one number for each of the {n} rows of x. Received: shape {weights.shape}"

@@ -261,7 +261,8 @@ def first_clusters(
             n_rows rows, drawn with replacement by their weights.
 
     Returns:
-        (centroids, assignments): an (n_clusters, n_features) array, and an (n, n_clusters) array for z or None.
+        (centroids, assignments): an (n_clusters, n_features) array, and an (n, n_clusters) array for z. The
+        second is None if `init` returns centroids, or assignments of rows that are not those of z.
 
     Raises:
         ValueError: `init` is not the name of a clusterer, or a function that returns neither centroids nor assignments.
@@ -286,13 +287,13 @@ def first_clusters(
         raise ValueError(f'init should be "kmeans", "ward", "mixture" or a function. Received: init={init!r}')
     if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
         raise ValueError(
-            "init should return finite numbers. Received: NaN or infinity, or no numbers, from "
+            "init should return finite numbers. Received: NaN, infinity or other objects from "
             f"init={getattr(init, '__name__', init)!r}. Return the means of the clusters, or assignments."
         )
     if found.shape == (n_clusters, rows.shape[1]):
         return found, None
     if found.shape == (len(rows), n_clusters):
-        return cluster_means(rows, found), found if len(rows) == len(z) and sample_weight is None else None
+        return cluster_means(rows, found), found if sample_weight is None and np.array_equal(rows, z) else None
     raise ValueError(
         f"init should return centroids of shape {(n_clusters, rows.shape[1])} or assignments of shape "
         f"{(len(rows), n_clusters)}. Received: shape {found.shape}"

@@ -34,11 +34,10 @@ _SPREAD = 10.0  # largest coordinate of the first layout, as in UMAP
 _SOFTENING = 1 / 64  # of the repulsion at short range, so that no push exceeds 4, where UMAP cuts it off
 _BLOCK = 1024
 _FEW_ROWS, _EPOCHS, _MANY_EPOCHS = 1000, 200, 500
-_PRINCIPAL = 50  # components of the rows: distances over many noisy features say little
+_PRINCIPAL = 50  # components of the rows: distances over many noisy features mean little
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
 _MIXTURES = 3
 _KMEANS_RESTARTS = 10
-_SILHOUETTE_ROWS = 2000  # its cost grows with their square
 _LEAST_ROWS = 10  # below which, or below 3 a cluster, there is no neighborhood to speak of
 
 
@@ -54,8 +53,8 @@ class Neighborhoods:
         n_init: int, default 1. Layouts of each view, from different seeds.
         n_neighbors: int, default 20, as for `neighbor_graph`.
         n_epochs: int, as for `layout`.
-        rows: (n, n_features) array, default None. k-means in it has one vote in the consensus: neighborhoods say little
-            of large clusters that overlap, and each layout cuts those in another way. Where k-means cuts fewer
+        rows: (n, n_features) array, default None. k-means in it has one vote in the consensus: neighborhoods mean
+            little in large clusters that overlap, and each layout cuts those in another way. Where k-means cuts fewer
             neighbors in every view and has larger silhouettes, as for one large and one small cluster, its clusters
             are taken.
         seed: int, default 0. The same seed gives the same result on any number of cores.
@@ -149,13 +148,9 @@ def cut(graph: sparse.csr_array, labels: Array) -> float:
 
 
 def _silhouette(points: Array, labels: Array) -> float:
-    """Return the mean silhouette of a sample; -1 if its rows are in one cluster, or each in its own."""
-    from sklearn.metrics import silhouette_score
+    from deckeras import metrics
 
-    rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_SILHOUETTE_ROWS])
-    if not 2 <= len(np.unique(labels[rows])) < len(rows):
-        return -1.0
-    return float(silhouette_score(points[rows], labels[rows]))
+    return float(metrics.silhouettes(points, labels)[1].mean())
 
 
 def few_rows(n: int, n_clusters: int) -> bool:

@@ -273,7 +273,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         seed: int | None = 0,
         sample_weight: npt.ArrayLike | None = None,
     ) -> Array | None:
-        """Scale the embedding and place the centroids, wherever they were. `fit` calls this by itself.
+        """Scale the embedding and place the centroids, even if they are placed already. `fit` calls this.
 
         Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) array of
         assignments, which `fit` takes for the first target, or None.
@@ -281,7 +281,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         x = checks.check_rows(x, self.encoder.input_shape[1:])
         z = self.embed(x, verbose=0)
-        weights = checks.check_weights(sample_weight, len(z))
+        weights = distribution.relative_weights(sample_weight, len(z), self.n_clusters)
         centroids, assignments = start.first_clusters(self, x, z, recipe, seed, weights)
         self.centroids = distribution.agreed(centroids)
         self.start_labels = None if assignments is None else assignments.argmax(axis=1)
@@ -295,7 +295,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         steps: int | None = None,
         callbacks: Callbacks = None,
     ) -> Array:
-        """Soft assignments q, as `keras.Model.predict`, but in batches as large as memory allows.
+        """Return the soft assignments q, in batches as large as memory allows.
 
         Args:
             x: (n, ...) array, or any other source that Keras takes; verbose, steps, callbacks: as in Keras.
@@ -309,7 +309,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def predict_clusters(
         self, x: Rows, batch_size: int | None = None, verbose: Verbose = "auto"
     ) -> npt.NDArray[np.int64]:
-        """Cluster labels: the largest soft assignment of each row.
+        """Return the cluster of each row, that of its largest soft assignment.
 
         Args:
             x, batch_size, verbose: as for `predict`.

@@ -8,7 +8,7 @@ Save a figure by `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf. A no
 import numpy as np
 from matplotlib import colormaps
 
-from deckeras.metrics import match_clusters, surest_rows
+from deckeras.metrics import confusion, match_clusters, surest_rows
 from deckeras.plots import projection
 from deckeras.plots.drawing import COLOURS, Figure, bare
 
@@ -175,13 +175,7 @@ def confusion_matrix(y_true, y_pred):
         >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
         ['1', '0']
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    matching = match_clusters(y_true, y_pred)
-    classes, clusters = np.unique(y_true).tolist(), np.unique(y_pred).tolist()
-    by_class = {name: cluster for cluster, name in matching.items()}
-    columns = [by_class[name] for name in classes if name in by_class]
-    columns += [cluster for cluster in clusters if cluster not in columns]
-    counts = np.array([[np.sum((y_true == name) & (y_pred == cluster)) for cluster in columns] for name in classes])
+    classes, clusters, counts = confusion(y_true, y_pred)
     fractions = counts / counts.sum(axis=1, keepdims=True)
     side = 1.6 + 0.45 * max(counts.shape)
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
@@ -190,8 +184,8 @@ def confusion_matrix(y_true, y_pred):
     for (row, column), count in np.ndenumerate(counts):
         color = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7, color=color)
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(classes)), classes, parse_math=False)
+    axes.set_xticks(range(len(clusters)), clusters.tolist())
+    axes.set_yticks(range(len(classes)), classes.tolist(), parse_math=False)
     axes.set(xlabel="clusters, in the order of\nthe classes that they match", ylabel="class")
     figure.colorbar(image, ax=axes, label="rows of the class (%)", shrink=0.8)
     return figure

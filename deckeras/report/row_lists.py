@@ -122,7 +122,7 @@ def draw_sheets(shown):
         shown: `deckeras.report.Shown`.
 
     Returns:
-        str, HTML; "" if rows are no pictures of at least 48 pixels a side.
+        str, HTML; "" if rows are not pictures of at least 48 pixels a side.
     """
     shape = shown.rows.layout.image_shape
     if shape is None or min(shape[:2]) < _LEAST_SIDE:

@@ -196,14 +196,9 @@ def _confusion(y, labels, known):
     classes, rows = np.unique(np.array(y[known].tolist()), return_inverse=True)
     if max(len(classes), len(np.unique(labels))) > _MAX_CLASSES:
         return ""
-    matched = {name: cluster for cluster, name in metrics.match_clusters(rows, labels[known]).items()}
-    columns = [matched[place] for place in range(len(classes)) if place in matched]
-    columns += [cluster for cluster in np.unique(labels[known]).tolist() if cluster not in columns]
-    counts = np.zeros((len(classes), int(labels.max()) + 1), int)
-    np.add.at(counts, (rows, labels[known]), 1)
-    counts = counts[:, columns]
+    _, clusters, counts = metrics.confusion(rows, labels[known])
     fractions = counts / counts.sum(axis=1, keepdims=True)
-    header = ["class \\ cluster", *map(name, map(int, columns))]
+    header = ["class \\ cluster", *map(name, clusters.tolist())]
     note = '<p class="note">Number of rows of each class (line) in each cluster (column).</p>'
     return note + html_page.heat(header, [text(each) for each in classes], counts, fractions, number)
 
