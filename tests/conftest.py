@@ -67,10 +67,10 @@ def run_python(tmp_path):
 
 @pytest.fixture(scope="session", autouse=True)
 def short_layouts():
-    """Lay out neighborhoods in a tenth of the steps, where a test does not look at them; yield the usual number."""
+    """Lay out neighborhoods in few steps, where a test does not look at them; yield the usual number."""
     with pytest.MonkeyPatch.context() as patch:
         usual = deckeras.initialization.manifold._MANY_EPOCHS
-        patch.setattr(deckeras.initialization.manifold, "_MANY_EPOCHS", usual // 10)
+        patch.setattr(deckeras.initialization.manifold, "_MANY_EPOCHS", usual // 50)
         yield usual
 
 
@@ -141,7 +141,7 @@ def users_directory(tmp_path, monkeypatch, write_keras_2):
 
 @pytest.fixture
 def eagerly():
-    """Without compiling each of the many small models."""
+    """Without compiling each of the many small models, which takes as long as some fifty steps."""
     if keras.config.backend() != "tensorflow":
         yield
         return
@@ -150,6 +150,15 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled(eagerly):
+    """With compiled steps, in a module that runs eagerly: a step takes less, and this test takes hundreds."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)

@@ -94,9 +94,9 @@ def test_layer_of_another_shape(write):
 
 
 def test_files_that_are_no_weights(tmp_path, encoder):
-    unchanged_after(OSError, "missing, truncated or no HDF5 file", tmp_path / "none.h5", encoder)
+    unchanged_after(OSError, "missing, truncated or not an HDF5 file", tmp_path / "none.h5", encoder)
     (tmp_path / "text.h5").write_text("hello")
-    unchanged_after(OSError, "missing, truncated or no HDF5 file", tmp_path / "text.h5", encoder)
+    unchanged_after(OSError, "missing, truncated or not an HDF5 file", tmp_path / "text.h5", encoder)
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = 1
     message = r"weights of the layers \['encoder_0', 'encoder_1'\]. Received: a file with layers \[\]"
@@ -106,4 +106,4 @@ def test_files_that_are_no_weights(tmp_path, encoder):
 def test_truncated_weights(write, encoder):
     path = write(AUTOENCODER)
     path.write_bytes(path.read_bytes()[:4000])
-    unchanged_after(OSError, "missing, truncated or no HDF5 file", path, encoder)
+    unchanged_after(OSError, "missing, truncated or not an HDF5 file", path, encoder)

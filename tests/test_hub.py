@@ -102,6 +102,7 @@ def write_encoder(folder, words=WORDS):
     return embedder
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("make", [lambda tokens: tokens, lambda tokens: tokens[:], lambda tokens: tokens[:].tolist()])
 def test_estimator_of_tokens(embedder, make, train):
@@ -135,6 +136,7 @@ def test_rows_that_are_no_tokens(embedder, x, match):
         DeepEmbeddedClustering(3, features=network).fit(x)
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("rank", [None, 2])
 def test_thawed_text_encoder(embedder, rank, tmp_path):
     network, tokenizer = texts.encoder("encoder")
