@@ -89,7 +89,7 @@ def check(path: str, run: dict[str, Any]) -> None:
     if len(lengths) > 1 or ("loss" in run["history"]) != ("changed" in run["history"]):
         raise _damaged(path, "its history is not complete")
     if not isinstance(run.get("settings", {}).get("method", ""), str):
-        raise _damaged(path, "its method is no text")
+        raise _damaged(path, "its method is not a string")
 
 
 def _fits(value: Any, pattern: Any) -> bool:

@@ -132,12 +132,13 @@ def graph_parts(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> tuple[
 
 
 def squared_distances(z: Tensor, centroids: Tensor) -> Tensor:
-    r"""Squared Euclidean distances $\lVert z_i - \mu_j \rVert^2$, in memory for (batch, n_clusters) numbers.
+    r"""Return the squared Euclidean distances $\lVert z_i - \mu_j \rVert^2$, in memory for (batch, n_clusters) numbers.
 
-    The differences themselves are formed where they take no more than that, for small numbers of clusters. For others
-    $\lVert z \rVert^2 + \lVert \mu \rVert^2 - 2 z \mu^T$ is a matrix product, fast and small, but loses the digits of a
-    distance that is short against z and mu. So it is computed in float64. JAX, which commonly has none, moves the
-    origin amid the centroids, and takes the distances to the nearest of them, on which q hangs, from the differences.
+    For few clusters, the differences are computed directly. For many,
+    $\lVert z \rVert^2 + \lVert \mu \rVert^2 - 2 z \mu^T$ is one matrix product. It is computed in float64, because the
+    subtraction cancels digits of distances that are short compared with z and mu. JAX usually has no float64. There
+    the origin moves to the mean centroid, and the distances to the nearest centroids, which decide q, are computed
+    from the differences again.
 
     Args:
         z: (batch, n_features) tensor.

@@ -24,7 +24,7 @@ def as_array(x: Any) -> Array | None:
         x: pandas DataFrame, or a table that turns into one by `to_pandas` (Arrow, Polars).
 
     Returns:
-        (n, n_columns) array, or None where x is no such table.
+        (n, n_columns) array, or None if x is not such a table.
 
     Raises:
         TypeError: a column holds no numbers; it is named.
@@ -97,7 +97,7 @@ def labels_of(x: Any) -> list[Any] | None:
 
 
 def first_not_number(values: Array) -> str:
-    """Return the words for the first object in an array that is no real number; none where there is no such object."""
+    """Return the part of an error that shows the first object of an array that is not a real number, or ""."""
     for index, value in np.ndenumerate(values):
         try:
             float(value)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from deckeras import distribution
 from deckeras._typing import Initializer, Shape, Tensor
 from deckeras.layers import HALF_PRECISION
 
@@ -206,7 +207,8 @@ def _is_count(value: Any) -> bool:
 
 
 def layer_seeds(seed: int | None, count: int) -> Iterator[int]:
-    """Return an iterator over `count` seeds for layers."""
+    """Return an iterator over `count` seeds for layers, the same in all processes, also with a seed of None."""
+    seed = distribution.agreed_seed(None) if seed is None else seed
     return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 
 

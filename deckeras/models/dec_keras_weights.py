@@ -20,7 +20,7 @@ def load_dec_keras_weights(path: Path, *models: keras.Model) -> None:
         *models: models whose layers bear those names: an encoder and a decoder of `dense_autoencoder`, or a `DEC`.
 
     Raises:
-        OSError: the file is missing, truncated or no HDF5 file.
+        OSError: the file is missing, truncated or not an HDF5 file.
         ValueError: the file has no layers, lacks one of a model's, or holds it in other shapes or in another file. No
             model is changed, and nothing in the file is run.
 
@@ -36,7 +36,7 @@ def load_dec_keras_weights(path: Path, *models: keras.Model) -> None:
         with hdf5_contents.opened(path) as (file, _):
             values = _values(path, file, layers)
     except (OSError, RuntimeError, KeyError) as error:  # h5py raises these for damaged files.
-        raise OSError(f"{str(path)!r} is missing, truncated or no HDF5 file: {error}") from error
+        raise OSError(f"{str(path)!r} is missing, truncated or not an HDF5 file: {error}") from error
     for layer, value in zip(layers, values, strict=True):
         layer.set_weights(value)
 

@@ -107,7 +107,7 @@ class IDEC(DEC):
         steps: int | None = None,
         callbacks: Callbacks = None,
     ) -> Array:
-        """Soft assignments q alone, as `DEC.predict`; call the model itself for the reconstruction, too."""
+        """Return the soft assignments q, as `DEC.predict`. Call the model itself for the reconstruction."""
         return self._predicted(
             self.assignment.predict, x, batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )

@@ -32,7 +32,7 @@ def load(path: Path) -> keras.Model:
 
     Raises:
         OSError: there is no such file, it cannot be read, or it is damaged.
-        ValueError: it holds code or what no model of this size has, or it is no model.
+        ValueError: it contains code, or sizes that its weights cannot have, or it is not a model.
     """
     path = os.fspath(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
