@@ -1,10 +1,12 @@
 """Files go from any backend to any other: models of every kind in every format, and trainings that are under way."""
 
+import contextlib
 import importlib.util
 import itertools
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -77,8 +79,12 @@ except SystemExit:
 """
 
 READ = """
-import shutil
+import os, shutil, time
 
+# The others are writing at the same time. Each file is whole as soon as it has its name.
+open(f"{backend}.written", "w").close()
+while not all(os.path.exists(f"{other}.written") for other in others):
+    time.sleep(0.1)
 q = {}
 for writer in others:
     for kind in KINDS:
@@ -105,25 +111,25 @@ def found(tmp_path_factory):
     """What each backend predicted with its own models, by kind, and with those of the others, by file."""
     directory = tmp_path_factory.mktemp("backends")
 
-    def run(script):
-        """In a process of each backend at once."""
-        processes = {
-            backend: subprocess.Popen(
-                [sys.executable, "-c", script, backend, *(other for other in BACKENDS if other != backend)],
-                cwd=directory,
-                # PyTorch's threads wait busily for each other where several processes share the cores.
-                env={**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for backend in BACKENDS
-        }
-        for backend, process in processes.items():
-            _, errors = process.communicate(timeout=600)
-            assert process.returncode == 0, f"{backend}: {errors}"
-
-    run(COMMON + WRITE)
-    run(f"{COMMON}\nKINDS = {KINDS}\n{READ}")
+    script = f"{COMMON}\nKINDS = {KINDS}\n{WRITE}{READ}"
+    with contextlib.ExitStack() as stack:
+        processes = {}
+        for backend in BACKENDS:
+            log = stack.enter_context((directory / f"{backend}.log").open("w"))
+            others = [other for other in BACKENDS if other != backend]
+            # PyTorch's threads wait busily for each other where several processes share the cores.
+            environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
+            command = [sys.executable, "-c", script, backend, *others]
+            processes[backend] = subprocess.Popen(command, cwd=directory, env=environment, stderr=log)
+            stack.callback(processes[backend].wait)
+            stack.callback(processes[backend].kill)
+        deadline = time.monotonic() + 600
+        while any(process.poll() is None for process in processes.values()):
+            failed = [backend for backend, process in processes.items() if process.poll()]
+            assert not failed, (directory / f"{failed[0]}.log").read_text()  # The others would wait for it.
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert not any(process.returncode for process in processes.values())
 
     def load(name):
         with np.load(directory / f"{name}.npz") as arrays:
