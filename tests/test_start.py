@@ -7,7 +7,7 @@ from scipy import sparse
 
 from deckeras import DEC, dense_autoencoder, metrics, recipes
 from deckeras._data import checks
-from deckeras.initialization import ManifoldStart
+from deckeras.initialization import ManifoldStart, manifold
 
 pytestmark = pytest.mark.usefixtures("whole_layouts")
 
@@ -32,8 +32,9 @@ def test_rows_beyond_the_sample_join_their_neighbors(blobs):
 
 
 @pytest.mark.parametrize(("fewest", "most", "expected"), [(5, 20, 5), (20, 40, 20), (5, 3, 3), (1, 20, 2)])
-def test_a_recipe_says_how_many_neighbors(moons, fewest, most, expected):
-    z = moons[0][::8]
+def test_a_recipe_says_how_many_neighbors(moons, monkeypatch, fewest, most, expected):
+    monkeypatch.setattr(manifold, "_MANY_EPOCHS", 1)
+    z, _ = moons
     recipe = recipes.get("images", min_neighbors=fewest, n_neighbors=most, n_init=1)
     graph = ManifoldStart.from_recipe(recipe, z, z, seed=0).neighborhoods.graphs[0]
     assert np.diff(graph.indptr).min() == expected
