@@ -144,7 +144,19 @@ def failing_together() -> Iterator[None]:
 
 @failing_together()
 def gather(array: npt.ArrayLike) -> list[Array]:
-    """Return the arrays of all processes, in their order. They may differ in shape and type, and hold no objects."""
+    """Return the arrays of all processes.
+
+    Args:
+        array: array of numbers or strings. Those of the processes may differ in shape and dtype.
+
+    Returns:
+        list of arrays, in the order of the processes.
+
+    Example:
+        >>> from deckeras import distribution
+        >>> [part.tolist() for part in distribution.gather([1, 2])]  # in one process
+        [[1, 2]]
+    """
     array = np.asarray(array)
     if process_count() == 1:
         return [array]
@@ -210,7 +222,21 @@ def relative_weights(sample_weight: npt.ArrayLike | None, n: int, n_clusters: in
 
 
 def own_rows(n: int) -> slice:
-    """Return this process's part of n rows that all processes can read, as a slice: `x[own_rows(len(x))]`."""
+    """Return this process's part of rows that all processes can read.
+
+    Args:
+        n: int, the number of rows.
+
+    Returns:
+        slice.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras import distribution
+        >>> x = np.arange(6)
+        >>> x[distribution.own_rows(len(x))].tolist()  # in one process
+        [0, 1, 2, 3, 4, 5]
+    """
     process, processes = process_index(), process_count()
     return slice(n * process // processes, n * (process + 1) // processes)
 

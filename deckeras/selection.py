@@ -116,7 +116,7 @@ def evaluate(
     callbacks: Callbacks = None,
     verbose: Verbose = 0,
 ) -> dict[str, Any]:
-    """Train DEC from a pretrained encoder with one number of clusters, and see how good a number that is.
+    """Train DEC from a pretrained encoder with one number of clusters, and score the result without labels.
 
     Args:
         encoder: pretrained Keras model. It is unchanged.
@@ -211,10 +211,24 @@ def suggest(rows: list[dict[str, Any]]) -> tuple[int, str]:
 
 
 def split(n: int, held_out: float = 0.2, seed: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Split n rows at random into (training rows, held-out rows), two sorted int arrays.
+    """Split rows at random.
+
+    Args:
+        n: int, the number of rows.
+        held_out: float, default 0.2. The fraction of the held-out rows.
+        seed: int, default 0.
+
+    Returns:
+        (training rows, held-out rows), two sorted int arrays.
 
     Raises:
         ValueError: `held_out` leaves no rows on one side.
+
+    Example:
+        >>> from deckeras import selection
+        >>> inside, outside = selection.split(10)
+        >>> len(inside), len(outside)
+        (8, 2)
     """
     size = round(held_out * n)
     if not 0 < size < n:

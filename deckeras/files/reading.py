@@ -162,6 +162,15 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
 
     Raises:
         ValueError, OSError, ImportError: as `read`, or a column is missing, or a text is not one of the categories.
+
+    Example:
+        >>> import pandas
+        >>> from deckeras import files
+        >>> pandas.DataFrame({"length": [5.1, 4.9], "width": [3.5, 3.0]}).to_csv("old.csv", index=False)
+        >>> pandas.DataFrame({"width": [3.2], "length": [4.7]}).to_csv("new.csv", index=False)
+        >>> layout = files.read("old.csv").layout
+        >>> files.read_like("new.csv", layout).x.tolist()
+        [[4.7, 3.2]]
     """
     kind = kinds.of(path)
     if kind != layout.kind:

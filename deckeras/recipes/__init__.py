@@ -92,7 +92,24 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
         return rows / math.sqrt(max(float(np.square(rows, dtype=np.float64).mean()), np.finfo(np.float32).tiny))
 
     def autoencoder(self, row_shape: Shape, seed: int | None = 0) -> tuple[keras.Sequential, keras.Sequential]:
-        """Build the (encoder, decoder) pair for rows of this shape. Raise ValueError if the recipe does not suit it."""
+        """Build the autoencoder of the recipe.
+
+        Args:
+            row_shape: tuple, the shape of a row.
+            seed: int, default 0. Decides the initial weights. None draws other weights each time.
+
+        Returns:
+            (encoder, decoder), two `keras.Sequential`. The embedding is as wide as the last of `units`.
+
+        Raises:
+            ValueError: the recipe does not suit rows of this shape.
+
+        Example:
+            >>> from deckeras import recipes
+            >>> encoder, decoder = recipes.get("table", units=(16, 4)).autoencoder((8,))
+            >>> encoder.output_shape, decoder.output_shape
+            ((None, 4), (None, 8))
+        """
         if self.convolutional and self.series:
             return series_autoencoder(
                 row_shape if self.series_shape is None else self.series_shape,
@@ -120,9 +137,27 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
     def augmentation(
         self, row_shape: Shape, seed: int | None = 0, *, clustering: bool = False, x: RowArray | None = None
     ) -> keras.Sequential | None:
-        """Return the `augment` for rows of this shape in pretraining or in clustering, or None if there is none.
+        """Return the `augment` of the recipe, which `deckeras.pretrain` and `DEC.fit` take.
 
-        Pixels from beyond the edge of an image are the background of the rows x, or 0 without them.
+        Args:
+            row_shape: tuple, the shape of a row.
+            seed: int, default 0. Decides the random changes.
+            clustering: bool, default False. True for clustering, in which small images are not augmented.
+            x: (n, ...) rows, default None. Their background fills what comes from beyond the edge of an image. Without
+                them, 0 does.
+
+        Returns:
+            `keras.Sequential`, or None if there is no augmentation.
+
+        Raises:
+            ValueError: the shape of the images is unknown.
+
+        Example:
+            >>> import numpy as np
+            >>> from deckeras import recipes
+            >>> augment = recipes.get("images", image_shape=(8, 8)).augmentation((64,))
+            >>> augment(np.ones((5, 64), "float32"), training=True).shape[1]
+            64
         """
         if not self.shift and not self.rotation:
             return None
