@@ -135,7 +135,7 @@ def test_what_is_left_out_is_named(folder, monkeypatch):
     ("images", "options", "told"),
     [
         ([("L", (10, 10)), ("L", (10, 10))], {}, []),
-        ([("RGB", (10, 10)), ("L", (10, 10))], {}, ["1 of 2 images converted to gray if they have colors (--colour)"]),
+        ([("RGB", (10, 10)), ("L", (10, 10))], {}, ["1 of 2 images converted to gray if they have colors (--color)"]),
         ([("RGB", (10, 10))], {"colour": True}, []),
         ([("RGBA", (10, 10))], {"colour": True}, [
             "1 of 1 images with an alpha channel or a transparent color, laid on white",

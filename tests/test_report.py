@@ -259,9 +259,9 @@ def test_in_a_browser(assignments, browse, tmp_path):
     browse(page, "--window-size=1000,2500", f"--screenshot={tmp_path / 'page.png'}")
     pixels = np.asarray(Image.open(tmp_path / "page.png").convert("RGB")).reshape(-1, 3)
     ground = np.array([0xF5, 0xF6, 0xF8])
-    for colour in plots.COLOURS[:3]:
+    for color in plots.COLORS[:3]:
         # The points are drawn at four fifths of their color upon the ground, so look for its direction from there.
-        wanted = ground - 0.8 * (ground - np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]))
+        wanted = ground - 0.8 * (ground - np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]))
         assert (np.abs(pixels - wanted).max(axis=1) <= 3).sum() > 100, colour
 
 

@@ -31,7 +31,7 @@ examples:
   deckeras fit reviews.csv -k 8 --text review           by the words of a column
   deckeras fit reviews.csv -k 8 --text review --features auto  by what a pretrained text encoder reads in them
   deckeras fit photos/ -k 10 --features auto            what a pretrained network sees in them
-  deckeras fit icons/ -k 10 --image-size 48 --colour
+  deckeras fit icons/ -k 10 --image-size 48 --color
   deckeras fit pixels.npy -k 10 --image-shape 28 28     flat rows that are images
   deckeras fit flowers.csv -k 3 --resume                after an interruption
 """

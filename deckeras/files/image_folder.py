@@ -184,7 +184,7 @@ def changes(facts, white, image_shape, given=False):
         (cropped, "cropped to their middle, as their sides have another ratio"),
         (
             0 if len(image_shape) > 2 else sum(not fact.gray for fact in facts),
-            "converted to gray if they have colors" + ("" if given else " (--colour)"),
+            "converted to gray if they have colors" + ("" if given else " (--color)"),
         ),
         (sum(fact.turned for fact in facts), "turned upright, by the orientation in their files"),
         (sum(fact.transparent for fact in facts), "with an alpha channel or a transparent color, laid on white"),

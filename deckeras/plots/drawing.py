@@ -6,7 +6,7 @@ import matplotlib.figure
 
 # These ten colors are distinct with any kind of color vision (Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021).
-COLOURS = (
+COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 

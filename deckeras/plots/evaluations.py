@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deckeras.plots.drawing import COLOURS, Figure, bare
+from deckeras.plots.drawing import COLORS, Figure, bare
 
 
 def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
@@ -32,9 +32,9 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
             panel = figure.add_subplot(grid[0, column])
             panel.imshow(np.asarray(x[row]).reshape(image_shape), cmap="gray_r")
             panel.set(title=f"{q[row]:.2f}", xticks=[], yticks=[])
-    axes.scatter(q, gradient, s=8, color=COLOURS[0], linewidths=0, rasterized=True)
+    axes.scatter(q, gradient, s=8, color=COLORS[0], linewidths=0, rasterized=True)
     if x is not None:
-        axes.scatter(q[shown], gradient[shown], s=40, facecolors="none", edgecolors=COLOURS[6], linewidths=1.5)
+        axes.scatter(q[shown], gradient[shown], s=40, facecolors="none", edgecolors=COLORS[6], linewidths=1.5)
     axes.set(xlabel="soft assignment q of the row to its cluster", ylabel="norm of the gradient")
     bare(axes)
     return figure
@@ -62,7 +62,7 @@ def sensitivity(rows):
         axes.set_axis_off()
     methods = list(dict.fromkeys(method for method, _ in settings))
     for axes, ((method, parameter), scores) in zip(panels, settings.items(), strict=False):
-        color = COLOURS[methods.index(method) % len(COLOURS)]
+        color = COLORS[methods.index(method) % len(COLORS)]
         values, ticks = sorted(scores), range(len(scores))
         accuracies = [100 * np.asarray(scores[value]) for value in values]
         axes.plot(ticks, [np.mean(each) for each in accuracies], "o-", color=color)
@@ -102,9 +102,9 @@ def number_of_clusters(rows, chosen=None):
         groups = [[row for row in rows if row["n_clusters"] == number] for number in numbers]
         means = [np.mean([row[name] for row in group]) * (100 if name == "nmi" else 1) for group in groups]
         errors = [np.mean([row.get(f"{name}_error", 0) for row in group]) for group in groups]
-        axes.errorbar(numbers, means, errors, fmt="o-", color=COLOURS[0], ecolor=COLOURS[8], capsize=2)
+        axes.errorbar(numbers, means, errors, fmt="o-", color=COLORS[0], ecolor=COLORS[8], capsize=2)
         if chosen is not None:
-            axes.axvline(chosen, color=COLOURS[6], linestyle="--")
+            axes.axvline(chosen, color=COLORS[6], linestyle="--")
         if name == "generalizability":
             axes.axhline(1, color="black", linestyle=":", linewidth=1)
         axes.set(xlabel="number of clusters", title=titles[name])

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 
 from deckeras.metrics import confusion, match_clusters, surest_rows
 from deckeras.plots import projection
-from deckeras.plots.drawing import COLOURS, Figure, bare
+from deckeras.plots.drawing import COLORS, Figure, bare
 
 
 def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
@@ -270,4 +270,4 @@ def _frame(axes, layouts, title):
 
 
 def _palette(n):
-    return COLOURS[:n] if n <= len(COLOURS) else colormaps["turbo"](np.linspace(0.03, 0.97, n))
+    return COLORS[:n] if n <= len(COLORS) else colormaps["turbo"](np.linspace(0.03, 0.97, n))

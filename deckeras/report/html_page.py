@@ -104,14 +104,14 @@ def text(value):
     return html.escape(str(value))
 
 
-def colour(cluster):
+def color(cluster):
     """Return the color of a cluster."""
-    return drawing.COLOURS[cluster % len(drawing.COLOURS)]
+    return drawing.COLORS[cluster % len(drawing.COLORS)]
 
 
 def name(cluster, *, pick=False):
     """Return the number of a cluster beside a dot of its color, or with `pick` as a button that shows its rows."""
-    dot = f'<span class="dot" style="background:{colour(cluster)}"></span>{cluster}'
+    dot = f'<span class="dot" style="background:{color(cluster)}"></span>{cluster}'
     return f'<button type="button" class="pick" data-pick="{cluster}">{dot}</button>' if pick else dot
 
 
@@ -144,7 +144,7 @@ def curves(rows, shape):
         values = np.asarray(row, "float64").reshape(shape)[steps]
         down = (1 + (_MAX_SIDE - 2) * (1 - (values - low) / max(high - low, 1e-9))).clip(0, _MAX_SIDE)
         lines = "".join(
-            f'<polyline stroke="{colour(channel)}" points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in points)}"/>'
+            f'<polyline stroke="{color(channel)}" points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in points)}"/>'
             for channel, points in enumerate(zip(across, line, strict=True) for line in down.T)
         )
         picture = (

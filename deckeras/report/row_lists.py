@@ -6,7 +6,7 @@ import textwrap
 import numpy as np
 
 from deckeras.plots import projection
-from deckeras.report.html_page import PHOTOGRAPH, colour, name, table, text
+from deckeras.report.html_page import PHOTOGRAPH, color, name, table, text
 
 _MAX_POINTS = 2000  # of the map; more would hide each other, and make the page slow
 _ITERATIONS = 500  # of t-SNE, enough for so few points
@@ -44,7 +44,7 @@ def draw_map(shown):
         side = ' class="right"' if x > 60 else ""
         marks.append(
             f'<i{side} data-cluster="{labels[row]}" style="left:{x:.1f}%;top:{100 - y:.1f}%;'
-            f'background:{colour(labels[row])}"><span>{card}</span></i>'
+            f'background:{color(labels[row])}"><span>{card}</span></i>'
         )
     for cluster in np.unique(labels[chosen]):
         x, y = np.median(points[labels[chosen] == cluster], axis=0)
