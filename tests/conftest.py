@@ -31,6 +31,15 @@ import deckeras._train.loop
 import deckeras.initialization.manifold
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what starts programs, before any are selected by their marks."""
+    for item in items:
+        apart = item.get_closest_marker("long") or item.get_closest_marker("slow")
+        if "run_python" in item.fixturenames and not apart:
+            item.add_marker("programs")
+
+
 def pytest_make_parametrize_id(val):
     """Name no test by bytes: compressed ones hold the time, and parallel processes have to collect the same names."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None

@@ -14,6 +14,8 @@ import pytest
 
 from deckeras import recipes
 
+pytestmark = pytest.mark.programs
+
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
 

@@ -191,7 +191,7 @@ def weights_in(directory):
 @pytest.mark.parametrize(
     ("kind", "where"),
     [
-        ("clustering", "write"),
+        pytest.param("clustering", "write", marks=pytest.mark.programs),
         pytest.param("clustering", "batch", marks=pytest.mark.slow),
         pytest.param("pretraining", "batch", marks=pytest.mark.slow),
     ],

@@ -361,6 +361,7 @@ def test_help_shows_how(capsys, command):
     assert f"deckeras {command}".strip() in capsys.readouterr().out
 
 
+@pytest.mark.programs
 def test_a_closed_pipe_ends_nothing(flowers):
     """As `deckeras predict ... | head -1` does; of more rows than the pipe holds."""
     run("fit", *flowers, "-k", "3", *QUICK)

@@ -46,6 +46,7 @@ def hold_elsewhere():
             os.kill(number, signal.SIGKILL)
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
 def test_another_process_is_kept_out_until_the_first_has_ended(tmp_path, hold_elsewhere, blobs):
     process = hold_elsewhere(tmp_path)
@@ -234,6 +235,7 @@ print(checkpoint.restore())
 """
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("size", [1000, 200_000])
 def test_a_disk_that_is_full_in_the_middle_of_a_file(size, tmp_path):
     pytest.importorskip("resource")

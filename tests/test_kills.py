@@ -16,6 +16,8 @@ import pytest
 from deckeras import DEC, cli, dense_autoencoder
 from deckeras._train import interrupts
 
+pytestmark = pytest.mark.programs
+
 SCRIPT = pathlib.Path(__file__).with_name("killed_trainings.py")
 # Between two trainings, SIGTERM does what Python has it do.
 CODES = {signal.SIGKILL: {-signal.SIGKILL}, signal.SIGTERM: {-signal.SIGTERM, interrupts.TERMINATED}}

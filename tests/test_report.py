@@ -262,7 +262,7 @@ def test_in_a_browser(assignments, browse, tmp_path):
     for color in plots.COLORS[:3]:
         # The points are drawn at four fifths of their color upon the ground, so look for its direction from there.
         wanted = ground - 0.8 * (ground - np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]))
-        assert (np.abs(pixels - wanted).max(axis=1) <= 3).sum() > 100, colour
+        assert (np.abs(pixels - wanted).max(axis=1) <= 3).sum() > 100, color
 
 
 def test_what_the_script_does(assignments, browse):

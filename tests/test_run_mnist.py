@@ -226,6 +226,7 @@ def run(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
+@pytest.mark.programs
 def test_errors_are_one_line_and_an_exit_code(tmp_path):
     (tmp_path / "file").touch()
     result = run("--dataset", "digits", "--output", str(tmp_path / "file" / "deep"))
@@ -249,6 +250,7 @@ def test_bad_arguments(example, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.programs
 def test_help_shows_examples():
     result = run("--help")
     assert result.returncode == 0

@@ -12,6 +12,8 @@ import pytest
 import deckeras
 from deckeras import DEC, cli, dense_autoencoder, recipes
 
+pytestmark = pytest.mark.programs
+
 ROOT = pathlib.Path(deckeras.__file__).parent
 
 # Runs when the interpreter starts, and tells the test what the process has imported, and when.

@@ -65,7 +65,10 @@ def add_images(parser):
         metavar="N",
         help="pixels per side; default: the images' own up to 32, else 32",
     )
-    group.add_argument("--color", "--colour", dest="colour", action="store_true", help="keep the colors of images; default: gray")
+    # Earlier versions have only the British spelling.
+    group.add_argument(
+        "--color", "--colour", dest="colour", action="store_true", help="keep the colors of images; default: gray"
+    )
     add_skip_broken(group)
 
 
