@@ -359,10 +359,9 @@ def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, 
 
 def centroids(folder: str) -> Array:
     """Return centroids.csv as an (n_clusters, n_features) array."""
-    import pandas
-
-    path = os.path.join(folder, _FILES["centroids"])  # in which names of columns may have line breaks
-    return pandas.read_csv(path, index_col=0, float_precision="round_trip").to_numpy("float64")
+    with open(os.path.join(folder, _FILES["centroids"]), encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)  # The names of the columns may have line breaks.
+    return np.array([numbers for _, *numbers in rows], np.float64)
 
 
 def write_json(path: str, values: Any) -> None:
