@@ -1,14 +1,16 @@
-"""The record of a run, `run.json`, which anybody may have written. Its entries are checked before they are used."""
+"""Load and check the record of a run, `run.json`. Anybody may have written it, so it is checked before use."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from deckeras._train.whole_files import whole_file
+
 _NUMBER = (int, float)
 _SCORES = {"acc": _NUMBER, "nmi": _NUMBER, "ari": _NUMBER}
-# A pattern is a type, None, a set of texts, a tuple of patterns of which one fits, a list with the pattern of all
-# items, or a dict with the pattern of each entry, or with that of all entries under `str`.
+# A pattern is a type, None, a set of allowed texts, a tuple of alternative patterns, a list with the pattern of all
+# items, or a dict with a pattern for each entry. The key `str` in a dict stands for all entries.
 LAYOUT = {
     "kind": {"table", "array", "images"},
     "key": (str, None),
@@ -71,7 +73,7 @@ def check(path: str, run: dict[str, Any]) -> None:
     """Check the entries of the record of a finished run.
 
     Args:
-        path: str, the file, for the message.
+        path: str, the file, for the error message.
         run: dict.
 
     Raises:
@@ -90,6 +92,17 @@ def check(path: str, run: dict[str, Any]) -> None:
         raise _damaged(path, "its history is not complete")
     if not isinstance(run.get("settings", {}).get("method", ""), str):
         raise _damaged(path, "its method is not a string")
+
+
+def write(path: str, run: dict[str, Any]) -> None:
+    """Write a run.json. The values may contain NumPy numbers and arrays."""
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        json.dump(run, file, indent=2, default=plain)
+
+
+def plain(value: Any) -> Any:
+    """Return a NumPy number or array as plain Python numbers, and anything else as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _fits(value: Any, pattern: Any) -> bool:

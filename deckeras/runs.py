@@ -1,16 +1,16 @@
 """The folder of a run, which `deckeras fit` writes and the other commands read.
 
-run.json            command, data, settings, versions, sizes and scores; during the run, what was asked for
-pretraining.h5, checkpoint.h5    the checkpoints, which a finished run deletes
-features-KEY.npy    the features of pictures or texts by a network, by the content of both
-tokenizer           a folder with the tokenizer of a network for texts
+run.json            command, data, settings, versions, sizes and scores; during the run, only what was requested
+pretraining.h5, checkpoint.h5    the checkpoints, deleted when the run finishes
+features-KEY.npy    the features of pictures or texts; KEY identifies the network and its inputs
+tokenizer           a folder with the tokenizer of a text network
 model.keras         the model, which takes rows without scaling; with a network, pictures or tokens
 clusters.csv        name, cluster and soft assignments of each row; or .parquet
 centroids.csv       the centroids, decoded to the space of the rows
 history.csv         loss and fraction of changed rows at each update of the target
 report.html         the report
 
-Keras is imported only where a model is loaded or saved.
+Keras is imported only when a model is loaded or saved.
 """
 
 from __future__ import annotations
@@ -32,33 +32,39 @@ import numpy as np
 
 from deckeras import _extras, _records
 from deckeras._train.directories import prepare_directory
-from deckeras._train.whole_files import check_folder, whole_file
+from deckeras._train.whole_files import check_target, whole_file
 from deckeras._typing import Array, Path
 
 _FILES = {"model": "model.keras", "centroids": "centroids.csv", "history": "history.csv", "report": "report.html"}
 _CHECKPOINT = re.compile(r"(checkpoint|pretraining(-pair\d+)?)(\.tmp)?\.h5")
-# A number may begin with a sign, but whatever else begins so is a formula.
+# A number may begin with a sign, but any other text that does so is a formula.
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]+([eE][+-]?\d+)?$)")
-_REHEARSED = 8  # rows that are written before the training
+_REHEARSED = 8  # the number of rows that are written before the training
 
 
 def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str, Any] | None:
-    """Check that a run may be written to a folder, without a change to it.
+    """Check that a run may be written to a folder, without changing the folder.
 
     Args:
-        folder: may be missing.
-        run: JSON-able dict. A run that is resumed should have the same "data", "layout" and "settings".
-        resume: bool, default False. Whether the folder may hold the run already.
+        folder: str; the folder may be missing.
+        run: JSON-able dict. A resumed run should have the same "data", "layout" and "settings".
+        resume: bool, default False. Whether the folder may already hold the run.
 
     Returns:
-        `summary` of the run if it has finished and has no checkpoints to resume from, else None.
+        `summary` of the run if it has finished and has no checkpoints to resume from, otherwise None.
 
     Raises:
-        ValueError: the folder holds another run, or this one although it is not to be resumed.
+        ValueError: the folder holds another run, or this run and `resume` is False, or other files named like results.
         OSError: its run.json is damaged.
     """
     path = os.path.join(folder, "run.json")
-    if not os.path.exists(path) or not (_checkpoints(folder) or os.path.exists(os.path.join(folder, _FILES["model"]))):
+    results = [os.path.basename(file) for file in _written(folder).values()]
+    if not os.path.exists(path) or not (_checkpoints(folder) or _FILES["model"] in results):
+        if results:
+            raise ValueError(
+                f"{folder!r} holds {', '.join(results)}, which a run would replace, but no run. Choose another "
+                "--output, or move what is there away."
+            )
         return None
     found = _records.load(path)
     finished = found.get("finished") and not _checkpoints(folder)
@@ -90,11 +96,11 @@ def begin(folder: str, run: dict[str, Any], *, resume: bool = False) -> None:
     check(folder, run, resume=resume)
     prepare_directory(folder)
     if not _checkpoints(folder):
-        write_json(os.path.join(folder, "run.json"), run)
+        _records.write(os.path.join(folder, "run.json"), run)
 
 
 def summary(run: dict[str, Any]) -> dict[str, Any]:
-    """Return what the command answers of a finished run: a dict of the main entries of run.json."""
+    """Return what the command reports about a finished run: a dict of the main entries of run.json."""
     names = ("seconds", "sizes", "scores", "kmeans", "verdict", "warnings", "notices")
     return {name: run[name] for name in names if name in run}
 
@@ -111,7 +117,7 @@ def _checkpoints(folder: str) -> list[str]:
 
 
 def _written(folder: str) -> dict[str, str]:
-    """Return a dict from each result that the folder has to its file."""
+    """Return a dict from the name of each result in the folder to its file."""
     names = {**_FILES, "clusters": "clusters.csv"}
     if not os.path.exists(os.path.join(folder, names["clusters"])):
         names["clusters"] = "clusters.parquet"
@@ -135,10 +141,9 @@ def finish(
         folder, run: as for `begin`; the results are added to the dict.
         rows: `deckeras.files.Rows`.
         estimator: `deckeras.DeepEmbeddedClustering`, fitted to them.
-        extension: "csv" or "parquet", of the clusters.
+        extension: "csv" or "parquet", the format of the clusters.
         report: bool, default True. Whether to write the report.
-        shown: `deckeras.files.Rows`, default None. The pictures or texts of which `rows` holds the features, for the
-            report.
+        shown: `deckeras.files.Rows`, default None. For the report: the pictures or texts whose features `rows` holds.
 
     Returns:
         dict from the name of each result to its file.
@@ -166,7 +171,7 @@ def finish(
         "versions": _versions(),
         "history": history,
     }
-    write_json(os.path.join(folder, "run.json"), run)
+    _records.write(os.path.join(folder, "run.json"), run)
     if report:
         decoded = centroids if shown is None else None
         write_report(written["report"], run, shown or rows, q, estimator.transform(rows.x), decoded)
@@ -178,7 +183,7 @@ def finish(
 def rehearse(
     folder: str, run: dict[str, Any], rows: Any, n_clusters: int, *, extension: str = "csv", report: bool = True
 ) -> None:
-    """Write a few rows of each result to a folder that is deleted again, so that no error waits for the training's end.
+    """Write a few rows of each result to a temporary folder, so that errors are raised before the training.
 
     Args:
         folder, run, rows, extension, report: as for `finish`.
@@ -199,7 +204,7 @@ def rehearse(
         write_clusters(os.path.join(scratch, f"clusters.{extension}"), few, q)
         with open(os.path.join(scratch, "names.txt"), "w", encoding="utf-8") as file:
             file.writelines(f"{name}\n" for name in [*rows.names, *features])
-        write_json(os.path.join(scratch, "run.json"), run)
+        _records.write(os.path.join(scratch, "run.json"), run)
         if report:
             run = {"history": {"loss": [0.2, 0.1], "changed": [0.1, 0.0]}, **run}
             centroids = None if run.get("network") else random.normal(size=(n_clusters, n_features))
@@ -241,7 +246,7 @@ def load(path: str) -> tuple[str, Any, dict[str, Any]]:
 
     Raises:
         OSError: as for `read`, or the model is damaged.
-        ValueError: the model holds code, or is none.
+        ValueError: the file holds code, or is not a model.
     """
     import deckeras
     from deckeras.models import saved
@@ -252,7 +257,7 @@ def load(path: str) -> tuple[str, Any, dict[str, Any]]:
 
 
 def scores(rows: Any, q: Array) -> dict[str, float] | None:
-    """Return ACC, NMI and ARI of the rows that have labels, or None if there are none.
+    """Return ACC, NMI and ARI of the rows that have labels, or None if no row has one.
 
     Args:
         rows: `deckeras.files.Rows`.
@@ -264,7 +269,7 @@ def scores(rows: Any, q: Array) -> dict[str, float] | None:
 
 
 def clusters(rows: Any, q: Array) -> Any:
-    """Return a DataFrame with the "name", "cluster" and "confidence" (the largest q) of each row, and all its q."""
+    """Return a DataFrame with the "name", "cluster", "confidence" (the largest q) and all values of q of each row."""
     import pandas
 
     columns = {"name": rows.names, "cluster": q.argmax(axis=1), "confidence": q.max(axis=1)}
@@ -290,30 +295,29 @@ def write_clusters(path: str, rows: Any, q: Array) -> None:
 
 
 def inert(table: Any) -> Any:
-    """Return a table that no spreadsheet computes: names that look like formulas begin with an apostrophe."""
+    """Return a table that spreadsheets do not execute: an apostrophe is put before names that look like formulas."""
     names = [f"'{name}" if isinstance(name, str) and _FORMULA.match(name) else name for name in table["name"]]
     return table.assign(name=names)
 
 
-def check_output(path: str) -> str:
-    """Check that clusters can be written to a file, before they are computed, and return its extension.
+def check_output(path: str, sources: Iterable[str] = ()) -> str:
+    """Check, before clusters are computed, that they can be written to a file, and return its extension.
 
     Raises:
-        ValueError: another kind of file.
-        FileNotFoundError: its folder is missing.
+        ValueError, OSError: another kind of file, or as for `check_target`.
         ImportError: a .parquet file without pyarrow.
     """
     extension = os.path.splitext(path)[1].lower()
     if extension not in (".csv", ".parquet"):
         raise ValueError(f"The file of the clusters should be .csv or .parquet. Received: {path!r}")
-    check_folder(path, "the clusters")
+    check_target(path, "the clusters", sources)
     if extension == ".parquet" and not importlib.util.find_spec("pyarrow"):
         raise _extras.needed("Writing .parquet", "pyarrow", "parquet")
     return extension
 
 
 def check_observations(path: str) -> None:
-    """Check that results can be written into an AnnData file, before they are computed.
+    """Check, before results are computed, that they can be written into an AnnData file.
 
     Raises:
         ValueError: another kind of file, or one of an old version.
@@ -332,13 +336,14 @@ def check_observations(path: str) -> None:
 def write_observations(path: Path, rows: Any, estimator: Any) -> str:
     """Add the clusters to an AnnData file: "deckeras" and "deckeras_confidence" in obs, "X_deckeras" in obsm.
 
-    The file is replaced by a changed copy, so that it is whole at any moment.
+    The file is replaced by a changed copy, so that it is complete at any time.
 
     Returns:
         The path.
     """
     from deckeras.files import hdf5
 
+    path = os.path.realpath(path)  # A link stays a link, to the changed file.
     q = estimator.predict_proba(rows.x)
     columns = {"deckeras": q.argmax(axis=1), "deckeras_confidence": q.max(axis=1)}
     with whole_file(path) as draft:
@@ -352,7 +357,7 @@ def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, 
     from deckeras import report
 
     page = report.make(run, rows, q, z, centroids, run["history"])
-    # Names of files need not be text. A byte that is not a character appears as its number.
+    # File names may contain bytes that are not characters. They are written as their codes.
     with whole_file(path) as draft, open(draft, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(page)
 
@@ -360,19 +365,8 @@ def write_report(path: str, run: dict[str, Any], rows: Any, q: Array, z: Array, 
 def centroids(folder: str) -> Array:
     """Return centroids.csv as an (n_clusters, n_features) array."""
     with open(os.path.join(folder, _FILES["centroids"]), encoding="utf-8", newline="") as file:
-        _, *rows = csv.reader(file)  # The names of the columns may have line breaks.
+        _, *rows = csv.reader(file)  # The column names may contain line breaks.
     return np.array([numbers for _, *numbers in rows], np.float64)
-
-
-def write_json(path: str, values: Any) -> None:
-    """Write JSON. The values may hold numbers and arrays of NumPy."""
-    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2, default=plain)
-
-
-def plain(value: Any) -> Any:
-    """Return a number or an array of NumPy as JSON has it, and anything else as text."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _write_csv(path: str, header: Iterable[Any], lines: Iterable[Iterable[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The number of clusters: a training with each candidate, and scores that need no labels."""
+"""Choose the number of clusters by training with each candidate and scoring the results without labels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from deckeras import metrics, recipes
 from deckeras._data import checks, row_views
 from deckeras._typing import Array, Callbacks, Rows, Verbose
 from deckeras.autoencoders.embedding import check_encoder
+from deckeras.files import class_labels
 from deckeras.initialization import ManifoldStart
 from deckeras.models.dec import DEC
 from deckeras.pretraining import pretrain
@@ -52,23 +53,24 @@ def choose_n_clusters(
     callbacks: Callbacks = None,
     verbose: Verbose = 0,
 ) -> Choice:
-    r"""Suggest a number of clusters by training with each candidate on most of the rows, and looking at the others.
+    r"""Suggest a number of clusters by training with each candidate on most of the rows and testing on the others.
 
     An autoencoder is pretrained once. DEC is trained from it with each candidate, and `evaluate` scores the result.
-    `suggest` describes the rule. It needs no labels. It counts groups that look different: a class of two kinds counts
-    as two, and two classes that look alike count as one.
+    `suggest` describes the rule, which needs no labels. It counts groups that look different: a class with two distinct
+    kinds counts as two, and two classes that look alike count as one.
 
     Args:
         x: (n, ...) array of any real dtype.
-        candidates: ints of at least 2, default 2 to 15. The time is that of one clustering for each.
-        y: (n,) labels, default None. For reporting only: with them the candidates have an NMI, as in the paper's
-            figure. They never change the suggestion.
-        encoder: Keras model, default None. An encoder that is already pretrained, on any rows. It is unchanged.
+        candidates: ints of at least 2, default 2 to 15. Each takes the time of one clustering.
+        y: (n,) labels, default None. None and NaN are missing labels. For reporting only: with labels, each candidate
+            has an NMI, as in the paper's figure. Labels never change the suggestion.
+        encoder: Keras model, default None. An encoder that is already pretrained, on any rows. Its weights are
+            restored afterwards.
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
-        held_out: float, default 0.2. The fraction of the rows that is excluded from all training. Only the number by
-            which the recipe `paper` scales all rows depends on them.
-        seed: int, default 0. Of the rows held out and of all trainings.
-        callbacks, verbose: of the trainings, as for `DEC.fit`; default None and 0.
+        held_out: float, default 0.2. The fraction of the rows that is excluded from all training. They affect only
+            the number by which the recipe `paper` scales all rows.
+        seed: int, default 0. Determines which rows are held out, and seeds all trainings.
+        callbacks, verbose: passed to each training, as for `DEC.fit`; default None and 0.
 
     Returns:
         `Choice`.
@@ -89,14 +91,14 @@ def choose_n_clusters(
     """
     recipe = recipes.get(recipe)
     x = recipe.prepare(checks.check_rows(x))
-    y = checks.check_labels(y, len(x))
+    y = None if y is None else class_labels.clean(y, len(x), "y")
     inside, outside = split(len(x), held_out, seed)
     candidates = check_candidates(candidates, len(inside))
     x, others, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
     if encoder is None:
         encoder, decoder = recipe.autoencoder(x.shape[1:], seed)
         pretrain(encoder, decoder, x, recipe, seed=seed, callbacks=callbacks, verbose=verbose)
-    if recipe.init == "manifold":  # whose layouts serve all candidates
+    if recipe.init == "manifold":  # all candidates use the same layouts
         z = DEC(encoder, candidates[0]).embed(x, verbose=0)
         recipe = recipes.get(recipe, init=ManifoldStart.from_recipe(recipe, z, x, seed=seed))
     common = {"y": y, "recipe": recipe, "seed": seed, "callbacks": callbacks, "verbose": verbose}
@@ -119,11 +121,11 @@ def evaluate(
     """Train DEC from a pretrained encoder with one number of clusters, and score the result without labels.
 
     Args:
-        encoder: pretrained Keras model. It is unchanged.
+        encoder: pretrained Keras model. Its weights are restored afterwards.
         n_clusters: int.
-        x: (n, ...) array, the rows of the training, prepared as the recipe wants them.
-        held_out: (m, ...) array, other rows of their kind.
-        y, recipe, seed, callbacks, verbose: as for `choose_n_clusters`; the labels are those of x.
+        x: (n, ...) array, the training rows, prepared as the recipe requires.
+        held_out: (m, ...) array, other rows of the same kind.
+        y, recipe, seed, callbacks, verbose: as for `choose_n_clusters`; y holds the labels of x.
 
     Returns:
         dict with the keys
@@ -161,15 +163,19 @@ def evaluate(
         "silhouette": float(silhouettes.mean()),
         "silhouette_error": _standard_error(silhouettes),
     }
-    return found if y is None else {**found, "nmi": metrics.nmi(y, labels)}
+    if y is None:
+        return found
+    y = class_labels.clean(y, len(labels), "y")
+    known = class_labels.present(y)
+    return {**found, "nmi": metrics.nmi(y[known].tolist(), labels[known])}
 
 
 def suggest(rows: list[dict[str, Any]]) -> tuple[int, str]:
     """Return the suggested number of clusters and the reason for it.
 
-    Candidates whose generalizability is more than two standard errors below 1 are excluded: held-out rows are not
-    clustered like the training rows. Among the others the highest silhouette decides. If several are within a standard
-    error of it, the smallest number is chosen.
+    Candidates whose generalizability is more than two standard errors below 1 are excluded, because their held-out
+    rows are not clustered like the training rows. Among the others, the highest silhouette decides. If several are
+    within one standard error of it, the smallest number is chosen.
 
     Args:
         rows: list of dicts, as `evaluate` returns them.
@@ -215,7 +221,7 @@ def split(n: int, held_out: float = 0.2, seed: int = 0) -> tuple[npt.NDArray[np.
 
     Args:
         n: int, the number of rows.
-        held_out: float, default 0.2. The fraction of the held-out rows.
+        held_out: float, default 0.2. The fraction of rows to hold out.
         seed: int, default 0.
 
     Returns:
@@ -242,7 +248,7 @@ def _standard_error(values: Array) -> float:
 
 
 def check_candidates(candidates: Iterable[int], n: int) -> list[int]:
-    """Return numbers of clusters to try, sorted and each once.
+    """Return the numbers of clusters to try, sorted and without duplicates.
 
     Args:
         candidates: ints.

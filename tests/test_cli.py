@@ -277,6 +277,55 @@ def test_images_of_a_folder(capsys):
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ["clusters.csv", "history.csv", "report.html", "centroids.csv", "model.keras"])
+def test_files_that_are_not_of_a_run_are_not_replaced(flowers, capsys, name):
+    """Such as the data themselves, in the folder that is named as the output."""
+    os.rename("flowers.csv", "data.csv")
+    pathlib.Path(name).write_text("mine")
+    assert f"'.' holds {name}, which a run would replace" in fails(
+        capsys, "fit", "data.csv", *flowers[1:], "-k", "3", *QUICK, "-o", "."
+    )
+    assert pathlib.Path(name).read_text() == "mine"
+    assert not os.path.exists("run.json")
+
+
+def test_what_is_read_is_not_replaced(flowers, capsys):
+    run("fit", *flowers, "-k", "3", *QUICK)
+    before = pathlib.Path("flowers.csv").read_bytes()
+    os.symlink("flowers.csv", "link.csv")
+    os.mkdir("folder.csv")
+    for path in "flowers.csv", "./flowers.csv", "link.csv":
+        assert "is read. Choose another file" in fails(capsys, "predict", "flowers-clusters", "flowers.csv", "-o", path)
+    assert "should not be a folder" in fails(capsys, "predict", "flowers-clusters", "flowers.csv", "-o", "folder.csv")
+    os.link("flowers.csv", "flowers.html")
+    assert "is read" in fails(capsys, "report", "flowers-clusters", "flowers.csv", "-o", "flowers.html")
+    assert "should be an .html file" in fails(capsys, "report", "flowers-clusters", "-o", "flowers.csv")
+    assert pathlib.Path("flowers.csv").read_bytes() == before
+
+
+def test_a_report_of_other_rows_has_no_numbers_of_the_first(flowers):
+    run("fit", *flowers, "-k", "3", *QUICK)
+    frame = pandas.read_csv("flowers.csv")
+    frame[:20].to_csv("new.csv", index=False)
+    run("report", "flowers-clusters", "new.csv", "-o", "new.html", "-q")
+    frame[:50].to_csv("flowers.csv", index=False)  # the file of the run, which has changed
+    run("report", "flowers-clusters", "-o", "changed.html", "-q")
+    for name, n in ("new.html", 20), ("changed.html", 50):
+        page = pathlib.Path(name).read_text()
+        assert f"{n} rows" in page
+        assert "100 rows" not in page
+        assert "k-means on the same rows" not in page
+    assert "k-means on the same rows" in pathlib.Path("flowers-clusters/report.html").read_text()
+
+
+def test_labels_that_are_missing_do_not_stop_the_choice(flowers, capsys):
+    frame = pandas.read_csv("flowers.csv")
+    frame.loc[[3, 57], "kind"] = None
+    frame.to_csv("flowers.csv", index=False)
+    run("choose-k", *flowers, "--to", "2", "--epochs", "1", "--max-iter", "2", "--json")
+    assert 0 <= json.loads(capsys.readouterr().out)["rows"][0]["nmi"] <= 1
+
+
 def test_names_of_columns_may_have_line_breaks():
     """As headers of spreadsheets do; the report is written again from the files of the run."""
     rows = np.random.default_rng(0).random((30, 3))

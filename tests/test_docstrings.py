@@ -13,7 +13,7 @@ MODULES = [module.name for module in pkgutil.walk_packages(deckeras.__path__, "d
 MODULES = sorted(set(MODULES) - {"deckeras.__main__"})
 
 
-@pytest.mark.usefixtures("users_directory")
+@pytest.mark.usefixtures("users_directory", "whole_layouts")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
     module = importlib.import_module(name)

@@ -79,7 +79,7 @@ def test_new_texts_are_read_as_the_first_ones():
     [
         ({"text": "speech"}, "There is no column 'speech'"),
         ({"text": "number"}, "a column of texts. Received: 'number', which has values such as"),
-        ({"text": "words", "names": "words"}, "another column than --names and --labels. Received: 'words' twice"),
+        ({"text": "words", "names": "words"}, "--text makes features of a column.*Received: 'words' for both"),
         ({"text": "name"}, "words that are in two texts or more.* Received: none in 12 texts"),
         ({"text": "words", "one_hot": ["subject"]}, "--one-hot does not apply with --text"),
         ({"text": "words", "missing": "drop", "drop": ["number"]}, "--drop, --missing does not apply with --text"),

@@ -299,3 +299,14 @@ def test_new_rows_of_another_kind(photos):
     np.save("x.npy", np.zeros((3, 4)))
     with pytest.raises(ValueError, match="was fitted to an array. Received: a folder of images"):
         files.read_like(photos, files.read("x.npy").layout)
+
+
+@pytest.mark.parametrize("use", ["text", "one_hot"])
+@pytest.mark.parametrize("other", ["labels", "names", "drop"])
+def test_a_column_is_a_feature_or_not(use, other, tmp_path):
+    """Classes that were features would find themselves."""
+    pandas.DataFrame({"v": [0.5, 1.5, 2.5], "kind": ["a b", "b c", "a c"]}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(
+        ValueError, match=r"makes features of a column.*'kind' for both|--drop does not apply with --text"
+    ):
+        files.read(tmp_path / "a.csv", **{use: "kind", other: "kind"})

@@ -13,7 +13,6 @@ ROOT = pathlib.Path(deckeras.__file__).parent
 # From the ground up. A room is a file or a folder of the package; what is further down knows nothing of what is above.
 ROOMS = [
     "_extras",
-    "_records",
     "_typing",
     "metrics",
     "target",
@@ -38,6 +37,7 @@ ROOMS = [
     "selection",
     "estimator",
     "report",
+    "_records",
     "runs",
     "cli",
     "__main__",

@@ -120,10 +120,6 @@ def test_weak_clusters_are_called_so():
     assert reason.endswith("0.100 is the highest. But below 0.25 there may be no clusters at all.")
 
 
-def test_one_cluster_for_all_rows_has_the_worst_silhouette():
-    np.testing.assert_array_equal(selection._silhouettes(np.ones((5, 2)), np.zeros(5, int), 0), -1)
-
-
 @pytest.mark.parametrize("candidates", [[], [1, 2], [321]])
 def test_bad_candidates(groups, candidates):
     with pytest.raises(ValueError, match="candidates.* 320 rows"):

@@ -7,7 +7,8 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 
 from deckeras._train.directories import DRAFT, holds
 
@@ -44,6 +45,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
         yield draft
         with open(draft, "rb+") as file:
             os.fsync(file.fileno())
+        if os.path.isfile(path) and not os.path.islink(path):
+            shutil.copymode(path, draft)  # Others may not be allowed to read the earlier file.
         os.replace(draft, path)
     except OSError as error:
         raise cannot("write", path, error) from error
@@ -91,8 +94,27 @@ def _new_draft(path: str) -> str:
     return draft
 
 
-def check_folder(path: str | os.PathLike[str], what: str) -> None:
-    """Raise a FileNotFoundError if the folder of a file is missing, before there is anything to write."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"There is no folder {folder!r} for {what}. Create it first.")
+def check_target(path: str | os.PathLike[str], what: str, sources: Iterable[str] = ()) -> None:
+    """Check that a file can be written, before there is anything to write.
+
+    Args:
+        path: str or path.
+        what: str, the contents of the file, for the messages.
+        sources: paths that are read, default none. The file must not replace one of them.
+
+    Raises:
+        FileNotFoundError: the folder of the file is missing.
+        ValueError: the path is that of a folder, or of a source.
+        OSError: the file cannot be written.
+    """
+    path = os.path.abspath(path)
+    if not os.path.isdir(os.path.dirname(path)):
+        raise FileNotFoundError(f"There is no folder {os.path.dirname(path)!r} for {what}. Create it first.")
+    if os.path.isdir(path):
+        raise ValueError(f"The file for {what} should not be a folder. Received: {path!r}")
+    if os.path.exists(path) and any(os.path.exists(source) and os.path.samefile(path, source) for source in sources):
+        raise ValueError(f"{path!r} is read. Choose another file for {what}, since this one would be lost.")
+    try:
+        os.remove(_new_draft(path))
+    except OSError as error:
+        raise cannot("write", path, error) from error

@@ -1,6 +1,6 @@
-"""The commands: each takes the options of the parser and returns a dict, which `--json` prints.
+"""The commands of `deckeras`. Each takes the parsed options and returns a dict, which `--json` prints.
 
-Each reads its data first and imports Keras afterwards, so that errors of a file come at once.
+Each command reads its data before it imports Keras, so that errors in a file are reported at once.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import numpy as np
 from deckeras import runs
 from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.directories import hold_directory
-from deckeras._train.whole_files import check_folder, whole_file
+from deckeras._train.whole_files import check_target, whole_file
 from deckeras.cli import pretrained, reading_options, terminal
 from deckeras.files import pixels, reading
 
@@ -24,7 +24,7 @@ _FIGURES = (".png", ".svg", ".pdf")
 
 
 def fit(options):
-    """Cluster the rows, and write the folder of the run."""
+    """Cluster the rows and write the folder of the run."""
     output = options.output or f"{os.path.splitext(os.path.basename(os.path.abspath(options.data)))[0]}-clusters"
     if options.write_obs:
         runs.check_observations(options.data)
@@ -37,7 +37,7 @@ def fit(options):
         _say(options, f"The run in {output} has finished already. Its files are unchanged.")
         return finished
     estimator = _estimator(options, rows, output, network)
-    # A folder is not created for what cannot be clustered.
+    # No folder is created for rows that cannot be clustered.
     _check(options, rows, estimator, network)
     options.stack.enter_context(hold_directory(output))
     runs.begin(output, run, resume=options.resume)
@@ -70,7 +70,7 @@ def fit(options):
 def predict(options):
     """Assign new rows to the clusters of a run."""
     if options.output:
-        runs.check_output(options.output)
+        runs.check_output(options.output, [options.data])
     run, model = _opened(options)
     rows = _read_like(options, run, options.data)
     q = model().predict(_rows_of(options, rows, run), verbose=0)
@@ -99,7 +99,9 @@ def evaluate(options):
 def report(options):
     """Write the report of a finished run again."""
     if options.output:
-        check_folder(options.output, "the report")
+        if not options.output.lower().endswith((".html", ".htm")):
+            raise ValueError(f"The report should be an .html file. Received: {options.output!r}")
+        check_target(options.output, "the report", filter(None, [options.data]))
     folder, run = runs.read(options.model)
     given = {"labels": run["labels"], "folder_labels": run["folder_labels"]}
     rows = _read_like(options, run, options.data or run["data"], **given)
@@ -107,20 +109,23 @@ def report(options):
     path = options.output or os.path.join(folder, "report.html")
     z = model.embed(x, verbose=0)
     q = model.predict(x, verbose=0)
-    if options.data:
+    if options.data or len(q) != sum(run.get("sizes", [len(q)])):
         described = _described(rows, run.get("network"))
-        run["facts"]["data"] = f"{options.data}, {described}; the model was fitted to {run['data']}"
+        run["facts"]["data"] = f"{options.data or run['data']}, {described}; the model was fitted to {run['data']}"
+        # These entries describe the rows that the model was fitted to.
+        run = {name: value for name, value in run.items() if name not in ("kmeans", "verdict", "warnings")}
+        run["notices"] = rows.notices
     runs.write_report(path, run, rows, q, z, None if run.get("network") else runs.centroids(folder))
     _say(options, f"report: {path}")
     return {"report": path}
 
 
 def choose_k(options):
-    """Try several numbers of clusters, and suggest one."""
+    """Try several numbers of clusters and suggest one."""
     if options.output and not options.output.lower().endswith(_FIGURES):
         raise ValueError(f"The figure should be a .png, .svg or .pdf file. Received: {options.output!r}")
     if options.output:
-        check_folder(options.output, "the figure")
+        check_target(options.output, "the figure", [options.data])
     network, rows = _read_with_network(options)
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows, network)}")
@@ -158,19 +163,19 @@ COMMANDS = {"fit": fit, "predict": predict, "evaluate": evaluate, "report": repo
 
 
 def _check(options, rows, estimator, network):
-    """Raise a ValueError if the rows cannot be clustered so, and say how they are scaled, as far as it is known."""
+    """Raise a ValueError if the rows cannot be clustered with these options, and print their scaling if it is known."""
     if network is not None:
         pretrained.check_n_clusters(options.n_clusters, rows)
         return
     with warnings.catch_warnings():
-        # The warnings come again in `fit`.
+        # `fit` repeats these warnings.
         warnings.simplefilter("ignore")
         estimator.prepare(rows.x)
     _say(options, f"scaling: {estimator.scaling_}")
 
 
 def _description(options, rows, network):
-    """Return what run.json says of a run before it is trained."""
+    """Return what run.json records about a run before its training."""
     with_network = {} if network is None else {"network": pretrained.description(options, network)}
     settings = _only(options, _TRAINING if network is None else _TRAINING | {"features", "weights"})
     name = pixels.shown(os.path.basename(os.path.abspath(options.data)))
@@ -188,7 +193,7 @@ def _description(options, rows, network):
 
 
 def _train(options, rows, estimator, run, progress):
-    """Fit the estimator, add to the run what the report says of it, and return the seconds."""
+    """Fit the estimator, add what the report shows about it to the run, and return the seconds."""
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default", UserWarning)
@@ -205,7 +210,7 @@ def _train(options, rows, estimator, run, progress):
 
 
 def _opened(options):
-    """Return (run, function that loads its model) of a folder, or of a model of pictures that is all there is."""
+    """Return (run, function that loads its model) for the folder of a run, or for a single model of pictures."""
     alone = pretrained.read_model(options.model)
     if alone is None:
         return runs.read(options.model)[1], lambda: _model(options)
@@ -214,7 +219,7 @@ def _opened(options):
 
 
 def _read_like(options, run, path, **given):
-    """Read rows in the way of those that the run was fitted to."""
+    """Read rows in the same way as those that the run was fitted to."""
     layout = reading.Layout(**run["layout"])
     if run.get("network") and layout.kind == "images" and os.path.isdir(path):
         rows = pretrained.read_like(options, layout, path, **given)
@@ -256,7 +261,7 @@ def _estimator(options, rows, output, network=None):
 
 
 def _quiet_tensorflow():
-    # It warns when `predict` is compiled for several models, as it is here.
+    # TensorFlow warns if `predict` is compiled for several models, as it is here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
@@ -276,7 +281,7 @@ def _read_with_network(options):
 
 
 def _read(options, *, need_terms=True):
-    """Read the rows. An array of three dimensions holds series rather than images where the estimator says so."""
+    """Read the rows. A three-dimensional array holds series rather than images if the estimator treats it so."""
     rows = reading.read(options.data, **_only(options, reading_options.NAMES), need_terms=need_terms)
     shape = rows.x.shape[1:]
     if rows.layout.kind != "array" or options.image_shape or not looks_like_series(shape):
@@ -291,7 +296,7 @@ def _only(options, names):
 
 
 def _rows_of(options, rows, run):
-    """Return the rows as the model of a run takes them: flat, or the inputs of a network."""
+    """Return the rows in the form that the model of a run takes: flat, or the inputs of a network."""
     if run.get("network"):
         return pretrained.inputs(options.model, rows)
     return rows.x.reshape(len(rows.x), -1) if rows.x.ndim > 2 else rows.x
@@ -315,7 +320,7 @@ def _percent(scores):
 
 
 def _compared(run, name):
-    """Return the lines on the scores and on k-means on the same rows."""
+    """Return the lines about the scores and about k-means on the same rows."""
     own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
     found = run["kmeans"]
     scores = f"{_percent(found['scores'])}; " if found["scores"] else ""
@@ -329,6 +334,6 @@ def _say(options, text, file=None):
 
 
 def _note(options, rows):
-    """Print what was detected, changed or left out in reading to stderr, since stdout may be piped."""
+    """Print what was detected, changed or left out while reading. It goes to stderr, because stdout may be piped."""
     for notice in rows.notices:
         _say(options, f"Note: {notice}", sys.stderr)

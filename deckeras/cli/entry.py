@@ -1,4 +1,4 @@
-"""The process of the command: its arguments, its exit code, and what it prints of errors."""
+"""Run the command as a process: its arguments, its exit code, and the errors that it prints."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from deckeras._train.interrupts import TERMINATED, Terminated, terminable
 from deckeras.cli import terminal
 from deckeras.cli.parser import build_parser
 
-_INTERRUPTED = 130  # as shells count it: 128 and the number of the signal
+_INTERRUPTED = 130  # the convention of shells: 128 plus the number of the signal
 
 
 def main(arguments=None):
-    """Run the command with these arguments, by default those of the process, and return its exit code."""
+    """Run the command with these arguments (default: those of the process) and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = build_parser().parse_args(arguments)
     options.command_line = shlex.join(["deckeras", *arguments])
@@ -22,7 +22,7 @@ def main(arguments=None):
 
 
 def entry_point():
-    """Run the command as a process, and end it at once after an interruption: TensorFlow's threads may never end."""
+    """Run the command as a process. After an interruption, end it at once: TensorFlow's threads may never end."""
     code = main()
     if code in (_INTERRUPTED, TERMINATED):
         sys.stdout.flush()
@@ -32,7 +32,7 @@ def entry_point():
 
 
 def _answer(options, log):
-    # NumPy and the readers of files are slow to import, too. Errors of the command line come without them.
+    # NumPy and the file readers are slow to import, and errors in the command line do not need them.
     from deckeras.cli import commands
 
     try:
@@ -59,7 +59,7 @@ def _answer(options, log):
     if options.json:
         import json
 
-        from deckeras import runs
+        from deckeras import _records
 
-        print(json.dumps(found, indent=2, default=runs.plain))
+        print(json.dumps(found, indent=2, default=_records.plain))
     return 0

@@ -1,4 +1,4 @@
-"""The commands of `deckeras` and their options. They are known without Keras, which takes seconds to import."""
+"""The commands of `deckeras` and their options. The parser does not need Keras, which takes seconds to import."""
 
 import argparse
 import os
@@ -47,7 +47,7 @@ examples:
 
 
 def build_parser():
-    """Build the parser. What it returns has the name of the chosen command in `command`."""
+    """Build the parser. The options that it returns hold the name of the chosen command in `command`."""
     parser = _Parser(
         prog="deckeras",
         description=_DESCRIPTION,
@@ -65,7 +65,7 @@ def build_parser():
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says where DATA went if an option of several values took it, or if it looks like an option."""
+    """A parser whose errors explain a missing DATA: a multi-value option took it, or it looks like an option."""
 
     def parse_known_args(self, args=None, namespace=None):
         self._given = args
@@ -73,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         if "required: DATA" in message:
-            # The last value of one of them may be the file.
+            # The last value of one of these options may be the file.
             options = sorted(self._lists(self._given or []), key=lambda option: os.path.exists(option[-1]))
             if options:
                 name, *values = options[-1]
@@ -87,7 +87,7 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
     def _lists(self, words):
-        """Return the options of several values among the words, each as a list with its values."""
+        """Return the multi-value options among the words, each as a list with its values."""
         names = {name for action in self._actions if action.nargs == "+" for name in action.option_strings}
         starts = [place for place, word in enumerate(words) if word.startswith("--")]
         ends = [*(place for place, word in enumerate(words) if word.startswith("-")), len(words)]
@@ -207,7 +207,7 @@ def _add_run_and_data(parser):
 
 
 def _add_training(parser):
-    """Add the options of the training, and return their group."""
+    """Add the training options and return their group."""
     group = parser.add_argument_group("training")
     group.add_argument("--recipe", choices=["auto", *RECIPES], default="auto", help="default: chosen by the data")
     group.add_argument(

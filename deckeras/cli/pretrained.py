@@ -1,4 +1,4 @@
-"""Photographs or texts by a pretrained network, as `--features` asks: the network, the rows, and their features."""
+"""Handle `--features`: a pretrained network for photographs or texts, the rows, and their features."""
 
 import dataclasses
 import os
@@ -9,12 +9,12 @@ from deckeras.cli import reading_options
 from deckeras.files import image_folder, kinds, reading
 
 _FOREIGN = ("image_size", "colour", "image_shape", "convolutional")
-_TOKENIZER = "tokenizer"  # folder in that of a run
+_TOKENIZER = "tokenizer"  # a subfolder of the run
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A pretrained network, and what makes its inputs from the rows that were read.
+    """A pretrained network, and the means to turn rows into its inputs.
 
     Attributes:
         model: `keras.Model` from pictures or tokens to features.
@@ -26,23 +26,24 @@ class Network:
 
     @property
     def unit(self):
-        """str, what a row is."""
+        """str, what each row holds."""
         return "picture" if self.tokenizer is None else "text"
 
     def inputs(self, rows):
-        """Return the inputs of the model: the pictures of `Rows`, or the tokens of their texts."""
+        """Return the inputs of the model: the pictures in `Rows`, or the tokens of their texts."""
         return rows.x if self.tokenizer is None else self.tokenizer(rows.texts)
 
 
 def read(options, read_file):
-    """Return (`Network`, rows) of a folder or an array of pictures, or of a column of texts.
+    """Return (`Network`, rows) for a folder or an array of pictures, or for a column of texts.
 
     Args:
-        options: of the command line.
-        read_file: function that reads a file as without a network.
+        options: the command-line options.
+        read_file: function that reads a file as if there were no network.
 
     Raises:
-        ValueError, OSError, ImportError: as `features.network` and the readers; or an option that the network decides.
+        ValueError, OSError, ImportError: as for `features.network` and the readers; or an option is given that the
+            network decides.
     """
     given = [f"--{name.replace('_', '-')}" for name in _FOREIGN if getattr(options, name, None)]
     if given:
@@ -62,7 +63,7 @@ def read(options, read_file):
             f"--features needs a folder of images, an array of them, or the column of texts, by --text. Received: "
             f"{options.data!r}, rows of {rows.x.shape[1:]}"
         )
-    # Keras takes seconds to import, so errors of the data come before.
+    # Keras takes seconds to import, so errors in the data are reported before.
     from deckeras import features
     from deckeras.files import photographs
 
@@ -84,17 +85,17 @@ def _read_texts(options, read_file):
 
 
 def keep_tokenizer(network, folder):
-    """Write the tokenizer of a network for texts to the folder of a run, where `inputs` reads it."""
+    """Save the tokenizer of a text network in the folder of a run, where `inputs` reads it."""
     if network is not None and network.tokenizer is not None:
         network.tokenizer.save(os.path.join(folder, _TOKENIZER))
 
 
 def inputs(path, rows):
-    """Return the inputs of the model of a run: pictures, or the tokens of texts.
+    """Return the inputs for the model of a run: pictures, or the tokens of texts.
 
     Args:
         path: the folder of the run, or the model in it.
-        rows: `Rows`, read in the way of those of the run.
+        rows: `Rows`, read in the same way as those of the run.
     """
     if rows.texts is None:
         return rows.x
@@ -105,7 +106,7 @@ def inputs(path, rows):
 
 
 def read_like(options, layout, path, labels=None, folder_labels=False):
-    """Return `Rows` of new photographs, read in the way of those that a run was fitted to."""
+    """Return `Rows` of new photographs, read in the same way as those that a run was fitted to."""
     kinds.check_options(path, "images", {"labels": labels} if labels else {})
     from deckeras.files import photographs
 
@@ -114,11 +115,11 @@ def read_like(options, layout, path, labels=None, folder_labels=False):
 
 
 def compute(network, rows, folder, progress):
-    """Return `Rows` of the features of pictures or texts.
+    """Return `Rows` with the features of pictures or texts.
 
     Args:
         network, rows: as `read` returns them.
-        folder: of the run, in which they remain; None for none.
+        folder: the folder of the run, in which the features are saved; None saves nothing.
         progress: `deckeras.cli.progress.Progress`.
     """
     from deckeras import features
@@ -131,16 +132,16 @@ def compute(network, rows, folder, progress):
 
 
 def read_model(path):
-    """Read a model of pictures that has no run around it: the one file is all that new pictures need.
+    """Read a model of pictures without its run: the file contains everything that new pictures need.
 
     Args:
         path: a .keras file.
 
     Returns:
-        (dict as of run.json, `deckeras.DEC`); None for a folder, for a file in one, and for a model of other rows.
+        (dict as in run.json, `deckeras.DEC`); None for the folder of a run, a file in one, or a model of other rows.
 
     Raises:
-        OSError, ValueError: as `deckeras.models.saved.load`.
+        OSError, ValueError: as for `deckeras.models.saved.load`.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isfile(path) or os.path.exists(os.path.join(folder, "run.json")) or not str(path).endswith(".keras"):
@@ -159,7 +160,7 @@ def read_model(path):
 
 
 def check_n_clusters(n_clusters, rows):
-    """Raise ValueError if there are more clusters than rows, which is known before their features are."""
+    """Raise a ValueError if there are more clusters than rows, before any features are computed."""
     if not 1 <= n_clusters <= len(rows.names):
         raise ValueError(
             f"n_clusters should be from 1 to the number of rows. Received: n_samples={len(rows.names)}, "
@@ -168,11 +169,11 @@ def check_n_clusters(n_clusters, rows):
 
 
 def facts(options, network, described):
-    """Return what the report says of the rows and their network."""
+    """Return what the report shows about the rows and their network."""
     name = options.features + (f", weights of {options.weights}" if options.weights else "")
     return {"data": described, "network": f"{name}: {network.model.output_shape[-1]:,} features of each {network.unit}"}
 
 
 def description(options, network):
-    """Return what run.json says of a network."""
+    """Return what run.json records about a network."""
     return {"name": options.features, "weights": options.weights, "n_features": int(network.model.output_shape[-1])}

@@ -1,4 +1,4 @@
-"""The progress of a run: one display of all its stages, on stderr."""
+"""Display the progress of all stages of a run on stderr."""
 
 import contextlib
 import sys
@@ -11,13 +11,13 @@ from deckeras.models.dec import DEC
 
 
 class Progress(keras.callbacks.Callback):
-    """Name the stages of a run, with a bar and the time left for each training in a terminal, else a line for each.
+    """Show the stages of a run: in a terminal with a bar and the time left, otherwise with one line per stage.
 
-    It has no hooks for batches, since the training takes several batches in one call only where no callback sees them.
-    So the stage "start" lasts until the first update of the target.
+    It has no hooks for batches, because training runs several batches in one call only if no callback has such hooks.
+    The stage "start" therefore lasts until the first update of the target.
 
     Args:
-        quiet: bool, default False. Whether to print nothing.
+        quiet: bool, default False. If True, nothing is printed.
     """
 
     def __init__(self, *, quiet=False):
@@ -38,13 +38,13 @@ class Progress(keras.callbacks.Callback):
         self.end("stopped after " if error is not None else "")
 
     def begin(self, stage):
-        """End the stage before, if there is one, and begin one of this name."""
+        """End the current stage, if there is one, and begin a stage with this name."""
         self.end()
         self.stage, self.started, self.n_epochs, self.bar = stage, time.perf_counter(), 0, None
         self._print(f"{stage}: ")
 
     def end(self, result=""):
-        """End the stage, if there is one, with its time and the result."""
+        """End the current stage, if there is one, and print the result and the time."""
         if self.stage is None:
             return
         if self.bar is None:
@@ -52,10 +52,10 @@ class Progress(keras.callbacks.Callback):
         self.stage = self.bar = None
 
     def features(self, rows):
-        """Return a function that shows how many rows a network has seen, and how many a second.
+        """Return a function that shows how many rows a network has processed, and how many per second.
 
         Args:
-            rows: str, what they are, such as "pictures".
+            rows: str, what to call the rows, such as "pictures".
         """
 
         def report(done, n, rate):
@@ -83,7 +83,7 @@ class Progress(keras.callbacks.Callback):
         if self.bar is not None or self.stage == "start" or self.stream is None or not self.stream.isatty():
             return
         self._print("\n")
-        # A resumed training has fewer epochs left.
+        # After a resume, fewer epochs remain.
         target = self.params["epochs"] - epoch + self.n_epochs
         with self._to_stream():
             self.bar = keras.utils.Progbar(target, unit_name=self._unit(), stateful_metrics=["loss", "changed"])
@@ -110,7 +110,7 @@ class Progress(keras.callbacks.Callback):
         return "update" if isinstance(self.model, DEC) else "epoch"
 
     def _to_stream(self):
-        # Keras prints its bar to stdout, which is for results alone.
+        # Keras prints its bar to stdout, which is only for results.
         return contextlib.redirect_stdout(self.stream)
 
     def _print(self, text):

@@ -1,4 +1,4 @@
-"""The options of the command that say how files are read: those of `deckeras.files.read`."""
+"""The command-line options that control how files are read, as for `deckeras.files.read`."""
 
 import argparse
 
@@ -10,7 +10,7 @@ NAMES = {
 
 
 def at_least(minimum):
-    """Return the type of an option that takes whole numbers from `minimum`, so that others are errors at once."""
+    """Return the type of an option that accepts only whole numbers of at least `minimum`."""
 
     def whole_number(text):
         try:
@@ -65,7 +65,7 @@ def add_images(parser):
         metavar="N",
         help="pixels per side; default: the images' own up to 32, else 32",
     )
-    # Earlier versions have only the British spelling.
+    # Earlier versions had only the British spelling.
     group.add_argument(
         "--color", "--colour", dest="colour", action="store_true", help="keep the colors of images; default: gray"
     )

@@ -1,4 +1,4 @@
-"""The terminal around the command: interrupts, warnings, and what is printed where."""
+"""Manage the terminal of the command: interrupts, warnings, and where output goes."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ import warnings
 
 
 def writable(text):
-    """Return a text that can be printed, with its number for each byte of a file name that is not a character."""
+    """Return a printable text, in which bytes of a file name that are not characters are shown by their codes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextlib.contextmanager
 def pipes_may_close():
-    """Continue the work where the reader of stdout or stderr stops reading, as `head` does.
+    """Continue even if the reader of stdout or stderr stops reading, as `head` does.
 
     Within the block, what is printed to a closed pipe is lost silently.
     """
@@ -47,7 +47,7 @@ class _Pipe:
         try:
             return function(*arguments)
         except BrokenPipeError:
-            # What the stream still holds must go somewhere.
+            # What the stream still holds has to be written somewhere.
             with open(os.devnull, "w", encoding="ascii") as nowhere:
                 os.dup2(nowhere.fileno(), self.stream.fileno())
             return None
@@ -60,12 +60,12 @@ class _Pipe:
 def native_log_held(*, show=False):
     """Hold back what native code writes to stderr, and print what Python writes there.
 
-    TensorFlow logs its start to file descriptor 2, whatever TF_CPP_MIN_LOG_LEVEL says. The descriptor is a temporary
-    file within the block, and `sys.stderr` a stream to the terminal. A stderr that is not the process's own, such as
+    TensorFlow logs its start to file descriptor 2, regardless of TF_CPP_MIN_LOG_LEVEL. Within the block, the descriptor
+    points to a temporary file, and `sys.stderr` writes to the terminal. A stderr that is not the process's own, such as
     that of a notebook or a test, is not changed.
 
     Args:
-        show: bool, default False. Whether to hold nothing back.
+        show: bool, default False. If True, nothing is held back.
 
     Yields:
         An object whose method `show` prints what was held back.
@@ -114,7 +114,7 @@ def interruptible():
         raise KeyboardInterrupt
 
     def again(number, frame):
-        # By a signal rather than an exception, since a part of the training may defer interrupts.
+        # Send a signal rather than raise an exception, because parts of the training may defer interrupts.
         signal.raise_signal(signal.SIGINT)
 
     before = [signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGALRM, again)]

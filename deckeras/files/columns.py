@@ -1,4 +1,4 @@
-"""Columns of a table that cannot be read as numbers, with the options that resolve it."""
+"""Find columns of a table that cannot be read as numbers, and suggest the options that resolve this."""
 
 import dataclasses
 import re
@@ -7,11 +7,11 @@ import numpy as np
 
 from deckeras.files import numerals
 
-_MAX_CATEGORIES = 20  # distinct texts of a column for which --one-hot is suggested
-_MIN_WORDS = 4  # in a text, on average, for which --text is suggested
-_SAMPLE = 1000  # values of a column that are examined
-_MAX_NAMED = 5  # columns that a sentence names
-_FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # characters that are not seen
+_MAX_CATEGORIES = 20  # the most distinct texts for which --one-hot is suggested
+_MIN_WORDS = 4  # the fewest words per text, on average, for which --text is suggested
+_SAMPLE = 1000  # the number of values of a column that are examined
+_MAX_NAMED = 5  # the most columns that a sentence names
+_FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # invisible characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +26,22 @@ class Roles:
     missing: str | None = None
     need_terms: bool = True
 
+    def __post_init__(self):
+        others = {"names": [self.names], "labels": [self.labels], "drop": self.drop}
+        for use, features in {"text": [self.text], "one-hot": self.one_hot}.items():
+            for other, columns in others.items():
+                if both := sorted(set(filter(None, features)) & set(filter(None, columns))):
+                    raise ValueError(
+                        f"--{use} makes features of a column, and --{other} makes none. Received: {both[0]!r} for both"
+                    )
+
     @property
     def of_text(self):
         """list of str, the columns whose values are read as text."""
         return [*filter(None, (self.names, self.labels, self.text)), *self.one_hot]
 
     def named(self, table):
-        """Return the column with the rows' names: str, or None. It may have no name where the table has no others."""
+        """Return the column with the names of the rows, or None. If `table.names` is None, a nameless one counts."""
         return self.names or (index_column(table.frame) if table.names is None else None)
 
 
@@ -47,13 +56,13 @@ def check_names(frame, wanted):
 
 
 def index_column(frame):
-    """Return the first column if it has values but no name, as pandas and R write row names, else None."""
+    """Return the first column if it has values but no name, as pandas and R write row names, otherwise None."""
     first = frame.columns[0] if len(frame.columns) else ""
     return first if first == "Unnamed: 0" and frame[first].notna().any() else None
 
 
 def text_problems(frame, columns, found):
-    """Return a line for each column that does not hold numbers, with the options of the command that resolve it.
+    """Return one line per column that does not hold numbers, with the command-line options that resolve it.
 
     Args:
         frame: pandas.DataFrame.
@@ -103,7 +112,7 @@ def text_problems(frame, columns, found):
 
 
 def _odd_lines(frame, columns):
-    """Return (a problem for each row that has text where two or more columns have numbers, the other columns)."""
+    """Return (one problem per row that has text in two or more columns of numbers, the other columns)."""
     rows, left = {}, []
     for column in columns:
         present = frame[column].dropna()
@@ -165,7 +174,7 @@ def _text_problem(column, values, present):
 
 
 def value_problems(frame, columns, texts=(), *, missing):
-    """Return a line for missing values, and one for each column with infinite values.
+    """Return one line for all missing values, and one per column with infinite values.
 
     Args:
         frame: pandas.DataFrame.
@@ -197,7 +206,7 @@ def value_problems(frame, columns, texts=(), *, missing):
 
 
 def listed(names, max_named=_MAX_NAMED):
-    """Join the first names in a sentence, with the number of the others."""
+    """Join the first names for a sentence, followed by the number of the others."""
     names = list(names)
     if len(names) <= max_named + 1:
         return ", ".join(names)
@@ -244,13 +253,13 @@ def _one_column(texts):
         counts = texts.str.count(re.escape(mark))
         numbers = texts.str.split(mark, regex=False).explode().map(numerals.is_number)
         if counts.iloc[0] and (counts == counts.iloc[0]).all() and numbers.mean() > 0.5:
-            # These separators are detected, unless whole lines are one cell.
+            # These separators would have been detected, unless whole lines are quoted as one cell.
             return "remove the quotation marks around whole lines" if mark in ",;\t|" else f'--sep "{mark}" splits them'
     return ""
 
 
 def _short(value, max_length=60):
-    """Return a value as a short text, in which characters that are not seen have their numbers."""
+    """Return a value as a short text in which invisible characters are replaced by their codes."""
     text = " ".join(str(value).split(" "))
     text = "".join(char if char.isprintable() and char not in _FILLER else ascii(char)[1:-1] for char in text)
     return text if len(text) <= max_length else f"{text[:max_length]}..."
