@@ -1,4 +1,4 @@
-"""K-means on the rows themselves, to compare with a clustering by a network."""
+"""Cluster the rows themselves by k-means, as a baseline for clustering by a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deckeras import metrics
 from deckeras._typing import Array, RowArray
 from deckeras.files import class_labels
 
-_MAX_ROWS = 10_000  # rows that k-means is fitted to
+_MAX_ROWS = 10_000  # the number of rows that k-means is fitted to
 _MAX_VALUES = 2**26  # values of these rows: 256 MiB
 _BLOCK = 2**22  # values that are assigned together
 
@@ -20,8 +20,8 @@ def kmeans(x: RowArray, n_clusters: int, *, seed: int | None = 0) -> npt.NDArray
     """Cluster rows by k-means with ten restarts, fitted to a random sample of at most 10,000 rows.
 
     Args:
-        x: (n, n_features) scaled rows: an array, a `View`, or another object that slices and arrays of
-            row numbers index.
+        x: (n, n_features) scaled rows: an array, a `View`, or another object that can be indexed by slices
+            and by arrays of row numbers.
         n_clusters: int.
         seed: int, default 0.
 
@@ -56,8 +56,8 @@ def compare(clusters: npt.ArrayLike, others: npt.ArrayLike, y: npt.ArrayLike | N
         y: (n,) labels as `deckeras.files.class_labels.clean` returns, default None.
 
     Returns:
-        dict with "rows", "differ" (the number of rows in another cluster under the best matching), and "sizes" and
-        "scores" of the others; "scores" is None without labels.
+        dict with "rows", "differ" (the number of rows in another cluster under the best matching), and the "sizes" and
+        "scores" of the other clustering; "scores" is None without labels.
 
     Example:
         >>> from deckeras import baseline
@@ -74,7 +74,7 @@ def compare(clusters: npt.ArrayLike, others: npt.ArrayLike, y: npt.ArrayLike | N
 
 
 def scores(y: npt.ArrayLike | None, clusters: Array) -> dict[str, float] | None:
-    """Return ACC, NMI and ARI of the rows that have a label, or None if none has.
+    """Return ACC, NMI and ARI of the rows that have a label, or None if no row has one.
 
     Args:
         y: (n,) labels as `deckeras.files.class_labels.clean` returns, or None.

@@ -33,55 +33,54 @@ from deckeras.verdict import Verdict, judge
 class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """Deep Embedded Clustering with the interface of scikit-learn.
 
-    Scales the features, pretrains an autoencoder, and trains its encoder and the clusters together. What it learns is
-    an ordinary Keras model, `model_`, that takes rows as they come: its scaling is its first layer.
+    Scales the features, pretrains an autoencoder, and trains its encoder and the clusters together. The result is an
+    ordinary Keras model, `model_`, that takes unscaled rows: its first layer applies the scaling.
 
     Args:
-        n_clusters: int, default 8 as in `sklearn.cluster.KMeans`. See `deckeras.selection` if it is not known.
-        recipe: str or `deckeras.recipes.Recipe`, default `"auto"`: `"images"` for images, `"series"` for series, else
-            `"table"`. `"paper"` and `"dec-keras"` are further ones. Rows of shape (a, b) are images where both sides
-            have at least 4 pixels and neither is twice as long as the other, or where `image_shape` or the recipe says
-            so, else series (time, channels). All further hyper-parameters are the recipe's:
+        n_clusters: int, default 8 as in `sklearn.cluster.KMeans`. If it is unknown, see `deckeras.selection`.
+        recipe: str or `deckeras.recipes.Recipe`, default `"auto"`: `"images"` for images, `"series"` for series,
+            otherwise `"table"`. `"paper"` and `"dec-keras"` are also available. Rows of shape (a, b) are images if both
+            sides have at least 4 pixels and neither is twice as long as the other, or if `image_shape` or the recipe
+            says so; otherwise they are series (time, channels). The recipe sets all other hyper-parameters:
             `deckeras.recipes.get("table", units=(100, 5), tol=0.01)`.
-        image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are no
-            images, unless X is of shape (n, height, width) or (n, height, width, channels), and looks like it.
-        method: `"dec"` (default) or `"idec"`, which trains the decoder, too, to reconstruct the rows.
+        image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are
+            images only if X has shape (n, height, width) or (n, height, width, channels) and looks like images.
+        method: `"dec"` (default) or `"idec"`, which also trains the decoder to reconstruct the rows.
         scale: `"auto"` (default), `"standard"`, `"largest"`, `"unit"` or `"none"`; see `deckeras.scaling`. `"auto"` is
-            "unit" where the recipe says so, as the paper's does.
+            "unit" if the recipe says so, as the paper's does.
         alpha: float > 0, default 1.0 as in the paper.
-        epochs: int, default None: the recipe's, or more for few rows. Passes over the rows in pretraining, exactly.
-        max_iter: int, default None: the recipe's. Batches of clustering at most.
-        tol: float, default None: the recipe's. The fraction of rows that may still change cluster at convergence.
-        features: name, path or `keras.Model`, default None. A network whose features of the rows are clustered in their
-            place: of pictures from 0 to 255 (`deckeras.features.network`) or of tokens (the model of
-            `deckeras.features.texts.encoder`). The recipe is then "features".
-        checkpoint_dir: directory, default None. `fit` saves its training there, the features included, and resumes it
+        epochs: int, the exact number of epochs in pretraining; default None: the recipe's, or more for few rows.
+        max_iter: int, the maximum number of batches in clustering; default None: the recipe's.
+        tol: float, the fraction of rows that may still change cluster at convergence; default None: the recipe's.
+        features: name, path or `keras.Model`, default None. A network that computes features, which are clustered
+            instead of the rows: from pictures with values from 0 to 255 (`deckeras.features.network`) or from tokens
+            (the model of `deckeras.features.texts.encoder`). The recipe is then "features".
+        checkpoint_dir: directory, default None. `fit` saves its training there, including the features, and resumes it
             after an interruption.
-        verbose: int, default 0: silent. 1 is a progress bar, 2 a line an epoch.
-        random_state: int, RandomState or None (default), as in scikit-learn. An int gives the same result each time.
+        verbose: int, default 0: silent. 1 shows a progress bar, 2 one line per epoch.
+        random_state: int, RandomState or None (default), as in scikit-learn. An int makes the results reproducible.
 
     Attributes:
         labels_: (n,) int64 array, the cluster of each row.
         cluster_centers_: (n_clusters, n_embedding) float32 array, the centroids, in the embedding.
-        start_labels_: (n,) int array, the clusters that training started from; None after a resumed training, and where
-            the start is k-means in the embedding.
-        n_iter_: int, batches of clustering.
-        history_: dict from name to list, a value for each update of the target: `loss` and the fraction of rows that
+        start_labels_: (n,) int array, the clusters that training started from; None if training was resumed, or if the
+            start is k-means in the embedding.
+        n_iter_: int, the number of batches in clustering.
+        history_: dict from name to list with one value per update of the target: `loss` and the fraction of rows that
             `changed` cluster.
-        pretraining_history_: list of such dicts, one a stage of pretraining, of its loss in each epoch.
+        pretraining_history_: list of such dicts, one per stage of pretraining, with its loss in each epoch.
         model_: `deckeras.DEC` or `deckeras.IDEC`, from rows to soft assignments.
-            With `features`, the network is part of it, and pictures or tokens are its input.
+            With `features`, it includes the network, and its input is pictures or tokens.
         head_: `deckeras.DEC` or `deckeras.IDEC`, from features to soft assignments; `model_` itself without `features`.
         network_: Keras model from pictures or tokens to features; None without `features`.
-        decoder_: Keras model from the embedding back to rows as they come, or to features, which `inverse_transform`
-            applies.
-        scaling_: `deckeras.scaling.Scaling`, which the model's first layer does.
+        decoder_: Keras model from the embedding back to unscaled rows, or to features. `inverse_transform` applies it.
+        scaling_: `deckeras.scaling.Scaling`, which the first layer of the model applies.
         recipe_: `deckeras.recipes.Recipe` that was used.
         n_features_in_: int.
-        feature_names_in_: array of str, where X had names for all its columns.
+        feature_names_in_: array of str, defined only if X had names for all its columns.
 
     Raises:
-        TypeError, ValueError: bad X or a bad argument, upon `fit`.
+        TypeError, ValueError: `fit` received a bad X, or the estimator a bad argument.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -139,24 +138,24 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         Args:
             X: (n, n_features) array, DataFrame or SciPy sparse matrix of numbers; (n, height, width[, channels])
-                images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, a table of xarray or
-                polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
-                read as it is needed.
-                With `features`, n pictures, or tokens of texts; or their (n, n_features) features as `extract` returns
-                them.
-            y: ignored, as scikit-learn's clusterers do.
-            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
-                rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining take all rows alike.
+                images; (n, time, channels) series; or an `anndata.AnnData`, a `datasets.Dataset`, or a table of xarray
+                or polars. An `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset` of such rows is
+                read only as needed.
+                With `features`: n pictures, the tokens of n texts, or their (n, n_features) features as `extract`
+                returns them.
+            y: ignored, as in scikit-learn's clusterers.
+            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count equally. Weights of
+                the rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining ignore them.
             callbacks: Keras callback or list of them, default None, for the pretraining and the clustering.
-            train_features: bool, default False: the network of `features` is frozen. True trains it together with the
-                clusters afterwards; see `deckeras.features.thaw`, also of `lora_rank`.
+            train_features: bool, default False: the network of `features` is frozen. True trains it afterwards,
+                together with the clusters; see `deckeras.features.thaw`, which also describes `lora_rank`.
 
         Returns:
             The estimator itself.
         """
         X = containers.as_rows(X)
         source = sources.as_source(X)
-        X = X if source is None else source  # so that it is checked once
+        X = X if source is None else source  # so that it is checked only once
         inputs = features.check_thaw(X, self.features, train_features, lora_rank)
         X = features.extracted(self, X, fitting=True, own_network=train_features)
         x = self.prepare(X)
@@ -179,7 +178,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self
 
     def prepare(self, X: Rows) -> Any:
-        """Check the arguments, choose `recipe_` and fit `scaling_` for the rows of X: the first stage of `fit`.
+        """Check the arguments, choose `recipe_` and fit `scaling_` for the rows of X, as the first stage of `fit`.
 
         Args:
             X: as for `fit`.
@@ -211,14 +210,14 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.scaling_.rows(x)
 
     def extract(self, X: Any) -> Array:
-        """Compute the features of pictures or tokens by the network: (n, n_features) float32 array."""
+        """Compute the features of pictures or tokens with the network: (n, n_features) float32 array."""
         check_is_fitted(self, "head_")
         if self.network_ is None:
             raise ValueError("extract needs a network. Received: features=None. Pass features= and fit again.")
         return features.extracted(self, X)
 
     def predict(self, X: Rows) -> npt.NDArray[np.int64]:
-        """Return the cluster of each row, also of new rows: (n,) int64 array."""
+        """Return the cluster of each row, including rows not seen in `fit`: (n,) int64 array."""
         return self.predict_proba(X).argmax(axis=1)
 
     def predict_proba(self, X: Rows) -> Array:
@@ -227,18 +226,18 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.head_.predict(self._rows(features.extracted(self, X))[0], verbose=0)
 
     def score(self, X: Rows, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
-        """Compute the mean silhouette of the clusters among the scaled rows: the higher, the further apart they are.
+        """Compute the mean silhouette of the clusters on the scaled rows; higher values mean better separation.
 
-        It needs no labels, and compares estimators of other settings or numbers of clusters, as `GridSearchCV` does: it
-        looks at the rows and not at the embedding, which is another in each.
+        It needs no labels, and can compare estimators with different settings or numbers of clusters, as `GridSearchCV`
+        does: it is computed on the rows and not on the embedding, which differs between estimators.
 
         Args:
-            X: rows, as for `fit`. Past 2,000 of them, as many at random.
+            X: rows, as for `fit`. If there are more than 2,000, a random sample of 2,000 is used.
             y: ignored.
             sample_weight: (n,) numbers of at least 0, default None: 1 each. Weights of the rows in the mean.
 
         Returns:
-            float from -1 to 1; -1 where all rows are in one cluster, or each in its own.
+            float from -1 to 1; -1 if all rows are in one cluster, or each in its own.
         """
         X = features.extracted(self, X)
         labels = self.predict(X)
@@ -260,12 +259,12 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         Returns:
             `deckeras.verdict.Verdict`: how far other methods agree, how much k-means and the start differ, and whether
-            the rows have clusters at all. `print` shows it in words, `as_dict` gives it for JSON. It takes seconds.
+            the rows have clusters at all. `print` shows it in words, `as_dict` returns it for JSON. This takes seconds.
         """
         check_is_fitted(self, "model_")
         rows = self._rows(features.extracted(self, X))[0]
         q = self.head_.predict(rows, verbose=0)
-        # The start is that of the rows of `fit`, which may be others.
+        # The start belongs to the rows of `fit`, and X may hold other rows.
         start = self.start_labels_ if np.array_equal(q.argmax(axis=1), self.labels_) else None
         seed = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
         return judge(self.scaling_.rows(rows), q, start=start, seed=int(seed))
@@ -273,14 +272,14 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def inverse_transform(self, X: npt.ArrayLike) -> Array:
         """Decode embedded rows, such as `cluster_centers_`, to rows in their own units.
 
-        The decoder is trained once more after the clustering, which moves the embedding; with `"idec"` it was trained
-        all along.
+        Clustering changes the embedding, so the decoder is trained again afterwards. With `"idec"`, it is trained
+        during clustering.
 
         Args:
             X: (n, n_embedding) array.
 
         Returns:
-            (n, n_features) float32 array, in the units that rows come in.
+            (n, n_features) float32 array, in the units of unscaled rows.
         """
         check_is_fitted(self, "model_")
         z = check_array(X)
@@ -290,7 +289,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        # Pickles of earlier versions know no networks.
+        # Pickles of earlier versions have no networks.
         self.__dict__.setdefault("features", None)
         if "model_" in state:
             self.__dict__.setdefault("head_", self.model_)
@@ -299,11 +298,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = []  # the embedding is in Keras's float type, whatever X is in
+        tags.transformer_tags.preserves_dtype = []  # the embedding is in Keras's float type, whatever that of X
         return tags
 
     def _rows(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape | None]:
-        """Return (flat rows of X, shape of the image or series in one or None), validated as scikit-learn does."""
+        """Return (flat rows of X, shape of the image or series in a row or None), validated as scikit-learn does."""
         X = containers.as_rows(X)
         X = row_views.as_rows(X) if isinstance(X, list) else X
         shape = self.image_shape
@@ -323,13 +322,13 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
-            if reset:  # they have no names, unlike the table of an earlier fit
+            if reset:  # a source has no names, unlike the table of an earlier fit
                 self._names = None
                 self.__dict__.pop("feature_names_in_", None)
         return X, shape
 
     def _named(self, X: Any, reset: bool) -> Any:
-        """Return X if its columns have the names of those fitted to. scikit-learn compares only names that are text."""
+        """Return X if its columns have the names seen in `fit`. scikit-learn compares only names that are strings."""
         names = frames.labels_of(X)
         if reset:
             self._names = names
@@ -341,7 +340,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return X
 
     def _recipe(self, shape: Shape | None) -> Recipe:
-        """Return the recipe for rows of an image or a series of this shape, or of neither where it is None."""
+        """Return the recipe for rows that are images or series of this shape, or neither if it is None."""
         series = shape is not None and self.image_shape is None and looks_like_series(shape)
         recipe = self.recipe
         if isinstance(recipe, str) and recipe == "auto" and self.features is not None:
@@ -362,7 +361,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return recipe
 
     def _train(self, x: Any, seed: int | None, weights: Array | None, callbacks: Callbacks) -> DEC:
-        """Train a model of scaled rows, and return it."""
+        """Train a model on scaled rows and return it."""
         common = {
             "recipe": self.recipe_,
             "seed": seed,
@@ -377,7 +376,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             history = model.fit(x, sample_weight=weights, **common)
         else:
             model = DEC(encoder, self.n_clusters, self.alpha)
-            if self.recipe_.embedding_scale is not None:  # to which `fit` scales the encoder alone
+            if self.recipe_.embedding_scale is not None:  # `fit` scales only the encoder to it
                 scale_decoder(self.recipe_.embedding_scale / embedding_spread(model.embed(x, verbose=0)), decoder)
             history = model.fit(x, sample_weight=weights, **common)
             refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, callbacks=callbacks, verbose=self.verbose)

@@ -1,8 +1,8 @@
 """The verdict: a judgment of a clustering without labels.
 
 A clustering algorithm finds clusters in any data. Three measures distinguish real clusters from artifacts: the
-agreement with other, independent methods; the neighbors in one cluster, compared with those in one even cloud; and the
-confidence of the model.
+agreement with other, independent methods; how often neighbors share a cluster, compared with rows that form one even
+cloud; and the confidence of the model.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from deckeras._typing import Array, RowArray
 from deckeras.initialization import manifold
 from deckeras.initialization.consensus import agreement
 
-_ROWS, _EPOCHS = 1000, 100  # the sample that is looked at, and the steps of its layouts; they bound the time
-_UNSURE = 0.5  # a largest soft assignment below which more of a row lies outside its cluster than inside
-_STRUCTURE = 0.65  # of the neighbors cut in rows without clusters; real clusters cut fewer
+_ROWS, _EPOCHS = 1000, 100  # the size of the sample and the steps of its layouts; they limit the time
+_UNSURE = 0.5  # below this largest soft assignment, a row belongs to other clusters more than to its own
+_STRUCTURE = 0.65  # a fraction of the cut in rows without clusters; real clusters have a smaller cut
 _STEADY, _LOOSE = 0.6, 0.3  # agreement with other methods
 
 
@@ -33,16 +33,17 @@ class Verdict:
 
     Attributes:
         agreement: float, the mean adjusted Rand index with other methods and seeds on the same rows: k-means, and
-            neighborhoods by distance and by angle. It is 1 if all find the same clusters, and about 0 by chance.
+            neighborhoods by distance and by angle. It is 1 if all find the same clusters, and about 0 for random ones.
         cut: float, the fraction of neighbors in different clusters.
         kmeans_cut: float, the same for k-means.
-        null_cut: float, the same for clusters found in rows without clusters, of the same covariance.
+        null_cut: float, the same for clusters found in random rows that have the same covariance but no clusters.
         differs_from_kmeans: float, the fraction of rows that k-means puts into other clusters.
-        differing_clusters: list of int, the clusters of which k-means puts more than half of the rows into others.
-        differs_from_start: float or None, the fraction of rows that training has moved from the start, if it is known.
+        differing_clusters: list of int, the clusters with more than half of their rows in other clusters by k-means.
+        differs_from_start: float or None, the fraction of rows that changed cluster in training, if the start is known.
         unsure: float, the fraction of rows whose largest soft assignment is below one half.
-        structure: bool, True if the rows seem to have clusters, these or two.
-        fewer: bool, True if they seem to have two, but these are cut as often as clusters in one even cloud.
+        structure: bool, True if the rows seem to have clusters: either the given ones, or two.
+        fewer: bool, True if the rows seem to have two clusters, but the given clusters separate as many neighbors as
+            clusters in one even cloud.
         level: "none", "loose", "fair" or "steady".
     """
 
@@ -105,7 +106,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     Args:
         x: (n, ...) array of the rows, scaled as for the training, or a `deckeras._data.row_views.View` of them.
         q: (n, n_clusters) soft assignments.
-        start: (n,) int array, the clusters that the training started from, default None.
+        start: (n,) int array, the clusters that training started from, default None.
         seed: int, default 0. Draws the sample of 1,000 rows, and seeds the other methods.
 
     Returns:
@@ -139,7 +140,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     graph = neighborhoods.graphs[0]
     cut, null_cuts = manifold.cut(graph, labels), _null_cuts(views[0][0], (n_clusters, 2), seed)
     these = min(cut, manifold.cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cuts[0]
-    # In some data, such as iris, two clusters are far apart, and one of them is asked to be divided.
+    # In some data, such as iris, two clusters are far apart, and the requested number divides one of them.
     two = min(manifold.cut(graph, found) for found in neighborhoods.labelings(2))
     structure = these or two < _STRUCTURE * null_cuts[1]
     level = "none" if not structure else "steady" if agreed >= _STEADY else "fair" if agreed >= _LOOSE else "loose"
@@ -169,7 +170,7 @@ def _nothing_to_compare(differs: float | None) -> Verdict:
 
 
 def _null_cuts(x: Array, numbers: Sequence[int], seed: int) -> list[float]:
-    """Return the smallest cut of so many clusters by neighbors in rows without clusters: a Gaussian, and a box.
+    """Return, for each number of clusters, the smallest cut in rows without clusters: a Gaussian and a box.
 
     Both have the covariance of x. A box has sharp edges, so its clusters have a smaller cut than those of a Gaussian.
     """
@@ -185,7 +186,7 @@ def _null_cuts(x: Array, numbers: Sequence[int], seed: int) -> list[float]:
 
 
 def _differing(labels: Array, others: Array) -> list[int]:
-    """Return the clusters of which more than half of the rows are not in the matching cluster of the others."""
+    """Return the clusters with more than half of their rows outside the matching cluster of the other labels."""
     matched = metrics.match_clusters(labels, others)
     same = np.array([matched.get(other) for other in others.tolist()]) == labels
     return [int(cluster) for cluster in np.unique(labels) if same[labels == cluster].mean() < 0.5]

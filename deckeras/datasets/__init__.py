@@ -1,4 +1,4 @@
-"""Data sets: those of the DEC papers, small ones of scikit-learn, and generated ones."""
+"""Load data sets: those of the DEC papers, small ones from scikit-learn, and generated ones."""
 
 from deckeras.datasets.loading import IMAGE_SHAPES, NAMES, imbalanced, load
 

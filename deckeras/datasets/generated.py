@@ -1,4 +1,4 @@
-"""Data sets that are generated with known classes: the same on every machine, without a network."""
+"""Generate data sets with known classes, identical on every machine and without a download."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _written(letter: Array, random: np.random.Generator) -> Array:
     """Slant, stretch, bend and thicken the image of a letter at random."""
     from scipy import ndimage
 
-    # The number of pixels of the letter for each pixel of the result.
+    # The number of pixels of the letter per pixel of the result.
     scale = letter.shape[0] / random.uniform(16, 22, size=2)
     slant = random.uniform(-0.35, 0.35)
     bend = 12 * ndimage.gaussian_filter(random.normal(size=(2, *GLYPH_SHAPE)), (0, 4, 4))
@@ -70,7 +70,7 @@ def _written(letter: Array, random: np.random.Generator) -> Array:
 
 
 def warped() -> tuple[Array, Array]:
-    """Generate six Gaussian classes of different sizes in 5 dimensions, mapped to 60 by a random network, with noise.
+    """Generate six Gaussian classes of different sizes in 5 dimensions, mapped to 60 by a random network with noise.
 
     Returns:
         (x, y): (4300, 60) float64, each feature with mean 0 and variance 1; (4300,) int64, with 200 to 1,500 rows per

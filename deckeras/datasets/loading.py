@@ -1,4 +1,4 @@
-"""Load the data sets of the DEC papers, by a public loader or from a local file, and small ones.
+"""Load the data sets of the DEC papers, from a public loader or a local file, and small ones.
 
 Scaling: pixels and pen positions are divided by their largest possible value, so that they are in [0, 1], as in
 DEC-keras. Rows of text are scaled so that ||x_i||^2 / n_features = 1, as in the paper and DEC-keras. The features of
@@ -30,7 +30,7 @@ IMAGE_SHAPES = {
 
 
 def load(name: str, path: Path | None = None) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Load a data set: training and test part together, since clustering is scored on all rows.
+    """Load a data set. Training and test rows are joined, because clustering is scored on all rows.
 
     | name | rows x features | classes | without `path` | `path` |
     |---|---|---|---|---|
@@ -45,19 +45,19 @@ def load(name: str, path: Path | None = None) -> tuple[npt.NDArray[np.float32], 
     | `glyphs`, `warped` | 6,000 x 784, 4,300 x 60 | 12, 6 | generated: see `deckeras.datasets.generated` | - |
 
     `reuters10k` follows DEC-keras: the first 10,000 documents of the corpus' test part with exactly one of the four
-    root topics, and the tf-idf of the 2,000 most frequent terms (by document frequency, since scikit-learn's copy of
-    RCV1 has no counts). `stl10` from the `.bin` files holds the outputs of the first dense layer of VGG16, whose
+    root topics, and the tf-idf of the 2,000 most frequent terms (by document frequency, because scikit-learn's copy
+    of RCV1 has no counts). `stl10` from the `.bin` files yields the outputs of the first dense layer of VGG16, whose
     weights Keras downloads; each feature is then divided by its largest value.
 
     Args:
-        name: str, one of the above.
-        path: str or path, default None: download, if possible.
+        name: str, one of the names above.
+        path: str or path, default None: the data set is downloaded, if possible.
 
     Returns:
         (x, y): x (n, n_features) float32, y (n,) int64 from 0 to n_classes - 1.
 
     Raises:
-        ValueError: an unknown name, or a file of another layout.
+        ValueError: an unknown name, or a file with a different layout.
         OSError: the file is missing, or the download failed.
 
     Example:
@@ -82,19 +82,19 @@ def load(name: str, path: Path | None = None) -> tuple[npt.NDArray[np.float32], 
 
 
 def imbalanced(x: Array, y: Array, r_min: float, *, seed: int | None = 0) -> tuple[Array, Array]:
-    """Draw a part of the rows with classes of unequal size: the fraction `r_min` of the first, and all of the last.
+    """Sample rows so that classes are imbalanced: a fraction `r_min` of the first class, up to all of the last.
 
-    The fractions of the classes between them are linear. Rows are drawn independently, as in the paper, so the sizes
+    The fraction increases linearly from class to class. Rows are drawn independently, as in the paper, so the sizes
     vary a little with the seed.
 
     Args:
         x: (n, ...) array.
         y: (n,) labels.
         r_min: float in (0, 1].
-        seed: int, default 0, of the draw.
+        seed: int, default 0. Seeds the draw.
 
     Returns:
-        (x, y) of the drawn rows, in their order.
+        (x, y) of the drawn rows, in their original order.
 
     Raises:
         ValueError: `r_min` is out of range, or x and y have different lengths.
@@ -170,7 +170,7 @@ def _usps(path: Path | None) -> tuple[Array, Array]:
 
 
 def _read_jf(path: str) -> Array:
-    """Read rows of a label and 256 values from 0 to 2. The first and the last line are not rows."""
+    """Read rows that consist of a label and 256 values from 0 to 2. The first and the last line are not rows."""
     with open(path) as file:
         rows = [line.split() for line in file]
     rows = np.array([row for row in rows if len(row) == 257], dtype="float32")
@@ -261,7 +261,7 @@ def _read_npz(path: Path, *names: str) -> list[Array]:
 
 @contextlib.contextmanager
 def _downloading(name: str, remedy: str) -> Iterator[None]:
-    """Turn any error of a download into an OSError with a way to do without it."""
+    """Turn any error during a download into an OSError that says how to do without the download."""
     try:
         yield
     except Exception as error:

@@ -1,12 +1,12 @@
-"""Features of pictures and texts by a pretrained network, which hold more of their meaning than pixels and words.
+"""Compute features of pictures and texts with a pretrained network. They capture more meaning than pixels or words.
 
-    network      a Keras model from pictures to features: of `keras.applications`, of KerasHub, of a file, or your own
+    network      a Keras model from pictures to features, from `keras.applications`, KerasHub or a file, or your own
     texts        text encoders of KerasHub: `texts.encoder` returns a network and the tokenizer of its inputs
-    compute      the features of many pictures or texts, once: in a file that an interruption does not lose
-    whole        the network and a clustering of its features as one model, pictures in and clusters out
-    thaw         train the network, too
+    compute      the features of many pictures or texts, computed once, in a file that survives an interruption
+    whole        the network and a clustering of its features as one model, from pictures to clusters
+    thaw         train the network together with the clusters
 
-`deckeras.DeepEmbeddedClustering(features=...)` and `deckeras fit --features NAME` do all of it.
+`deckeras.DeepEmbeddedClustering(features=...)` and `deckeras fit --features NAME` do all of this.
 """
 
 from deckeras.features import texts

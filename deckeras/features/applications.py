@@ -13,7 +13,7 @@ import keras
 
 from deckeras._typing import Path, Tensor
 
-AUTO = "EfficientNetV2B0"  # 24 MB, and among the fastest of its accuracy on a CPU
+AUTO = "EfficientNetV2B0"  # 24 MB, and among the fastest on a CPU for its accuracy
 _SIDE = 224
 _SIDES = {
     "EfficientNetB1": 240, "EfficientNetB2": 260, "EfficientNetB3": 300, "EfficientNetB4": 380, "EfficientNetB5": 456,
@@ -65,7 +65,7 @@ class Preprocessing(keras.layers.Layer):
 
 
 def find(name: str) -> str | None:
-    """Return the name of a network as Keras spells it, whatever case and signs it is written in; None for no such one.
+    """Return the name of a network as Keras spells it, or None if there is none. Case and punctuation are ignored.
 
     Args:
         name: str, such as "convnext-tiny", or "auto".
@@ -85,31 +85,31 @@ def names() -> list[str]:
 
 
 def similar(name: str) -> list[str]:
-    """Return the names of the networks that are spelled most like this one."""
+    """Return the names of the networks that are spelled most similarly to this one."""
     known = {_plain(found): found for found in names()}
     return [known[found] for found in difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.4)]
 
 
 def build(name: str, weights: Path | None = None) -> tuple[keras.Model, Preprocessing]:
-    """Build a network without its last layer, and with its weights.
+    """Build a network with its weights, but without its last layer.
 
     Args:
         name: str, as `find` returns it.
-        weights: path of a file of its weights without the last layer ("notop"), default None: those of ImageNet, which
-            Keras downloads once; "random" for untrained ones, for tests.
+        weights: path of a file with its weights without the last layer ("notop"), default None: the ImageNet weights,
+            which Keras downloads once; "random" for untrained weights, for tests.
 
     Returns:
         (model, layer): model of (n, side, side, 3) to (n, n_features), and the `Preprocessing` before it.
 
     Raises:
-        OSError: the weights cannot be downloaded or read; the message says which file to bring.
+        OSError: the weights cannot be downloaded or read; the message says which file to provide.
         ValueError: the file holds the weights of another network.
     """
     side = _SIDES.get(name, _SIDE)
     options = {"include_top": False, "input_shape": (side, side, 3), "pooling": "avg"}
     if weights is None:
         try:
-            # Keras prints its download to stdout, which is for results alone.
+            # Keras prints the progress of its download to stdout, which is only for results.
             with contextlib.redirect_stdout(sys.stderr):
                 model = getattr(keras.applications, name)(weights="imagenet", **options)
         except Exception as error:  # Keras raises a bare Exception if it cannot download.
@@ -122,13 +122,13 @@ def build(name: str, weights: Path | None = None) -> tuple[keras.Model, Preproce
 
 
 def family(name: str) -> str:
-    """Return the module of `keras.applications` of a network."""
+    """Return the module of `keras.applications` that defines a network."""
     found = "ResNetV2" if name.startswith("ResNet") and name.endswith("V2") else name
     return next(module for start, module in _MODULES.items() if found.startswith(start))
 
 
 def read_weights(model: keras.Model, name: str, path: Path) -> None:
-    """Give a model the weights in a file of Keras, .h5 or .weights.h5.
+    """Load the weights of a model from a Keras file, .h5 or .weights.h5.
 
     Raises:
         OSError: there is no such file, or it is damaged.

@@ -1,4 +1,4 @@
-"""The features of many pictures or texts, computed once: read ahead, a batch at a time, into a file that grows."""
+"""Compute the features of many pictures or texts once, batch by batch, and append them to a file."""
 
 import contextlib
 import glob
@@ -22,31 +22,31 @@ from deckeras._train.whole_files import cannot
 from deckeras._typing import Array, Path
 from deckeras.features.networks import reads_tokens
 
-_IN_MEMORY = 2**30  # bytes of features; more are read from their file as training needs them
+_IN_MEMORY = 2**30  # bytes of features; if there are more, training reads them from their file as needed
 _PART = ".part"
 Report: TypeAlias = Callable[[int, int, float], None]
 
 
 def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report: Report | None = None) -> Array:
-    """Compute the features of pictures or texts, or read those that were computed before.
+    """Compute the features of pictures or texts, or read them if they were computed before.
 
-    With a folder, they are written to `features-KEY.npy` there, a batch at a time; KEY stands for the content of the
-    rows and for the network. A file that an interruption has left unfinished is continued at its last batch. Files
-    of other keys that are unfinished are removed.
+    With a folder, they are written to `features-KEY.npy` there, batch by batch; KEY identifies the content of the
+    rows and the network. A file that was left unfinished by an interruption is continued at its last batch. Unfinished
+    files with other keys are removed.
 
     Args:
         network: `keras.Model`, as `deckeras.features.network` or `deckeras.features.texts.encoder` returns it.
         x: n pictures of the network's input shape, or tokens as the tokenizer of a text encoder returns them: an array,
-            or rows that do not lie in memory (see `deckeras.sources` and `deckeras.files.photographs`), which are read
-            ahead by threads.
+            or rows that are not in memory (see `deckeras.sources` and `deckeras.files.photographs`), which threads read
+            ahead.
         folder: directory, default None: nothing is written.
-        report: function of (rows done, all of them, rows a second), default None. Called after each batch.
+        report: function of (rows done, total rows, rows per second), default None. Called after each batch.
 
     Returns:
-        (n, n_features) float32 array, or an `np.memmap` of the file where that takes more than 1 GiB.
+        (n, n_features) float32 array, or an `np.memmap` of the file if the array takes more than 1 GiB.
 
     Raises:
-        TypeError, ValueError: x holds no such rows, or pixels from 0 to 1, or its features are NaN or infinite.
+        TypeError, ValueError: x does not hold such rows, holds pixels from 0 to 1, or has NaN or infinite features.
         OSError: the file cannot be written, or another process trains in the folder.
 
     Example:
@@ -74,9 +74,9 @@ def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report:
 
 
 def as_inputs(x: Any, source: Any) -> Any:
-    """Return x as an array or `sources.Blocks` of what a network takes: pictures or tokens; None where it is features.
+    """Return x as an array or `sources.Blocks` of network inputs (pictures or tokens), or None if x holds features.
 
-    Rows of two dimensions are features, unless the network is a text encoder and they are whole numbers.
+    A two-dimensional x holds features, unless the network is a text encoder and the values are whole numbers.
 
     Args:
         x: as for `compute`, a list of pictures, or features.
@@ -92,7 +92,7 @@ def as_inputs(x: Any, source: Any) -> Any:
 
 
 def check_width(x: Any, network: keras.Model) -> None:
-    """Raise a ValueError if features are not as many as a network gives.
+    """Raise a ValueError if the number of features is not that of the network.
 
     Args:
         x: (n, n_features) array.
@@ -108,11 +108,11 @@ def check_width(x: Any, network: keras.Model) -> None:
 
 
 def progress_bar(stream: TextIO | None = None, rows: str = "pictures") -> Report:
-    """Return a `report` for `compute` that writes one line, again and again, with the rows a second.
+    """Return a `report` for `compute` that keeps one line up to date, with the rows per second.
 
     Args:
         stream: text file, default None: stdout.
-        rows: str, what they are, default "pictures".
+        rows: str, what to call the rows, default "pictures".
     """
     out = sys.stdout if stream is None else stream
 
@@ -127,7 +127,7 @@ def progress_bar(stream: TextIO | None = None, rows: str = "pictures") -> Report
 def _computed(
     network: keras.Model, x: Any, first: int, size: int, report: Report | None
 ) -> Iterator[tuple[int, Array]]:
-    """Yield (number of the first row, features) of each batch from row `first` on."""
+    """Yield (number of the first row, features) of each batch, starting at row `first`."""
     started = time.perf_counter()
     batches = ((start, _batch(x, start, size)) for start in range(first, len(x), size))
     with contextlib.closing(batching.read_ahead(batches)) as batches:
@@ -149,7 +149,7 @@ def _computed(
 
 
 def _batch(x: Any, start: int, size: int) -> Array:
-    """Return a batch, which the last rows fill up, if there are enough: another size would compile the network anew."""
+    """Return a batch, padded with its last row if x has enough rows: a new size would recompile the network."""
     batch = row_views.as_batch(x[start : start + size])
     if len(batch) < size <= len(x):
         batch = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
@@ -165,14 +165,14 @@ def _check_range(batch: Array) -> None:
 
 
 def _fill(path: str, network: keras.Model, x: Any, shape: tuple[int, int], size: int, report: Report | None) -> None:
-    """Write the features to a file that has another name until it is whole."""
+    """Write the features to a file that has a temporary name until it is complete."""
     part = path + _PART
     header = _header(shape)
     row_bytes = 4 * shape[1]
     try:
         with open(part, "ab") as file:
             done = max(0, file.tell() - len(header)) // row_bytes
-            # The last batch may not have reached the disk before a power cut.
+            # The last batch may not have reached the disk before a power failure.
             done = max(0, done // size - 1) * size
             file.truncate(len(header) + done * row_bytes if done else 0)
             if not done:
@@ -187,7 +187,7 @@ def _fill(path: str, network: keras.Model, x: Any, shape: tuple[int, int], size:
 
 
 def _header(shape: tuple[int, int]) -> bytes:
-    """Return the first bytes of an .npy file of float32 of this shape."""
+    """Return the header of an .npy file that holds a float32 array of this shape."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
     return file.getvalue()
@@ -201,7 +201,7 @@ def _remove_unfinished(folder: Path, path: str) -> None:
 
 
 def _key(network: keras.Model, x: Any) -> str:
-    """Return what tells the features of these pictures by this network from others: 16 hexadecimal digits."""
+    """Return a key that identifies the features of these pictures by this network: 16 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=8)
     layers = [layer for layer in network._flatten_layers() if not isinstance(layer, keras.Model)]
     digest.update(json.dumps([settings(layer) for layer in layers], sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""Features in place of pictures or texts, for an estimator that has a network."""
+"""Replace pictures or texts by their features, for an estimator that has a network."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from deckeras.features.networks import network, reads_tokens
 
 
 def extracted(estimator: Any, X: Any, *, fitting: bool = False, own_network: bool = False) -> Any:
-    """Return the features of pictures or tokens; X itself where there is no network, or where it holds features.
+    """Return the features of pictures or tokens; X itself if there is no network, or if X already holds features.
 
     Args:
         estimator: `deckeras.DeepEmbeddedClustering`.
         X: pictures, tokens or rows.
-        fitting: Whether to build `network_` of the estimator, and to keep the features in its directory.
-        own_network: Whether to copy the network, which is to be trained.
+        fitting: Whether to build `network_` of the estimator, and to save the features in its directory.
+        own_network: Whether to copy the network, because it is going to be trained.
     """
-    # A fitted estimator uses the network that it was fitted with, whatever its parameters have become.
+    # A fitted estimator uses the network that it was fitted with, even if its parameters were changed later.
     if fitting:
         estimator.network_ = None
     source = estimator.features if fitting else estimator.network_

@@ -1,4 +1,4 @@
-"""The network of a first stage: one Keras model from pictures of one size to features, preprocessing included."""
+"""Build a network that computes features: one Keras model, including preprocessing, for pictures of one size."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from deckeras._typing import Path, Tensor
 from deckeras.features import applications, presets
 from deckeras.models import saved
 
-_SIDE = 224  # of a network of any side that says nothing of it
+_SIDE = 224  # the side of pictures for a network that takes any size
 NAME = "features"
 Core: TypeAlias = Callable[[Tensor], Tensor]
 Source: TypeAlias = "Path | keras.Model"
@@ -25,31 +25,31 @@ def network(
 ) -> keras.Model:
     """Return a frozen network from pictures to features.
 
-    Its input are pixels from 0 to 255; resizing, preprocessing and pooling are layers of it.
+    Its inputs are pixels from 0 to 255; resizing, preprocessing and pooling are layers of the network.
 
     Args:
         source: one of
             "auto" (default), which is EfficientNetV2B0;
             the name of a network of `keras.applications`, such as "ConvNeXtTiny";
             a preset of KerasHub, such as "dinov2_small", or the folder of one (the extra `hub`);
-            the path of a .keras file, or a `keras.Model`, which take pixels from 0 to 255, or what `image_shape` says,
-            and of which a copy is taken.
-        weights: path of a file of weights for a network of `keras.applications`, default None: those of ImageNet, which
-            Keras downloads once. "random" leaves them untrained, for tests.
-        image_shape: (height, width) or (height, width, channels) of the pictures, default None: what the network was
-            made for, in colors. Others are cropped to a square around their center and resized, and gray ones repeated
-            for each color.
-        copy: bool, default True. False returns `source` itself where it is such a network for such pictures.
+            the path of a .keras file, or a `keras.Model`, that takes pixels from 0 to 255; `image_shape` may differ
+            from its own. The model is copied.
+        weights: path of a file of weights for a network of `keras.applications`, default None: the ImageNet weights,
+            which Keras downloads once. "random" leaves the network untrained, for tests.
+        image_shape: (height, width) or (height, width, channels) of the pictures, default None: the size that the
+            network was made for, in color. Pictures of other shapes are cropped around their center and resized, and
+            gray ones are repeated for each color.
+        copy: bool, default True. False returns `source` itself if it is such a network for pictures of this shape.
 
     Returns:
-        `keras.Model` of the name "features", from (n, *image_shape) pictures to (n, n_features) float32 features. What
-        is not one vector a picture is pooled: maps by their mean, tokens to the first.
+        `keras.Model` of the name "features", from (n, *image_shape) pictures to (n, n_features) float32 features.
+        Outputs with more than one vector per picture are pooled: maps to their mean, tokens to the first one.
 
     Raises:
         TypeError: `source` is neither a name nor a model.
-        ValueError: there is no such network, or it takes no pictures of this shape.
-        OSError: the weights cannot be downloaded or read; the message says which file to bring.
-        ImportError: KerasHub is needed, and not installed.
+        ValueError: there is no such network, or it does not take pictures of this shape.
+        OSError: the weights cannot be downloaded or read; the message says which file to provide.
+        ImportError: KerasHub is needed, but not installed.
 
     Example:
         >>> from deckeras import features
@@ -79,7 +79,7 @@ def network(
 
 
 def is_network(model: Any) -> bool:
-    """Return whether a model is one that `network` or `deckeras.features.texts.encoder` has made."""
+    """Return whether a model was made by `network` or `deckeras.features.texts.encoder`."""
     return isinstance(model, keras.Model) and model.name == NAME and len(model.output_shape) == 2
 
 
@@ -94,10 +94,10 @@ def _frozen(model: keras.Model) -> keras.Model:
 
 
 def pooled(x: Any) -> Tensor:
-    """Return one vector a picture of maps (n, height, width, d), tokens (n, n_tokens, d) or vectors (n, d)."""
+    """Return one vector per picture from maps (n, height, width, d), tokens (n, n_tokens, d) or vectors (n, d)."""
     if isinstance(x, dict):
         x = x.get("pooled_output", x.get("sequence_output"))
-    if isinstance(x, list | tuple) and len(x) == 1:  # as a model returns whose output is a list of one
+    if isinstance(x, list | tuple) and len(x) == 1:  # a model may return a list with one output
         x = x[0]
     if isinstance(x, list | tuple) or x is None or len(x.shape) not in (2, 3, 4):
         raise ValueError(f"A network should have one output, of 2 to 4 dimensions. Received: {x}")
@@ -107,7 +107,7 @@ def pooled(x: Any) -> Tensor:
 
 
 def _found(source: Source, weights: Path | None) -> tuple[Core, tuple[int, ...], list[keras.Layer]]:
-    """Return (function of a tensor of colored pixels, the size of its pictures, layers of preprocessing)."""
+    """Return (function of a tensor of color pixels, the size of its pictures, layers of preprocessing)."""
     if isinstance(source, keras.Model):
         return _own(copied(source), weights)
     if not isinstance(source, str | os.PathLike):
@@ -135,14 +135,14 @@ def _found(source: Source, weights: Path | None) -> tuple[Core, tuple[int, ...],
 
 
 def _names_preset(source: str) -> bool:
-    """Return whether a text can be a preset: those of KerasHub have underscores, a handle with slashes, or a folder."""
+    """Return whether a text can be a preset: a KerasHub name with underscores, a handle with slashes, or a folder."""
     return "_" in source or "/" in source or os.path.isdir(source)
 
 
 def _own(
     model: keras.Model, weights: Path | None, name: str | None = None
 ) -> tuple[Core, tuple[int, ...], list[keras.Layer]]:
-    """Return what `_found` does of a model of a user."""
+    """Return the same as `_found`, for the user's own model."""
     if weights is not None:
         raise ValueError("weights should be None for a model that has its own. Received: weights and a model")
     shape: Any = tuple(getattr(model, "input_shape", None) or ())
@@ -156,11 +156,11 @@ def _own(
 
 
 def copied(model: keras.Model) -> keras.Model:
-    """Return a model of the same layers and weights, so that the user's is neither frozen nor trained."""
+    """Return a copy of a model with the same weights, so that the user's model is neither frozen nor trained."""
     try:
         copy = type(model).from_config(model.get_config())
         copy.set_weights(model.get_weights())
-    except Exception as error:  # Models of a class of its own may have no config, or build later.
+    except Exception as error:  # Custom classes may have no config, or build their layers later.
         raise ValueError(
             "A network should be a functional or a Sequential model, or one with a config. Received: the model "
             f"{model.name!r}, which cannot be copied: {' '.join(str(error).split()):.200}"

@@ -14,14 +14,14 @@ from deckeras._typing import Tensor
 
 
 def build(name: str) -> tuple[Callable[[Tensor], Tensor], int, list[keras.Layer]]:
-    """Build the part for pictures of a KerasHub preset.
+    """Build the vision part of a KerasHub preset.
 
     Args:
         name: str, a preset such as "dinov2_small", or a folder that `save_to_preset` has written.
 
     Returns:
-        (function, side, layers): function from a tensor of pictures to one of their features, the side of its pictures
-        in pixels, and the layers of its preprocessing.
+        (function, side, layers): function from a tensor of pictures to a tensor of their features, the side of its
+        pictures in pixels, and its preprocessing layers.
 
     Raises:
         ImportError: KerasHub is not installed.
@@ -39,7 +39,7 @@ def build(name: str) -> tuple[Callable[[Tensor], Tensor], int, list[keras.Layer]
 
 
 def load(name: str, task: str) -> Any:
-    """Load a preset by a class of `keras_hub.models`.
+    """Load a preset with a class of `keras_hub.models`.
 
     Args:
         name: str, as for `build`.
@@ -53,7 +53,7 @@ def load(name: str, task: str) -> Any:
     if kind is None:
         raise ImportError(f"The network {name!r} needs keras_hub.models.{task}. Install a newer KerasHub.")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # a bar of the download
+        with contextlib.redirect_stdout(sys.stderr):  # for the progress bar of the download
             return kind.from_preset(name)
     except Exception as error:  # Kaggle, Hugging Face and KerasHub raise errors of many classes.
         words = " ".join(str(error).split())
@@ -68,14 +68,14 @@ def library(name: str) -> Any:
     """Return the module `keras_hub`, or raise an ImportError that names the network and the extra."""
     if importlib.util.find_spec("keras_hub") is None:
         raise _extras.needed(f"The network {name!r}", "keras-hub", "hub")
-    return importlib.import_module("keras_hub")  # which type checkers need not find
+    return importlib.import_module("keras_hub")  # so that type checkers need not find it
 
 
 def vision(backbone: Any) -> Callable[[Tensor], Tensor]:
-    """Return the function from pictures to features of a backbone.
+    """Return the function of a backbone that maps pictures to features.
 
-    It is CLIP's projection where texts and pictures share one space, the pooled vision encoder of SigLIP, and else the
-    first token or the mean over the picture, by `deckeras.features.networks.pooled`.
+    For CLIP, it is the projection into the space that texts and pictures share; for SigLIP, the pooled vision encoder;
+    otherwise the first token or the mean over the picture, as `deckeras.features.networks.pooled` computes them.
     """
     if hasattr(backbone, "get_vision_embeddings"):
         return backbone.get_vision_embeddings

@@ -1,4 +1,4 @@
-"""Features of texts by a pretrained text encoder of KerasHub: the network, and the tokens that it takes."""
+"""Compute features of texts with a pretrained text encoder of KerasHub: the network and its tokenizer."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from deckeras._typing import Array, Path
 from deckeras.features import presets
 from deckeras.features.networks import NAME
 
-DEFAULT = "all_minilm_l6_v2_en"  # 22 million weights, trained so that texts of one meaning are near
-MAX_TOKENS = 256  # of a text, as sentence encoders of this size read; further ones are left out
+DEFAULT = "all_minilm_l6_v2_en"  # 22 million weights, trained so that texts of similar meaning are close
+MAX_TOKENS = 256  # per text, as usual for sentence encoders of this size; the rest is left out
 _PADDING = -1
 
 
 class Tokenizer:
-    """The first half of a text encoder: from texts to rows of tokens, by the vocabulary of a preset.
+    """The first half of a text encoder: it turns texts into rows of tokens, with the vocabulary of a preset.
 
-    `encoder` returns one with its network, and `load` reads one from a folder that `save` has written.
+    `encoder` returns a tokenizer with its network, and `load` reads one from a folder that `save` has written.
 
     Args:
         preprocessor: `keras_hub.models.TextEmbedderPreprocessor`.
-        config: dict, the serialized backbone of the same preset, which a saved preset has to name.
+        config: dict, the serialized backbone of the same preset, which a saved preset must name.
     """
 
     def __init__(self, preprocessor: Any, config: dict[str, Any]) -> None:
         self.preprocessor, self.config = preprocessor, config
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Return the tokens of texts as rows for the network. They are made when they are read."""
+        """Return the tokens of texts as rows for the network. They are computed when they are read."""
         return Tokens(texts, self)
 
     @property
     def length(self) -> int:
-        """int, the tokens of a text, padding included."""
+        """int, the number of tokens per text, including padding."""
         return int(self.preprocessor.sequence_length)
 
     def tokens(self, texts: Sequence[str]) -> Array:
@@ -51,7 +51,7 @@ class Tokenizer:
         return np.where(mask, ids, _PADDING).astype("int32")
 
     def content(self) -> str:
-        """Return what tells this tokenizer from others: a checksum of its settings and its vocabulary."""
+        """Return what identifies this tokenizer: a checksum of its settings and its vocabulary."""
         tokenizer = self.preprocessor.tokenizer
         known = [self.length, tokenizer.get_vocabulary(), keras.saving.serialize_keras_object(tokenizer)]
         return hashlib.blake2b(json.dumps(known, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
@@ -65,7 +65,7 @@ class Tokenizer:
 
 
 class Tokens(sources.Items):
-    """Texts as rows of tokens, made by a `Tokenizer` while they are read: (n, length) of int32.
+    """Texts as rows of tokens, which a `Tokenizer` computes when they are read: (n, length) int32.
 
     Args:
         texts: list of n str.
@@ -77,7 +77,7 @@ class Tokens(sources.Items):
         self.texts, self.tokenizer = list(texts), tokenizer
 
     def content(self) -> list[Any]:
-        """Return what tells these tokens from others: the tokenizer, and a checksum of the texts in order."""
+        """Return what identifies these tokens: the tokenizer, and a checksum of the texts in order."""
         digest = hashlib.blake2b(digest_size=16)
         for text in self.texts:
             digest.update(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
@@ -88,21 +88,21 @@ class Tokens(sources.Items):
 
 
 def encoder(source: Path = "auto", *, length: int = MAX_TOKENS) -> tuple[keras.Model, Tokenizer]:
-    """Return a frozen network from tokens to features, and the tokenizer that makes its tokens of texts.
+    """Return a frozen network from tokens to features, and the tokenizer that turns texts into tokens.
 
     Args:
         source: "auto" (default), which is all_minilm_l6_v2_en; another preset of KerasHub that has a text embedder,
-            such as "bge_m3" for many languages; or a folder that `save_to_preset` of one has written.
-        length: int, default 256. The tokens of a text, as many as its network takes at most. The rest of a longer text
-            is left out.
+            such as "bge_m3" for many languages; or a folder that its `save_to_preset` has written.
+        length: int, default 256. The number of tokens per text, limited to what the network takes. The rest of a longer
+            text is left out.
 
     Returns:
         (network, tokenizer): a `keras.Model` of the name "features", from (n, length) tokens to (n, n_features) float32
-        features, and a `Tokenizer`. The preset decides how the vectors of the tokens are pooled; most take their mean,
-        divided by its length.
+        features, and a `Tokenizer`. The preset decides how the vectors of the tokens are pooled; most use their mean,
+        scaled to unit length.
 
     Raises:
-        ImportError: KerasHub is not installed, or has no text embedders yet.
+        ImportError: KerasHub is not installed, or its version has no text embedders.
         OSError: the preset is not on this machine, and cannot be downloaded.
         ValueError: there is no such preset, it is not for texts, or Keras computes in half precision.
 
@@ -120,11 +120,11 @@ def encoder(source: Path = "auto", *, length: int = MAX_TOKENS) -> tuple[keras.M
     embedder.preprocessor.sequence_length = min(length, longest)
     tokenizer = Tokenizer(embedder.preprocessor, keras.saving.serialize_keras_object(embedder.backbone))
     inputs = keras.Input((tokenizer.length,), name="tokens")
-    # Keras gives batches as floats, which hold any token exactly.
+    # Keras passes batches as floats, which represent every token exactly.
     tokens = ops.cast(inputs, "int32")
     parts = {"token_ids": ops.maximum(tokens, 0), "padding_mask": ops.cast(tokens >= 0, "int32")}
     parts |= {name: ops.zeros_like(tokens) for name in embedder.input if name not in parts}
-    core = keras.Model(embedder.input, embedder.output, name="text_encoder")  # which is not compiled, as the task is
+    core = keras.Model(embedder.input, embedder.output, name="text_encoder")  # unlike the task, it is not compiled
     vectors = keras.layers.Activation("linear", dtype="float32", name="vectors")(core(parts))
     network = keras.Model(inputs, vectors, name=NAME)
     network.trainable = False

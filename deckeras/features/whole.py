@@ -1,4 +1,4 @@
-"""A network and a clustering of its features as one model, and the training of both together."""
+"""Join a network and a clustering of its features in one model, and train both together."""
 
 import warnings
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from deckeras.features.computing import as_inputs
 from deckeras.features.networks import NAME, copied
 from deckeras.models.dec import DEC
 
-_RATE = 1e-4  # of SGD, a hundredth of the usual: the weights were learned from far more pictures
+_RATE = 1e-4  # for SGD, a hundredth of the usual rate: the weights were learned from far more pictures
 _UPDATES = 4
 _BATCH = 32
 
 
 def whole(network: keras.Model, model: DEC) -> DEC:
-    """Return a network and a clustering of its features as one model, which shares the layers of both.
+    """Return a network and a clustering of its features as one model that shares their layers.
 
     Args:
         network: `keras.Model`, as `deckeras.features.network` or `deckeras.features.texts.encoder` returns it.
-        model: `deckeras.DEC` or `deckeras.IDEC` of its features; a decoder is left out.
+        model: `deckeras.DEC` or `deckeras.IDEC` for its features; the decoder of an IDEC is left out.
 
     Returns:
         `deckeras.DEC` from pictures, or tokens, to soft assignments, not compiled.
@@ -50,15 +50,15 @@ def whole(network: keras.Model, model: DEC) -> DEC:
 
 
 def check_thaw(x: Any, network: Any, train_features: bool, lora_rank: int | None) -> Any:
-    """Return the pictures or tokens that a network is to be trained on; None where it is not to be trained.
+    """Return the pictures or tokens to train a network on, or None if it is not trained.
 
     Args:
         x: pictures, tokens, or their features.
         network: as `features` of the estimator, or None.
-        train_features, lora_rank: as of `fit` of the estimator.
+        train_features, lora_rank: as for `fit` of the estimator.
 
     Raises:
-        ValueError: another value, or there is no network, or x holds features, which leave nothing to train.
+        ValueError: an invalid value; or there is no network; or x holds features, so there is nothing to train.
     """
     if train_features not in (False, True):
         raise ValueError(f"train_features should be True or False. Received: {train_features!r}")
@@ -88,28 +88,28 @@ def thaw(
     verbose: Verbose = "auto",
     **options: Any,
 ) -> History:
-    """Train a whole model together with its network, from the clusters that it has.
+    """Train a whole model including its network, starting from its current clusters.
 
     Batch normalization remains frozen, with the mean and variance of its pretraining.
 
     Args:
         model: `deckeras.DEC`, as `whole` returns it.
-        x: n pictures, or tokens, from any source that `DEC.fit` takes.
+        x: n pictures or rows of tokens, from any source that `DEC.fit` takes.
         recipe: str or `deckeras.recipes.Recipe`. A name, default "features", stands for that recipe with batches of 32
-            rows, at most four updates of the target, and SGD at a rate of 1e-4, a hundredth of the usual.
-        lora_rank: int, default None: all weights of the network are trained. Else only low-rank changes of the kernels
-            of its dense layers, of this rank (LoRA, Hu et al., 2022), as transformers have them. A copy of the model
-            is trained, which callbacks see. In the end, also by an interrupt, the changes are added to the kernels of
-            the model, whose network remains frozen.
-        seed, callbacks, verbose, **options: as for `DEC.fit`, but `checkpoint_every` is 1 by default: there are few
-            updates, and each takes long.
+            rows, at most four updates of the target, and SGD with a learning rate of 1e-4, a hundredth of the usual.
+        lora_rank: int, default None: all weights of the network are trained. With an int, only
+            low-rank changes, of this rank, to the kernels of its dense layers are trained (LoRA, Hu et al., 2022);
+            transformers have such layers. A copy of the model is trained, and callbacks see the copy. At the end, or
+            after an interrupt, the changes are added to the kernels of the model, whose network remains frozen.
+        seed, callbacks, verbose, **options: as for `DEC.fit`, but `checkpoint_every` is 1 by default, because there are
+            few updates and each takes long.
 
     Returns:
         `keras.callbacks.History`, as `DEC.fit` returns it. A decoder of the features remains unchanged.
 
     Raises:
-        ValueError: the model has no network, or with `lora_rank`, the network has no dense layers, or one that
-            takes no such changes, as with a constraint.
+        ValueError: the model has no network; or, with `lora_rank`, the network has no dense layers, or has one that
+            does not allow such changes, for example because of a constraint.
     """
     if isinstance(recipe, str):
         recipe = recipes.get(recipe, learning_rate=_RATE, updates=_UPDATES, batch_size=_BATCH)
@@ -127,7 +127,7 @@ def thaw(
             common = {"recipe": recipe, "seed": seed, "callbacks": callbacks, "verbose": verbose}
             return trained.fit(x, **common, **{"checkpoint_every": 1, **options})
         finally:
-            if take_over is not None:  # also after an interrupt, which keeps what was trained
+            if take_over is not None:  # also after an interrupt, so that the training is not lost
                 with DeferredInterrupt():
                     take_over()
 
@@ -140,20 +140,20 @@ def _network(model: DEC) -> keras.Model:
 
 
 def _unfreeze(network: keras.Model) -> None:
-    # Each by itself: a Sequential that was read from a file does not pass it on to its layers.
+    # Set each layer by itself: a Sequential that was read from a file does not pass the setting to its layers.
     for layer in network._flatten_layers():
-        # Batch normalization would take the mean and variance of each batch, instead of those of the pretraining.
+        # Batch normalization would use the mean and variance of each batch instead of those of its pretraining.
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _with_low_rank(model: DEC, rank: int, seed: int | None) -> tuple[DEC, Callable[[], None]]:
-    """Return a copy of a whole model, of whose network only low-rank changes of dense layers can be trained.
+    """Return a copy of a whole model in which only low-rank changes to dense layers of the network are trained.
 
-    It is a copy because Keras has no way back, and cannot load the optimizer of a file where layers that are made of
-    layers have such changes.
+    It is a copy because Keras cannot undo such changes, and cannot load a saved optimizer if layers that consist of
+    other layers have them.
 
     Returns:
-        (copy, function that sets the weights of the model to those of the copy, the changes added to the kernels).
+        (copy, function that sets the weights of the model to those of the copy, with the changes added to the kernels).
     """
     found = copied(model)
     pairs = list(zip(model.weights, found.weights, strict=True))
@@ -180,6 +180,6 @@ def _with_low_rank(model: DEC, rank: int, seed: int | None) -> tuple[DEC, Callab
 
 
 def _change(layer: Any) -> Any:
-    """Return the low-rank change of a kernel, in its own precision and not in that of a policy."""
+    """Return the low-rank change of a kernel, in its own precision and not in that of the dtype policy."""
     scale = getattr(layer, "lora_alpha", layer.lora_rank) / layer.lora_rank
     return scale * keras.ops.matmul(layer.lora_kernel_a.value, layer.lora_kernel_b.value)

@@ -1,4 +1,4 @@
-"""Rows from the files that people have: tables, arrays, folders of images."""
+"""Read rows from common files: tables, arrays and folders of images."""
 
 from deckeras.files.layouts import Layout, Rows
 from deckeras.files.reading import read, read_like

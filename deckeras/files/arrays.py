@@ -1,4 +1,4 @@
-"""Arrays in files: of NumPy, SciPy, HDF5, AnnData, MATLAB and svmlight."""
+"""Read arrays from NumPy, SciPy, HDF5, AnnData, MATLAB and svmlight files."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".sv
 _CHANNELS = (1, 3, 4)
 _MATLAB_BYTES = {"single": 4, "char": 4, "logical": 1} | {
     f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32)
-}  # of the elements of variables; of all others 8
+}  # bytes per element of a variable; 8 for all other types
 _BLOCK = 2**22  # values that are checked together
 
 
@@ -30,7 +30,7 @@ class Found:
         key: str or None, its name.
         labels: array or None.
         names, features: arrays of the names of rows and of features, or None.
-        notices: list of str, a sentence for each thing that was detected.
+        notices: list of str, one sentence per detail that was detected.
     """
 
     x: Any
@@ -90,7 +90,7 @@ def channels_first(shape):
 
 
 def _arrays(path, kind, stack):
-    """Return a dict from the name of each array to a function that reads it. A file without names has the name ""."""
+    """Return a dict from the name of each array to a function that reads it. A file without names uses ""."""
     try:
         if kind == ".npy":
             with open(path, "rb") as file:
@@ -107,7 +107,7 @@ def _arrays(path, kind, stack):
                 return {"": lambda: sparse.load_npz(path)}
             return {name: lambda name=name: _of_zip(path, file, name) for name in file.files}
     except ValueError as error:
-        # NumPy advises to allow pickles, which may run foreign code.
+        # NumPy's message suggests allowing pickles, which may run untrusted code.
         raise _unreadable(path, error) from error
     if kind == ".mat":
         return _matlab(path, stack)
@@ -136,7 +136,7 @@ def _of_zip(path, file, name):
 
 
 def _check_member(path, archive, name):
-    """Raise a ValueError if an array of an .npz file is not in the file, or does not fit in memory."""
+    """Raise a ValueError if an .npz file does not contain the array in full, or if the array does not fit in memory."""
     member = next(each for each in archive.infolist() if each.filename in (name, f"{name}.npy"))
     what = f"the array {name!r}"
     promises.check(path, member.file_size, what)
@@ -187,7 +187,7 @@ def _matlab(path, stack):
 
 
 def _without_structs(values):
-    """Return the variables with the fields of a struct s as "s/name", as HDF5 names them."""
+    """Return the variables. The fields of a struct s become "s/name", as in HDF5."""
     found = {}
     for name, value in values.items():
         if value.dtype.names and value.size == 1:
@@ -199,10 +199,10 @@ def _without_structs(values):
 
 
 def _check_variables(path, variables):
-    """Raise a ValueError if a MATLAB file is too small for its variables, or the memory is."""
+    """Raise a ValueError if a MATLAB file, or the memory, is too small for its variables."""
     total = 0
     for name, shape, kind in variables:
-        if kind != "sparse":  # whose shape says nothing of its size
+        if kind != "sparse":  # the shape of a sparse variable does not determine its size
             promised = math.prod(shape) * _MATLAB_BYTES.get(kind, 8)
             promises.check_deflated(path, promised, f"the variable {name!r} of shape {shape}")
             total += promised
@@ -220,7 +220,7 @@ def _svmlight(path):
             f"{os.fspath(path)!r} should have lines of svmlight format, such as '1 3:0.5 7:1.2': {error}"
         ) from error
     notices = ["the first number of each line is its label, not a feature"]
-    if queries.any():  # else all are 0, or there are none
+    if queries.any():  # otherwise all are 0, or there are none
         notices.append(f"the queries (qid) that the lines belong to, {len(np.unique(queries)):,} of them, are left out")
     return Found(x, None, y, None, None, notices)
 
@@ -259,7 +259,7 @@ def _lacks(path, readers, key):
 
 
 def _shaped(path, found):
-    """Return the array with a row for each sample, and with channels last if it holds images."""
+    """Return the array with one row per sample, and with channels last if it holds images."""
     x = found.x
     if not hasattr(x, "tocsr"):
         if not isinstance(x, np.ndarray):
@@ -296,7 +296,7 @@ def _rows_last(shape):
 
 
 def _check_numbers(path, found):
-    """Raise a ValueError with row and column of the first value that is not finite."""
+    """Raise a ValueError with the row and column of the first value that is not finite."""
     x = found.x
     if x.dtype.kind != "f":
         return

@@ -1,4 +1,4 @@
-"""Labels from files: one for each row, or None if it is missing, in which case no score counts the row."""
+"""Clean labels from files: one per row, or None if it is missing. Scores ignore rows without a label."""
 
 import posixpath
 
@@ -8,7 +8,7 @@ from deckeras.files import headers
 
 
 def clean(y, n, name="labels"):
-    """Return labels in the form that scores take.
+    """Return labels in the form that the scores expect.
 
     Args:
         y: (n,), (n, 1) or (1, n) array or pandas Series of numbers, str or bytes; None, NaN and pandas.NA are missing.
@@ -16,7 +16,7 @@ def clean(y, n, name="labels"):
         name: str, default "labels", the name of the labels in errors.
 
     Returns:
-        (n,) array with bytes decoded. If labels are missing, its dtype is object, and they are None.
+        (n,) array with bytes decoded. If labels are missing, the dtype is object and missing labels are None.
 
     Raises:
         ValueError: another shape, values that cannot be compared, or no label at all.
@@ -54,7 +54,7 @@ def clean(y, n, name="labels"):
 
 
 def of_rows(y, n, name, notices):
-    """Return clean labels as `clean` does, and add a notice of the rows without one to a list."""
+    """Return labels as `clean` does, and append a notice to the list if rows have none."""
     y = clean(y, n, name)
     lacking = int(n - present(y).sum())
     if lacking:
@@ -63,7 +63,7 @@ def of_rows(y, n, name, notices):
 
 
 def of_folders(names, notices):
-    """Return the subfolders of files as clean labels, and add notices of what a user may not expect to a list.
+    """Return the subfolders of files as clean labels, and append notices of unexpected results to a list.
 
     Args:
         names: sequence of str, the paths of the files in their folder, with slashes.

@@ -1,7 +1,7 @@
-"""Rows in the objects of other libraries: AnnData, datasets of Hugging Face, xarray, and images with channels first.
+"""Convert objects of other libraries to rows: AnnData, Hugging Face datasets, xarray, and images with channels first.
 
 The classes are recognized by their modules, so that none of these libraries is imported here. Objects that
-`numpy.asarray` converts, such as a DataFrame of polars or an `xarray.DataArray`, need no conversion here.
+`numpy.asarray` converts, such as a polars DataFrame or an `xarray.DataArray`, need no conversion here.
 """
 
 import warnings
@@ -19,9 +19,9 @@ def as_rows(x: Any) -> Any:
         x: anything.
 
     Returns:
-        For an `anndata.AnnData` its X, as a DataFrame with the names of the variables if it is dense; for a
-        `datasets.Dataset` or an `xarray.Dataset` a pandas.DataFrame of the columns; for an array (n, channels, height,
-        width) the images with the channels last; else x itself.
+        For an `anndata.AnnData`, its X, as a DataFrame with the names of the variables if it is dense; for a
+        `datasets.Dataset` or an `xarray.Dataset`, a pandas.DataFrame of the columns; for an array (n, channels, height,
+        width), the images with the channels last; otherwise x itself.
 
     Raises:
         ValueError: a column does not hold numbers, or the object holds several tables.

@@ -1,7 +1,7 @@
-"""Detect how a table is written as text: its separator, its names, and the lines above them.
+"""Detect how a text file stores a table: its separator, its names, and the lines above them.
 
-The beginning of the file decides, not the first line alone: the separator is the one that splits the lines into equal
-numbers of cells, most of which are numbers.
+Many lines from the beginning of the file decide, not only the first one: the separator is the one that splits them into
+equal numbers of cells, most of which are numbers.
 """
 
 import collections
@@ -14,10 +14,10 @@ import re
 from deckeras.files import headers, numerals
 
 _SEPARATORS = "\t;|, "
-_CELLS = 20_000  # cells that decide whether the first line has names
-_SCORED = 40  # records that decide the separator: the last of the sample, since the first may stand above the table
+_CELLS = 20_000  # the number of cells that decide whether the first line has names
+_SCORED = 40  # records that decide the separator: the last of the sample, because the first may be above the table
 _LINES, _CHARACTERS = 500, 2**22
-_MAX_DIGITS = 18  # of numbers that count rows
+_MAX_DIGITS = 18  # the most digits of a number that counts rows
 _SVMLIGHT = re.compile(r"\S+(?:\s+\d+:[-+.\deE]+)+(?:\s*#.*)?")
 WORDS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "blank", "": "nothing"}
 
@@ -28,13 +28,13 @@ class Dialect:
 
     Attributes:
         sep: str, a character; " " means any number of blanks, "" a single column.
-        names: list of str, a name for each cell of a line.
+        names: list of str, one name per cell of a line.
         header: bool, whether the names come from the file.
         start: int, the number of the first row's line in the file, counted from 0.
-        comment: str or None, the beginning of lines that are left out.
-        quote: str, the character around cells.
+        comment: str or None; lines that begin with it are left out.
+        quote: str, the quotation mark around cells.
         blanks: bool, whether blanks after a separator are left out.
-        notices: tuple of str, a sentence for each thing that was detected or left out.
+        notices: tuple of str, one sentence per detail that was detected or left out.
     """
 
     sep: str
@@ -62,7 +62,7 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
         sep: str, the separator; default None: detected.
         skip: int, the number of lines above the table; default None: lines with fewer cells, blank lines and comments.
         comment: str; default None: "#" if the file begins with it.
-        header: bool, default None: as `headers.has_names` decides.
+        header: bool, default None: `headers.has_names` decides.
         na: texts that mean a missing value.
         prefer: str, the separator to prefer if several fit; default None.
 
@@ -135,7 +135,7 @@ def told_titles(titles):
 
 
 def row_or_comment(sign, line):
-    """Return the ValueError for a line that begins as comments do, and has the cells of a row."""
+    """Return the ValueError for a line that begins like a comment but has the cells of a row."""
     return ValueError(
         f'has a line that begins with "{sign}", as comments do, and has the cells of a row: "{line.strip()[:60]}". Use '
         f'--comment "{sign}" to leave out such lines, or put quotation marks around the first cell.'
@@ -143,7 +143,7 @@ def row_or_comment(sign, line):
 
 
 def cells(text, dialect):
-    """Return the cells of the rows in the beginning of a file, of those rows that have a cell for each name."""
+    """Return the cells of the rows at the beginning of a file, skipping rows without a cell for each name."""
     lines = io.StringIO(text, newline="")
     body = [(number, line) for number, line in enumerate(lines) if number >= dialect.start]
     body = [(number, line) for number, line in body if not dialect.comment or not line.startswith(dialect.comment)]
@@ -178,7 +178,7 @@ def _above(lines, sep, skip):
 
 
 def _uncommented(lines, start, comment):
-    """Return (numbered lines without comments, the sign of comments, the comments above the table without it)."""
+    """Return (numbered lines without comments, the comment sign, the comments above the table without the sign)."""
     while start < len(lines) and not lines[start].strip():
         start += 1
     sign = comment or ("#" if start < len(lines) and lines[start].startswith("#") else None)
@@ -191,7 +191,7 @@ def _uncommented(lines, start, comment):
 
 
 def _quote(body):
-    """Return the character around cells: the apostrophe if some have it and none has quotation marks."""
+    """Return the character that quotes cells: an apostrophe if cells use it and none has a double quotation mark."""
     text = "".join(line for _, line in body[:_SCORED])
     if '"' in text:
         return '"'
@@ -224,7 +224,7 @@ def _is_one_column(lines):
 
 
 def _score(records):
-    """Score a separator: by the fraction of lines with equal numbers of cells, and of cells that are numbers."""
+    """Score a separator by the fraction of lines with equal numbers of cells and the fraction of numeric cells."""
     records = [record.cells for record in records]
     counts = collections.Counter(len(cells) for cells in records)
     if not counts:
@@ -250,15 +250,15 @@ def _records(body, sep, quote):
                 records.append(_Record(cells, numbers[before], numbers[reader.line_num]))
             before = reader.line_num
     except csv.Error:
-        # A cell without an end does not count.
+        # A cell whose quotation mark is not closed does not count.
         pass
     return records
 
 
 def _with_blanks(line):
-    """Replace the tabs between cells by blanks, and remove blanks at the end of the line."""
+    """Replace tabs between cells with blanks, and remove blanks at the end of the line."""
     bare = line.rstrip(" \t\r\n")
-    # Every other part is quoted.
+    # Every second part is quoted.
     parts = bare.split('"')
     parts[::2] = [part.replace("\t", " ") for part in parts[::2]]
     return '"'.join(parts) + line[len(line.rstrip("\r\n")) :]
@@ -316,7 +316,7 @@ def _without_titles(records, skip, sep, given):
 
 
 def _check_halves(above, rows, sep):
-    """Raise a ValueError if each pair of cells may be one number with a decimal comma, below the line of names."""
+    """Raise a ValueError if each pair of cells below the line of names may be one number with a decimal comma."""
     if sep != "," or len(above) < 2 or len(above) * 2 != max(map(len, rows)):
         return
     if all(cell.strip().lstrip("+-").isdigit() for cells in rows for cell in cells):
@@ -328,7 +328,7 @@ def _check_halves(above, rows, sep):
 
 
 def _row_names(first, rest, sep):
-    """Return whether each line begins with the name of its row, and the line of names does not, as R writes tables."""
+    """Return whether each line begins with a row name but the line of names does not, as in tables written by R."""
     cells = [cells[0] for cells in rest if len(cells) == len(first) + 1]
     return len(cells) > 1 and sep in (" ", "\t") and not numerals.is_number(first[0]) and _are_row_names(cells)
 
@@ -383,7 +383,7 @@ def _fitted(names, sample, width):
 
 
 def _are_row_names(cells):
-    """Return whether the cells are distinct texts, or whole numbers that count up."""
+    """Return whether the cells are distinct texts, or consecutive whole numbers."""
     if len(set(cells)) < len(cells):
         return False
     if not all(cell.strip().isdecimal() and len(cell) <= _MAX_DIGITS for cell in cells):

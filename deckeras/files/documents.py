@@ -1,4 +1,4 @@
-"""Documents as rows of numbers: how often each term is in a document, relative to how many documents it is in."""
+"""Represent documents by TF-IDF: how often each term occurs, relative to the number of documents that contain it."""
 
 import dataclasses
 import os
@@ -9,15 +9,15 @@ from scipy import sparse
 from deckeras.files import class_labels, columns, layouts, numerals, promises
 
 MAX_TERMS = 2000  # as in the paper, section 4.1
-_MIN_DOCUMENTS = 2  # a term of one document says nothing of others
-_MAX_FRACTION = 0.5  # of the documents; terms in more of them, such as "the", tell no documents apart
+_MIN_DOCUMENTS = 2  # a term in a single document does not relate it to others
+_MAX_FRACTION = 0.5  # of the documents; more frequent terms, such as "the", do not distinguish documents
 
 
 def learn(path, texts):
-    """Choose the terms of documents: the most frequent ones that are in two documents or more, and in half at most.
+    """Choose the most frequent terms that occur in at least two and at most half of the documents.
 
     Args:
-        path: the file, for the message.
+        path: the file, for the error message.
         texts: list of str.
 
     Returns:
@@ -52,7 +52,8 @@ def rows(texts, terms):
         terms: dict from term to its inverse document frequency, as `learn` returns it.
 
     Returns:
-        (n, n_terms) `scipy.sparse.csr_matrix` of float64, rows of length 1; 0 for documents without a known term.
+        (n, n_terms) `scipy.sparse.csr_matrix` of float64. Rows have length 1, or are 0 if the document has no
+        known term.
 
     Example:
         >>> from deckeras.files import documents
@@ -116,7 +117,7 @@ def read(path, table, layout, y, notices):
         path, table: as for `lay_out`.
         layout: `Layout`, as `lay_out` returns it.
         y: str, the column with the classes, or None.
-        notices: list of str, to which sentences are added.
+        notices: list of str; sentences are appended to it.
     """
     frame = table.frame
     texts = list(map(str, frame[layout.text].fillna("")))

@@ -1,4 +1,4 @@
-"""Arrays and sparse matrices in HDF5 files, among them those of AnnData (.h5ad), 10x and MATLAB 7.3."""
+"""Read arrays and sparse matrices from HDF5 files, including those of AnnData (.h5ad), 10x and MATLAB 7.3."""
 
 import contextlib
 import math
@@ -14,7 +14,7 @@ _SPARSE = {"data", "indices", "indptr"}
 
 @contextlib.contextmanager
 def opened(path):
-    """Open a file, and raise a ValueError with its name if it is damaged."""
+    """Open a file. If it is damaged, raise a ValueError that names it."""
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -27,13 +27,13 @@ def opened(path):
 
 
 def contents(item):
-    """Return what a data set holds, which must lie in its own file and fit in memory.
+    """Return the values of a data set, which must be stored in its own file and fit in memory.
 
     Args:
         item: `h5py.Dataset`.
 
     Raises:
-        ValueError: its values lie in another file, or do not fit in memory.
+        ValueError: its values are stored in another file, or do not fit in memory.
     """
     path = item.file.filename
     sources = [source.file_name for source in item.virtual_sources()] if item.is_virtual else []
@@ -48,7 +48,7 @@ def contents(item):
 
 
 def _member(group, name):
-    """Return a member of a group, unless a link leads to it in another file, perhaps by way of a link in this one."""
+    """Return a member of a group. Raise a ValueError if a link, direct or indirect, leads to another file."""
     external = isinstance(group.get(name, getlink=True), h5py.ExternalLink)
     if external or group[name].file.filename != group.file.filename:
         raise ValueError(
@@ -89,7 +89,7 @@ def value(item, path):
 
     parts = tuple(contents(_member(item, name)) for name in ("data", "indices", "indptr"))
     if "barcodes" in item:
-        # Files of 10x hold genes by cells, compressed by columns.
+        # 10x files hold genes by cells, compressed by columns.
         shape = len(_member(item, "barcodes")), int(contents(_member(item, "shape"))[0])
         promises.check_sparse(path, shape)
         return sparse.csr_matrix(parts, shape=shape)
@@ -121,7 +121,7 @@ def _is_matlab_sparse(item):
 
 
 def matlab_value(item, path):
-    """Return the array of a variable of MATLAB 7.3, whose axes HDF5 has in reversed order."""
+    """Return the array of a MATLAB 7.3 variable, whose axes HDF5 stores in reversed order."""
     if isinstance(item, h5py.Group) and _is_matlab_sparse(item):
         from scipy import sparse
 
@@ -139,7 +139,7 @@ def matlab_value(item, path):
 
 
 def _matlab_cell(item, path):
-    """Return the text or the number in one cell of a cell array."""
+    """Return the text or number in a cell of a cell array."""
     found = value(item, path)
     if _text(item.attrs.get("MATLAB_class", "")) == "char":
         return "".join(map(chr, found.T.ravel()))
@@ -147,7 +147,7 @@ def _matlab_cell(item, path):
 
 
 def row_names(item):
-    """Return the names of the rows of a matrix of 10x, or None for other matrices."""
+    """Return the row names of a 10x matrix, or None for other matrices."""
     if isinstance(item, h5py.Group) and "barcodes" in item:
         return texts(contents(_member(item, "barcodes")))
     return None
@@ -169,7 +169,7 @@ def anndata(path, key=None, labels=None):
         labels: str, a column of obs; default None.
 
     Returns:
-        (x, names, features, y): matrix, names of the observations, those of the variables or None, labels or None.
+        (x, names, features, y): matrix, names of the observations, names of the variables or None, labels or None.
 
     Raises:
         ValueError: the matrix or the column is missing.
@@ -211,10 +211,10 @@ def check_observations(path):
 
 
 def write_observations(path, columns, embedding=None):
-    """Add columns to obs of an AnnData file, and replace those of the same names.
+    """Add columns to obs of an AnnData file, replacing columns of the same names.
 
     Args:
-        path: .h5ad file, which is changed in place.
+        path: .h5ad file, changed in place.
         columns: dict from name to (n,) array. Integers are written as categories, other numbers as float64.
         embedding: (n, d) array, default None; written to obsm as "X_deckeras".
     """

@@ -7,14 +7,14 @@ import math
 from deckeras.files import numerals
 
 _MIN_NUMBERS = 0.8  # fraction of numbers in a column that counts as numeric
-_MIN_ROWS = 5  # rows that show the range of a column
+_MIN_ROWS = 5  # the fewest rows that show the range of a column
 
 
 def has_names(first, rest, na=()):
     """Return whether the first line names the columns rather than being a row.
 
     Text above numbers is a name. Numbers above numbers are names if they count up from 0 or 1, or if they are ordered
-    and far from the values of all rows, as years and wavelengths are.
+    and far from the values in all rows, such as years or wavelengths.
 
     Args:
         first: list of str, the cells of the first line.
@@ -22,7 +22,7 @@ def has_names(first, rest, na=()):
         na: texts that mean a missing value, besides the common ones.
 
     Returns:
-        bool, or None if the line can be either.
+        bool, or None if both are possible.
 
     Example:
         >>> from deckeras.files import headers
@@ -50,13 +50,13 @@ def has_names(first, rest, na=()):
     if not above:
         return False
     if first.count("") > (first[0] == ""):
-        # Rows have gaps, and lists of names have none.
+        # Rows can have gaps, but a line of names has none.
         return False
     return _numbers_name(above, first, rest)
 
 
 def is_units(row, rest, na=()):
-    """Return whether the line below the names holds units: text wherever the rows have numbers.
+    """Return whether the line below the names holds units, with text wherever the rows have numbers.
 
     Args:
         row: list of str, the cells of the line.
@@ -73,10 +73,10 @@ def is_units(row, rest, na=()):
 
 
 def with_second_line(names, second):
-    """Return (names, a sentence), where the line below the names holds units or the second part of names.
+    """Return (names, a sentence) for a table whose second line holds units or the second part of the names.
 
     Args:
-        names: list of str, the cells of the first line. A cell that was merged with others leaves these empty.
+        names: list of str, the cells of the first line. A merged cell leaves the cells after it empty.
         second: list of str, the cells of the line below it.
 
     Example:
@@ -114,20 +114,20 @@ def unique(names):
 
 
 def listed(cells, max_cells=5):
-    """Join the first cells of a line, quoted, in a sentence, with the number of the others."""
+    """Join the first cells of a line for a sentence, quoted and followed by the number of the others."""
     cells = list(cells)
     more = f" and {len(cells) - max_cells} more" if len(cells) > max_cells else ""
     return ", ".join(f'"{short(cell)}"' for cell in cells[:max_cells]) + more
 
 
 def short(text, max_length=60):
-    """Return a text of one line that is not longer than that."""
+    """Return the text on one line, shortened if it has more than `max_length` characters."""
     text = " ".join(text.split())
     return text if len(text) <= max_length else f"{text[:max_length]}..."
 
 
 def _numbers(column, na):
-    """Return the numbers of a column as the file has them, or None for a column of text."""
+    """Return the numbers of a column as written in the file, or None for a column of text."""
     present = [cell for cell in column if not numerals.is_missing(cell, na)]
     numbers = [cell for cell in present if numerals.is_number(cell)]
     if not numbers or len(numbers) < _MIN_NUMBERS * len(present):
@@ -162,7 +162,7 @@ def _numbers_name(above, first, rest):
 
 
 def _counts_up(first, rest):
-    """Return whether the first line counts up from 0 or 1, as pandas and R name columns without names."""
+    """Return whether the first line counts up from 0 or 1, as pandas and R name unnamed columns."""
     named = first[1:] if first[0] == "" else first
     numbers = [cell.strip() for cell in named if numerals.is_number(cell)]
     others = [cell for cell in named if not numerals.is_number(cell)]
@@ -171,7 +171,7 @@ def _counts_up(first, rest):
     start = next((start for start in (0, 1) if numbers == [str(start + i) for i in range(len(numbers))]), None)
     if start is None or len(numbers) < 2 + start:
         return False
-    # If the rows continue the count, as 3, 4, 5 below 0, 1, 2, the numbers are values.
+    # If the rows continue the count, such as 3, 4, 5 below 0, 1, 2, the numbers are values.
     return rest[0][-len(named)].strip() != str(start + len(numbers))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from deckeras.files import columns, options, pixels
 
 _SIDE = 32  # pixels; a dense encoder then has about a thousand features per channel
-_MAX_NAMED = 5  # files that a sentence names
-_MAX_KINDS = 20  # extensions of files that a sentence names
+_MAX_NAMED = 5  # the most files that a sentence names
+_MAX_KINDS = 20  # the most file extensions that a sentence names
 _HIDDEN = ("thumbs.db", "desktop.ini")
 
 
@@ -23,7 +23,7 @@ class Images:
         x: uint8 array (n, height, width) or (n, height, width, 3).
         names: (n,) array of str, the paths within the folder, sorted.
         white: int, the value of white.
-        notices: list of str, a sentence for each thing that was left out or changed.
+        notices: list of str, sentences about what was left out or changed.
     """
 
     x: np.ndarray
@@ -39,9 +39,9 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
     Args:
         path: the folder.
         image_size: int, the side in pixels to which images are resized after they are cropped to a square; default
-            None: the images' own size if all have the same and no side is over 32, else 32.
+            None: their own size if all have the same size and no side exceeds 32, otherwise 32.
         image_shape: (height, width) or (height, width, 3), which overrides `image_size` and `colour`; default None.
-        colour: bool, default False. Whether to keep colors rather than convert them to gray.
+        colour: bool, default False. Whether to keep colors rather than convert images to gray.
         skip_broken: bool, default False. Whether to leave out files that cannot be read, rather than raise an error.
         white: int, the value of white in images of more than 8 bits; default None: `pixels.white_level` of the largest
             value in any of them.
@@ -76,7 +76,7 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
         white = pixels.white_level(max(deep)) if white is None else white
     images, names = _load(path, list(facts), image_shape, white, skip_broken, broken)
     if white is None and len(images) and images.max() < 16:
-        # Such images are masks of 0 and 1, and the like.
+        # Such images are, for example, masks of 0 and 1.
         white = pixels.white_level(images.max())
         images, names = _load(path, names, image_shape, white, skip_broken, broken)
     if not names:
@@ -108,12 +108,12 @@ def list_files(path):
 
 
 def _unread(file, name):
-    """Return why a file is left out, "" if it is read, or None for folders and for files of the system."""
+    """Return why a file is left out, "" if it is read, or None for folders and system files."""
     if file.is_dir() and not file.is_symlink():
         return None
     readable, reason = pixels.can_read(file.suffix.lower())
     if any(part[0] == "." for part in name.parts):
-        # Programs hide notes beside the files, such as ._photo.jpg.
+        # Programs store hidden metadata next to files, such as ._photo.jpg.
         return "hidden" if readable and not file.name.startswith("._") else None
     if file.name.lower() in _HIDDEN:
         return None
@@ -123,7 +123,7 @@ def _unread(file, name):
 
 
 def _counted(files):
-    """Return the names of files, or their number, for each extension."""
+    """Return the name of the file, or the number of files, for each extension."""
     parts = [
         f"{len(names)} {extension or 'without an extension'} (such as {pixels.shown(names[0])})"
         if len(names) > 1
@@ -134,7 +134,7 @@ def _counted(files):
 
 
 def _common_size(facts, side):
-    """Return (height, width) by the side, or by the images if all have the same small size, else 32 x 32."""
+    """Return (height, width): the given side, the size of the images if all share one small size, or 32 x 32."""
     if side is not None:
         return side, side
     sizes = {fact.size for fact in facts}
@@ -144,7 +144,7 @@ def _common_size(facts, side):
 
 
 def _load(path, names, image_shape, white, skip_broken, broken):
-    """Return (images, their names), and add the images that cannot be read to `broken`."""
+    """Return (images, their names), and append images that cannot be read to `broken`."""
     images, read_names = np.empty((len(names), *image_shape), "uint8"), []
     for name in names:
         try:
@@ -165,9 +165,9 @@ def listed_broken(broken):
 
 
 def changes(facts, white, image_shape, given=False):
-    """Return sentences on the changes that were made to the images.
+    """Return sentences about the changes that were made to the images.
 
-    They name the options that decide the shape, unless it is given, as by a model.
+    They name the options that decide the shape, unless the shape is given, for example by a model.
     """
     sizes = {fact.size for fact in facts}
     target = tuple(image_shape[:2])

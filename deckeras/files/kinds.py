@@ -1,4 +1,4 @@
-"""The kinds of files by their names, and the options that apply to each."""
+"""Determine the kind of a file from its name, and the options that apply to it."""
 
 import os
 
@@ -9,7 +9,7 @@ _TABLE = tables.TEXT + tables.OTHER
 _IMAGES = ("image_size", "colour", "folder_labels", "skip_broken")
 _TEXT = ("sep", "skip", "comment", "decimal", "thousands", "encoding")
 _COLUMNS = ("names", "drop", "one_hot", "text", "missing", "na", "header")
-# What to do with files of other programs.
+# How to convert files of other programs.
 _OTHERS = {
     (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".rds", ".rdata"): (
         "a pickle or another file of Python or R objects, which runs code when it is loaded. If you trust it, load it "
@@ -28,7 +28,7 @@ _OTHERS = {
 
 
 def of(path):
-    """Return "table", "array" or "images", the kind of a file or a folder.
+    """Return the kind of a file or a folder: "table", "array" or "images".
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -67,7 +67,7 @@ def check_options(path, kind, given):
 
 
 def _foreign(extension, kind):
-    """Return the names of the options that do not apply."""
+    """Return the names of the options that do not apply to such a file."""
     if kind == "array":
         return (*_IMAGES, *_TEXT, *_COLUMNS)
     if kind == "images":

@@ -13,17 +13,17 @@ class Layout:
     Attributes:
         kind: "table", "array" or "images".
         key: str or None, the name of the array or the sheet in its file.
-        columns: list of str, the columns of numbers of a table, in the order of the features.
-        categories: dict from a column of text to its values. Each value is a feature, after those of `columns`.
+        columns: list of str, the numeric columns of a table, in the order of the features.
+        categories: dict from a text column to its values. Each value is a feature; these follow those of `columns`.
         text: str or None, the column of documents. Their terms are the only features.
         terms: dict from term to its inverse document frequency, in the order of the features; None without `text`.
         medians: dict from column to the median that fills missing values; None if they are not filled.
         drop_missing: bool, whether rows with missing values are left out.
         names: str or None, the column with the names of the rows.
         na, sep, skip, comment, decimal, thousands, encoding: description of a text file, as for `read`; `sep` and
-            `decimal` may be detected.
+            `decimal` may have been detected.
         header: bool, whether the file names the columns.
-        affixes: dict from column to the sign beside its numbers, such as "%".
+        affixes: dict from column to the sign next to its numbers, such as "%".
         image_shape: list (height, width) or (height, width, channels), or None.
         white: int or None, the value of white in images.
     """
@@ -58,9 +58,9 @@ class Rows:
         x: (n, n_features) array or SciPy sparse matrix; (n, height, width) or (n, height, width, channels) images.
         names: (n,) array: the names of the rows, file names or row numbers.
         features: list of the features' names, or None.
-        labels: (n,) array, or None. If labels are missing, its dtype is object, and they are None.
+        labels: (n,) array, or None. If labels are missing, the dtype is object and missing labels are None.
         layout: `Layout`.
-        notices: list of str, a sentence for each thing that was detected, changed or left out.
+        notices: list of str, one sentence per detail that was detected, changed or left out.
         texts: list of str, the documents whose terms are the features, or None.
     """
 
@@ -100,7 +100,7 @@ def row_names(frame, table, layout):
     """Return the names of rows: (n,) array.
 
     Args:
-        frame: pandas.DataFrame, the rows of the table that remain.
+        frame: pandas.DataFrame, the remaining rows of the table.
         table: `deckeras.files.tables.Table`.
         layout: `Layout`.
     """

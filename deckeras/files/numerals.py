@@ -1,7 +1,7 @@
-"""Numbers as people write them: decimal commas, grouped thousands, percent signs, currencies.
+"""Recognize numbers as people write them: decimal commas, grouped thousands, percent signs, currencies.
 
 A column of text holds numbers if all its values can be read in one `Form`. Several forms can fit: "1,234" is 1.234 or
-1234. The other values of the column and the other columns of the table then decide. If they do not, the column remains
+1234. The other values of the column and the other columns of the table then decide. If they cannot, the column remains
 text, and `Found.ambiguous` names it.
 """
 
@@ -28,7 +28,7 @@ _MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATES = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?"
     r"|\d{1,3}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?|\d{1,2}\.\d{2}\.\d{2}|\d{8}T\d{4,6}.*"
-    # A month, a week or a quarter of a year.
+    # A month, week or quarter of a year.
     r"|(19|20)\d{2}[-/.](0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/](19|20)\d{2}|\d{4}[- ]?[WQ]\d{1,2}|Q\d[- /]\d{4}"
     # Names of months and weekdays in any language.
     rf"|({_WORD},? )?\d{{1,2}}(st|nd|rd|th|\.)?[- ](de )?{_WORD}[- ,]+(de )?(\d{{4}}|\d{{2}})( .*)?"
@@ -44,8 +44,8 @@ class Form:
     """One way of writing numbers.
 
     Attributes:
-        decimal: str, the character before the decimals.
-        thousands: str or None, the character between groups of three digits.
+        decimal: str, the decimal separator.
+        thousands: str or None, the separator between groups of three digits.
     """
 
     decimal: str = "."
@@ -62,7 +62,7 @@ class Form:
         return rf"(?:(?:{whole}){decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
 
 
-# The digits of other scripts, such as ٣ or ３, as those of ASCII.
+# Map the digits of other scripts, such as ٣ or ３, to ASCII digits.
 _DIGITS = {code: str(unicodedata.digit(chr(code))) for code in range(128, 0x20000) if chr(code).isdecimal()}
 _FORMS = [
     Form(decimal, thousands) for thousands in (None, ",", ".", " ", "'") for decimal in ".," if decimal != thousands
@@ -75,13 +75,13 @@ class Found:
 
     Attributes:
         forms: dict from each column whose values are all numbers to its `Form`.
-        affixes: dict from column to the sign beside all its numbers, such as "%".
+        affixes: dict from column to the sign next to all its numbers, such as "%".
         ambiguous: dict from column to a value that can be read in two ways.
-        bracketed: list of the columns with negative numbers in parentheses, or with the minus behind them.
-        dotted: bool, whether a column shows that the table has decimal points.
-        truths: list of the columns of true and false.
-        padded: list of the columns of whole numbers with zeros in front.
-        long: list of the columns of whole numbers that float64 does not hold exactly.
+        bracketed: list of the columns with negative numbers in parentheses or with a trailing minus sign.
+        dotted: bool, whether a column shows that the table uses decimal points.
+        truths: list of the columns that hold true and false.
+        padded: list of the columns of whole numbers with leading zeros.
+        long: list of the columns of whole numbers that float64 cannot represent exactly.
         commas: list of the columns in which a number has a decimal comma.
     """
 
@@ -102,7 +102,7 @@ def is_number(text):
     if _PLAIN.fullmatch(text):
         return True
     if "\t" in text:
-        # The text is a sign and a number in two cells.
+        # The text comes from two cells, a sign and a number.
         return False
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
@@ -113,7 +113,7 @@ def is_number(text):
 
 
 def ascii_digits(text):
-    """Return a text with the digits of other scripts replaced by those of ASCII."""
+    """Return a text with the digits of other scripts replaced by ASCII digits."""
     return text if text.isascii() else text.translate(_DIGITS)
 
 
@@ -132,7 +132,7 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
 
     Args:
         columns: dict from name to a pandas Series of texts without missing values.
-        decimal, thousands: str, the characters if they are known; default None.
+        decimal, thousands: str, the separators if they are known; default None.
         dotted: bool, default False. Whether other columns of the table have decimal points.
 
     Returns:
@@ -204,7 +204,7 @@ def convert(texts, form):
 
 
 def _parts(texts):
-    """Return (digits of the texts, the sign beside them or ""), or None if one is not a number or the signs differ."""
+    """Return (digits of the texts, their common sign or ""), or None if one is not a number or the signs differ."""
     texts = texts.drop_duplicates().str.strip()
     texts = texts[~texts.str.lower().str.lstrip("+-").isin(["inf", "infinity"])]
     head = texts.head(1)
@@ -229,7 +229,7 @@ def _allowed(decimal, thousands):
 
 
 def _without_needless(forms, digits):
-    """Remove forms with thousands if no value shows any, and all forms but one if no value has decimals either."""
+    """Remove forms with thousands if no value has any, and all forms but one if no value has decimals either."""
     shown = digits.str.cat()
     forms = [
         form
@@ -240,14 +240,14 @@ def _without_needless(forms, digits):
 
 
 def _shows(form, texts):
-    """Return whether the texts have decimals or groups, which show the form of other columns, too."""
+    """Return whether the texts have decimals or groups, and so show the form of other columns as well."""
     return form.thousands in (",", ".") or bool(texts.str.contains(form.decimal, regex=False).any())
 
 
 def _grouped(forms, digits):
-    """Return the form with thousands if the values show it, else None.
+    """Return the form with thousands if the values imply it, otherwise None.
 
-    If numbers have three decimals, none is a whole number. If zeros at the end are omitted, none ends in 0.
+    In a column with three decimals everywhere, no number is whole. If trailing zeros are omitted, none ends in 0.
     """
     grouped = [form for form in forms if form.thousands is not None]
     if len(grouped) != 1:

@@ -1,4 +1,4 @@
-"""The types of the options of readers, checked before a file is opened."""
+"""Check the types of reader options before a file is opened."""
 
 import contextlib
 import functools
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def checked(function):
-    """Check the options of a reader. None is left to it, but for lists; a str for a list becomes a tuple of one.
+    """Check the options of a reader. None is passed on, except for lists; a str for a list becomes a tuple of one.
 
     Raises:
         TypeError: a value is of the wrong type.

@@ -1,4 +1,4 @@
-"""Photographs of a folder, read when they are needed: of any size, in colors, never all in memory."""
+"""Read the photographs of a folder on demand: of any size, in color, and never all in memory at once."""
 
 import concurrent.futures
 import hashlib
@@ -13,12 +13,12 @@ from deckeras.files.layouts import Layout, Rows
 
 
 class Photographs(sources.Items):
-    """The photographs of a folder as rows, each cropped and resized while it is read, by threads.
+    """The photographs of a folder as rows. Threads crop and resize each one when it is read.
 
     Args:
         paths: list of paths of image files.
-        size: (height, width) in pixels, to which they are resized.
-        white: number, default None. The value of white in images of more than 8 bits; None is each image's own.
+        size: (height, width) in pixels to which they are resized.
+        white: number, default None. The value of white in images of more than 8 bits; None uses that of each image.
     """
 
     def __init__(self, paths, size, white=None):
@@ -26,7 +26,7 @@ class Photographs(sources.Items):
         self.paths, self.white = list(paths), white
 
     def content(self):
-        """Return what tells these photographs from others: a checksum of their files in order, and how they are read.
+        """Return what identifies these photographs: a checksum of their files in order, and how they are read.
 
         Returns:
             JSON-able list.
@@ -49,11 +49,11 @@ def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
 
     Args:
         path: the folder.
-        size: (height, width) in pixels, to which photographs are resized after they are cropped around their center to
-            its shape.
+        size: (height, width) in pixels to which photographs are resized, after they are cropped around their center
+            to the same aspect ratio.
         folder_labels: bool, default False. Whether the names of the subfolders are the classes of their images.
-        skip_broken: bool, default False. Whether to leave out files that cannot be read. They are then all read once
-            before.
+        skip_broken: bool, default False. Whether to leave out files that cannot be read. To find them, all files are
+            read once first.
         white: int, the value of white in images of more than 8 bits; default None: by the largest value in any.
 
     Returns:
@@ -89,7 +89,7 @@ def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
 
 
 def _look(path, whole):
-    """Return the `Facts` of an image, or with `whole` the `BrokenImage` that reading all of it raises."""
+    """Return the `Facts` of an image or, with `whole`, the `BrokenImage` that is raised when all of it is read."""
     try:
         fact = pixels.look(path)
         if whole:

@@ -1,7 +1,7 @@
-"""Decode one image file into gray values or colors as people see them.
+"""Decode an image file into the gray values or colors that people see.
 
-The orientation that a camera wrote is applied, transparent pixels are laid on white, and images of more than 8 bits are
-scaled by the range that they use.
+The orientation stored by a camera is applied, transparent pixels are placed on white, and images with more than 8 bits
+are scaled by the range that they use.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ EXTENSIONS = (
     ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".ico", ".tga", ".avif",
 )  # fmt: skip
 HEIF = (".heic", ".heif")
-_DEEP = ("I", "F")  # first letters of the modes of more than 8 bits
+_DEEP = ("I", "F")  # first letters of the modes with more than 8 bits
 _BITS = (1, 2, 4, 8, 10, 12, 14, 16)
 
 
@@ -30,10 +30,10 @@ class Facts:
     Attributes:
         size: (height, width) after the orientation is applied.
         deep: bool, whether it has more than 8 bits.
-        largest: int or float, its largest value if it has; else 255.
+        largest: int or float, its largest value if it is deep; otherwise 255.
         transparent, turned: bools, whether it may have transparent pixels, and whether it is stored in another
             orientation.
-        n_frames: int, its pages or frames; the first one is read.
+        n_frames: int, the number of its pages or frames; the first one is read.
         gray: bool, whether its format has no colors.
     """
 
@@ -69,7 +69,7 @@ def look(path):
         orientation = image.getexif().get(0x0112, 1)
         turned = orientation in range(2, 9)
         width, height = image.size
-        # Pillow turns a TIFF by itself, and gives the size after the turn.
+        # Pillow rotates a TIFF itself, and returns the size after the rotation.
         on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
         size = (width, height) if on_its_side else (height, width)
         gray = image.mode in ("1", "L") or deep
@@ -77,10 +77,10 @@ def look(path):
 
 
 def white_level(largest):
-    """Return the value of white: the largest value of the fewest bits that hold the values of some images.
+    """Return the value of white: the largest value of the smallest bit depth that can hold the values of the images.
 
     Args:
-        largest: int or float of at least 0, the largest value of the images. Floating-point pixels are from 0 to 1.
+        largest: int or float of at least 0, the largest value of the images. Floating-point pixels range from 0 to 1.
 
     Example:
         >>> from deckeras.files import pixels
@@ -99,9 +99,9 @@ def load(path, image_shape, white=None, *, fast=False):
         path: the file.
         image_shape: (height, width) for gray, (height, width, 3) for colors.
         white: number, the value that becomes 255 in images of more than 8 bits; default None: `white_level` of the
-            image itself. A value below 255 applies to images of 8 bits, too.
-        fast: bool, default False. Whether to decode JPEG files at an eighth, a quarter or half of their size where that
-            is still twice the wanted one.
+            image itself. A value below 255 also applies to 8-bit images.
+        fast: bool, default False. Whether to decode JPEG files at an eighth, a quarter or half of their size if that
+            is still twice the requested size.
 
     Returns:
         uint8 array of that shape.
@@ -150,7 +150,7 @@ def _heif():
 
 
 def _values(image):
-    """Return the values of an image of more than 8 bits as float64, with 0 for negative ones."""
+    """Return the values of an image with more than 8 bits as float64, with 0 for negative values."""
     values = np.asarray(image).astype("float64")
     if image.mode == "F" and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise OSError("its pixels are floating-point numbers beyond 0 to 1, whose range is not known")
@@ -162,7 +162,7 @@ def _has_alpha(image):
 
 
 def _on_white(image):
-    """Return the image with its transparent pixels laid on white."""
+    """Return the image with its transparent pixels placed on white."""
     from PIL import Image
 
     if not _has_alpha(image):
@@ -177,9 +177,9 @@ def _opened(path):
 
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images and odd metadata, which the user need not know.
+            # Pillow warns about large images and odd metadata, which is irrelevant to the user.
             warnings.simplefilter("ignore")
-            # If Pillow opens a TIFF by its name, it maps it into memory, and misreads one that is turned.
+            # If Pillow opens a TIFF by name, it maps the file into memory, and misreads a rotated one.
             with open(path, "rb") as file, Image.open(file) as image:
                 yield image
     except (PermissionError, FileNotFoundError):
@@ -192,5 +192,5 @@ def _opened(path):
 
 
 def shown(name):
-    """Return a name as text that can be written, in which bytes that are not UTF-8 appear as \\xfc."""
+    """Return a name as printable text, with bytes that are not valid UTF-8 shown like \\xfc."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
-"""Refuse files that promise more than they hold, or more than there is memory for, before the memory is taken.
+"""Reject files that promise more than they hold or than fits in memory, before the memory is allocated.
 
 A header of a hundred bytes can promise terabytes, and a small compressed file can unpack to them. What a file promises
-is compared with what holds it, where the format says so, and with the memory of the machine.
+is compared with the memory of the machine and, if the format allows it, with the bytes that hold it.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from numpy.lib import format as npy
 _HARMLESS_BYTES = 2**26
 _DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
-_TEXT = 2  # bytes of memory for each of a text, at least: the text itself and its numbers
-_BATCH = 256  # rows, which are dense when they are trained on
+_TEXT = 2  # bytes of memory per byte of text, at least: the text itself and its numbers
+_BATCH = 256  # rows; training makes them dense
 
 
 def memory():
-    """Return the bytes of memory of the machine, or of the container; 2**62 if they are not known."""
+    """Return the bytes of memory of the machine or of the container, or 2**62 if unknown."""
     found = [2**62]
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows does not have it.
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf.
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for limit in _LIMITS:
         with contextlib.suppress(OSError, ValueError), open(limit, encoding="ascii") as file:
@@ -30,11 +30,11 @@ def memory():
 
 
 def check(path, promised, what):
-    """Check that what is to be read from a file fits in memory.
+    """Check that a part of a file fits in memory before it is read.
 
     Args:
         path: the file.
-        promised: int, the bytes it takes in memory.
+        promised: int, the bytes that it takes in memory.
         what: str, the part of the file that promises them.
 
     Raises:
@@ -57,11 +57,11 @@ def check(path, promised, what):
 
 
 def check_held(path, promised, held, what):
-    """Check that a part of a file can be held in the bytes that the file has for it.
+    """Check that the bytes of a part of a file can hold what it promises.
 
     Args:
         path, promised, what: as for `check`.
-        held: int, the largest number of bytes that it can unpack to.
+        held: int, the largest number of bytes that the part can unpack to.
 
     Raises:
         ValueError: it promises more.
@@ -82,10 +82,10 @@ def check_npy(path, file, size, what):
     """Check that the array of an .npy file is in the file.
 
     Args:
-        path: the file, for the message.
+        path: the file, for the error message.
         file: binary stream at its beginning.
-        size: int, the bytes of the stream.
-        what: str, for the message.
+        size: int, the number of bytes in the stream.
+        what: str, for the error message.
 
     Raises:
         ValueError: the array is larger, or the header is not valid.
@@ -97,7 +97,7 @@ def check_npy(path, file, size, what):
 
 
 def check_sparse(path, shape):
-    """Check that a sparse matrix of this shape can be trained on: its rows are counted, and dense in a batch.
+    """Check that a sparse matrix of this shape can be trained on, where each batch of rows becomes dense.
 
     Raises:
         ValueError: there are too many rows or columns.
@@ -114,13 +114,13 @@ def check_dense(path, shape, what, itemsize=8):
     Args:
         path, what: as for `check`.
         shape: sequence of ints.
-        itemsize: int, default 8: the bytes of a number of a table.
+        itemsize: int, default 8. The bytes per number.
     """
     check(path, _product(shape) * itemsize, f"{what} of shape {tuple(map(int, shape))}")
 
 
 def check_text(path, size):
-    """Check that a table of text of so many bytes fits in memory, where each character of it takes two bytes or more.
+    """Check that a text table of this many bytes fits in memory, with at least two bytes per character.
 
     Raises:
         ValueError: it does not fit.
@@ -143,7 +143,7 @@ def check_regular(path):
 
 
 def within_memory(function):
-    """Decorate a function of a path so that it raises a ValueError with the path where memory does not suffice."""
+    """Decorate a function of a path so that it raises a ValueError with the path if memory does not suffice."""
 
     @functools.wraps(function)
     def read(path, *args, **kwargs):
@@ -159,7 +159,7 @@ def within_memory(function):
 
 
 def _product(shape):
-    """Return the product of a shape as an int of Python, which does not overflow."""
+    """Return the product of a shape as a Python int, which cannot overflow."""
     product = 1
     for size in shape:
         product *= int(size)

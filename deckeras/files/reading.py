@@ -5,9 +5,9 @@
     .npy .npz .h5 .h5ad .mat .svmlight      an array or a sparse matrix, chosen by `key` if there are several
     a folder      its images, and those of its subfolders
 
-`read` returns rows with a `Layout`, by which `read_like` reads other files: the same columns in the same order, the
-same categories and medians, images of the same size. The `notices` of the rows report what was detected, changed or
-left out, a sentence each.
+`read` returns rows with a `Layout`. `read_like` uses it to read other files in the same way: with the same columns in
+the same order, the same categories and medians, and images of the same size. The `notices` of the rows report what was
+detected, changed or left out, one sentence each.
 """
 
 import dataclasses
@@ -65,31 +65,30 @@ def read(
         path: file or folder.
         key: str, the array of an .npz, .h5, .h5ad or .mat file, or the sheet of a workbook; default None: the only one,
             or the array named "x" or "X".
-        names: str, the column with the rows' names, default None: their numbers.
-        labels: str, the column or the array with the classes, which is not a feature; default None. Labels may be
-            missing.
-        drop: str or list of str, columns that are not features.
-        one_hot: str or list of str, columns of text whose values become features, 1 where a row has the value and
-            else 0.
-        text: str, a column of documents, default None. Their words become the features, as TF-IDF of the 2,000 most
-            frequent terms as in the paper, and all other columns are left out.
-        need_terms: bool, default True. False allows texts without common words, as a text encoder does: their rows have
-            no features then.
-        missing: `"median"` to fill missing values with the median of their column, or `"drop"` to leave out their rows;
-            default None: they are an error.
-        na: str or list of str, further texts that mean a missing value, such as "?".
-        sep: str, the separator of a text file, " " for any number of blanks; default None: detected.
-        skip: int, the number of lines above the line of names; default None: blank lines, and lines with fewer cells
-            than the rows.
-        comment: str, the beginning of lines that are left out; default None: "#" if the file begins with it.
-        decimal, thousands: str, the characters before decimals and between thousands; default None: detected. It is an
-            error if the numbers can be read in two ways.
-        encoding: str, of a text file; default None: UTF-8, or UTF-16 or UTF-32 if the first bytes show it.
-        header: bool, whether the first line names the columns; default None: as
+        names: str, the column with the names of the rows; default None: rows are numbered.
+        labels: str, the column or the array with the classes, which is not used as a feature; default None. Labels
+            may be missing.
+        drop: str or list of str, columns that are not used as features.
+        one_hot: str or list of str, columns of text whose values become features: 1 if a row has the value, else 0.
+        text: str, a column of documents, default None. The features are then the TF-IDF of the 2,000 most frequent
+            terms, as in the paper, and all other columns are left out.
+        need_terms: bool, default True. False allows texts without any common word, as a text encoder does; their rows
+            then have no features.
+        missing: `"median"` to fill missing values with the median of their column, or `"drop"` to leave out rows with
+            missing values; default None: missing values are an error.
+        na: str or list of str, additional texts that mean a missing value, such as "?".
+        sep: str, the separator of a text file; " " stands for any number of blanks; default None: detected.
+        skip: int, the number of lines to skip above the line of names; default None: blank lines and lines with fewer
+            cells than the rows are skipped.
+        comment: str, lines that begin with it are left out; default None: "#" if the file begins with it.
+        decimal, thousands: str, the decimal separator and the thousands separator; default None: detected. Numbers that
+            can be read in two ways are an error.
+        encoding: str, the encoding of a text file; default None: UTF-8, or UTF-16 or UTF-32 if the first bytes show it.
+        header: bool, whether the first line names the columns; default None:
             `deckeras.files.headers.has_names` decides. Without names, columns are numbered.
-        image_size, colour, skip_broken: of the images of a folder, as for `deckeras.files.image_folder.read`.
+        image_size, colour, skip_broken: options for a folder of images, as for `deckeras.files.image_folder.read`.
         image_shape: (height, width) or (height, width, channels) of the images in flat rows of an array or a table.
-        folder_labels: bool, default False. Whether the names of the subfolders are the classes of their images.
+        folder_labels: bool, default False. If True, the names of the subfolders are the classes of their images.
 
     Returns:
         `Rows`.
@@ -97,9 +96,9 @@ def read(
     Raises:
         TypeError: an option is of another type.
         ValueError: the kind of the file is unknown, an option does not apply to it, it can be read in several ways, or
-            it holds values that are not numbers.
+            holds values that are not numbers.
         OSError: the file is missing or cannot be read.
-        ImportError: the library for such a file is not installed.
+        ImportError: the library that reads this kind of file is not installed.
 
     Example:
         >>> import pathlib
@@ -138,7 +137,7 @@ def read(
     return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
 
 
-_SILENT = ("path", "need_terms")  # which no file refuses
+_SILENT = ("path", "need_terms")  # options that every kind of file accepts
 _BESIDE_TEXT = ("drop", "one_hot", "missing", "image_shape")
 
 
@@ -150,7 +149,7 @@ def _is_given(value):
 @promises.within_memory
 @options.checked
 def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
-    """Read new rows in the way of earlier ones.
+    """Read new rows in the same way as earlier ones.
 
     Args:
         path: file or folder of the same kind.
@@ -161,7 +160,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
         `Rows`.
 
     Raises:
-        ValueError, OSError, ImportError: as `read`, or a column is missing, or a text is not one of the categories.
+        ValueError, OSError, ImportError: as for `read`; also if a column is missing or a text is not a known category.
 
     Example:
         >>> import pandas
@@ -204,7 +203,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
 
 
 def _lay_out(path, table, roles, key, skip):
-    """Return (the `Layout` of a table, notices), or raise a ValueError with all problems of its columns."""
+    """Return (the `Layout` of a table, notices), or raise a ValueError that lists all problems of its columns."""
     frame, names, one_hot = table.frame, roles.named(table), roles.one_hot
     columns.check_names(frame, [*roles.of_text, *roles.drop])
     others = {names, roles.labels, *roles.drop, *one_hot}
@@ -258,7 +257,7 @@ def _with_images(path, layout, image_shape):
 
 
 def _unknown(frame, layout, found):
-    """Return a line for each category that the model does not know, and for each column with another sign."""
+    """Return a line for each category that the model does not know, and for each column whose sign differs."""
     problems = []
     for column, values in layout.categories.items():
         unknown = sorted(set(map(str, frame[column].dropna().unique())) - set(values))

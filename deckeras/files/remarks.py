@@ -1,4 +1,4 @@
-"""Sentences about the columns and rows of a table that are read, but may not be what they seem."""
+"""Describe columns and rows of a table that are read but may not be what they seem."""
 
 import math
 import re
@@ -7,10 +7,10 @@ import numpy as np
 
 from deckeras.files.columns import listed
 
-_SAMPLE = 10_000  # values of a column that are examined
-_MIN_COUNTING = 5  # rows; fewer numbers may count up by chance
+_SAMPLE = 10_000  # the number of values of a column that are examined
+_MIN_COUNTING = 5  # the fewest rows; fewer numbers may count up by chance
 _EPOCHS = (6e8, 2.2e9)  # seconds since 1970: the years 1989 to 2039
-_MAX_TOTALS = 0.05  # fraction of the rows; a word that is in more of them is a category
+_MAX_TOTALS = 0.05  # fraction of the rows; a word that occurs in more of them is a category
 _ID = re.compile(
     r"(?:^|[\W_])(?:id|ids|uuid|guid|index|idx|nr|rownum|row_?number|pk|key)$|[a-z](?:Id|ID|Nr|No)$", re.IGNORECASE
 )
@@ -22,11 +22,11 @@ _TOTAL = re.compile(
 
 
 def of_table(frame, columns, found):
-    """Return a sentence for each kind of suspicious column or row, such as row numbers or totals.
+    """Return one sentence per kind of suspicious column or row, such as row numbers or totals.
 
     Args:
-        frame: pandas.DataFrame, also of the columns that are not features.
-        columns: list of the columns of numbers that become features.
+        frame: pandas.DataFrame, including the columns that are not features.
+        columns: list of the numeric columns that become features.
         found: `numerals.Found` of the table.
     """
     return _of_columns(frame, columns, found) + _totals(frame, columns) + _forms(found, columns)
@@ -79,7 +79,7 @@ def _of_columns(frame, columns, found):
 
 
 def _totals(frame, columns):
-    """Return sentences on rows that hold totals of other rows."""
+    """Return sentences about rows that hold totals of other rows."""
     sentences = []
     for column in [name for name in frame.columns if name not in set(columns)]:
         texts = frame[column].dropna()
@@ -103,7 +103,7 @@ def _totals(frame, columns):
 
 
 def _forms(found, columns):
-    """Return sentences on the way in which the numbers of these columns are written."""
+    """Return sentences about how the numbers of these columns are written."""
     sentences = []
     used = set(columns)
     forms = {name: form for name, form in found.forms.items() if name in used}
@@ -142,7 +142,7 @@ def _is_epoch(values):
 
 
 def _sentinel(values):
-    """Return a frequent value that is far from the others or commonly means "missing", else None."""
+    """Return a frequent value that is far from the others or commonly means "missing"; otherwise None."""
     distinct, counts = np.unique(values[:_SAMPLE], return_counts=True)
     if len(distinct) < 4:
         return None

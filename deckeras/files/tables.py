@@ -1,4 +1,4 @@
-"""Read a table of any format into a DataFrame. Columns become numbers if all their values can be read as numbers."""
+"""Read a table in any format into a DataFrame. Columns become numeric if all their values can be read as numbers."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from deckeras.files import numerals, promises, text_files, text_tables, workbook
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
-_EXACT = 2**53  # float64 holds all whole numbers up to it
+_EXACT = 2**53  # float64 represents all whole numbers up to this one exactly
 LINES = (".arff", ".jsonl", ".ndjson", ".json")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 OTHER = (".parquet", ".feather", ".arrow", *WORKBOOKS, *LINES)
@@ -22,13 +22,13 @@ OTHER = (".parquet", ".feather", ".arrow", *WORKBOOKS, *LINES)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Description of a table in a text file. What is None is detected.
+    """Description of a table in a text file. Values of None are detected.
 
     Attributes:
         sep, skip, comment, header: as for `dialects.find`.
-        decimal, thousands: str, as `numerals.Form` has them.
+        decimal, thousands: str, as in `numerals.Form`.
         encoding: str, as for `text_files.look`.
-        na: tuple of further texts that mean a missing value.
+        na: tuple of additional texts that mean a missing value.
         sheet: str, the sheet of a workbook.
         prefer: str, the separator to prefer if several fit.
     """
@@ -73,8 +73,8 @@ class Table:
         frame: pandas.DataFrame; columns of text hold str.
         options: `Options`, with what was detected.
         found: `numerals.Found` of the columns that were text.
-        notices: list of str, a sentence for each thing that was detected or left out.
-        names: array of the names of the rows of the file, by the index of `frame`, or None.
+        notices: list of str, one sentence per detail that was detected or left out.
+        names: array of the row names of the file, indexed by the index of `frame`, or None.
     """
 
     frame: object
@@ -91,7 +91,7 @@ def read(path, options, texts=(), names=None):
         path: the file.
         options: `Options`.
         texts: columns that remain text.
-        names: str, the column of them with the names of the rows, which may be any text; default None.
+        names: str, the one of `texts` with the names of the rows, which may be any text; default None.
 
     Returns:
         `Table`.
@@ -126,7 +126,7 @@ def read(path, options, texts=(), names=None):
     frame, found = _numbers(frame, texts, options)
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
     if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
-        # The points of other columns may be between thousands rather than before decimals.
+        # The points in other columns may separate thousands rather than decimals.
         again = read(path, dataclasses.replace(options, decimal=","), texts, names)
         for name, form in found.forms.items():
             again.found.forms.setdefault(name, form)
@@ -145,7 +145,7 @@ def _plain_numbers(texts):
 
 
 def _other(path, kind, encoding):
-    """Read a table whose format has types."""
+    """Read a table in a format that stores types."""
     import pandas
 
     try:
@@ -166,7 +166,7 @@ def _other(path, kind, encoding):
 
 
 def _indexed(frame):
-    """Return (the table with rows counted from 0, the names of the rows in its index or None, sentences about it)."""
+    """Return (the table with rows counted from 0, the row names from its index or None, sentences about the index)."""
     import pandas
 
     if isinstance(frame.columns, pandas.MultiIndex):
@@ -206,7 +206,7 @@ def _json(path, encoding):
 
 
 def _check_parquet(path):
-    """Raise a ValueError if a table does not fit in memory: a few bytes may hold any number of equal values."""
+    """Raise a ValueError if a table does not fit in memory. A few bytes can encode any number of equal values."""
     import pyarrow.parquet
 
     found = pyarrow.parquet.read_metadata(path)
@@ -214,7 +214,7 @@ def _check_parquet(path):
 
 
 def _distinct(pairs):
-    """Return an object of JSON as a dict."""
+    """Return a JSON object as a dict."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -255,7 +255,7 @@ def _arff(path, encoding):
 
 
 def _numbers(frame, texts, options):
-    """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`)."""
+    """Return (the table with texts replaced by numbers if they can be read as such, `numerals.Found`)."""
     import pandas
 
     strings, replaced, dotted = {}, {}, False
@@ -287,7 +287,7 @@ def _numbers(frame, texts, options):
 
 
 def _opened(values):
-    """Return (the column with plain values or None if it does not change, its texts or None if it has none)."""
+    """Return (the column with plain values, or None if unchanged; its texts, or None if it has none)."""
     import pandas
 
     kind = values.dtype
@@ -324,7 +324,7 @@ def _are_truths(values):
 
 
 def _is_long(values):
-    """Return whether a column holds whole numbers that float64 cannot hold exactly."""
+    """Return whether a column holds whole numbers that float64 cannot represent exactly."""
     import pandas
 
     if pandas.api.types.is_integer_dtype(values.dtype):
@@ -342,7 +342,7 @@ def _is_long(values):
 
 
 def _is_beyond(digits):
-    """Return whether a whole number of so many digits, perhaps more than Python converts, is beyond the exact ones."""
+    """Return whether a whole number exceeds `_EXACT`. It may have more digits than Python converts."""
     digits = digits.lstrip("0")
     return len(digits) > len(str(_EXACT)) or int(digits or 0) > _EXACT
 

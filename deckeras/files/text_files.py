@@ -1,4 +1,4 @@
-"""Text of files. The first bytes, rather than the name, show compression and encoding."""
+"""Read the text of files. The first bytes, rather than the name, determine compression and encoding."""
 
 import bz2
 import codecs
@@ -11,11 +11,11 @@ import zipfile
 
 from deckeras.files import promises
 
-_HEAD = 2**18  # characters that are examined
-_MAX_HEAD = 2**25  # characters that are examined if lines are long
-_LINES = 50  # lines that are examined
+_HEAD = 2**18  # the number of characters that are examined
+_MAX_HEAD = 2**25  # the number of characters that are examined if lines are long
+_LINES = 50  # the number of lines that are examined
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
-_RATIOS = {"gzip": 1032, "zip": 1032, "xz": 8000, "bzip2": 2**21}  # bytes of text for one of the file, at most
+_RATIOS = {"gzip": 1032, "zip": 1032, "xz": 8000, "bzip2": 2**21}  # the most bytes of text per byte of the file
 _FOREIGN = {
     b"PK\x05\x06": "an empty zip file",
     b"%PDF": "a PDF document",
@@ -62,7 +62,7 @@ def look(path, encoding=None):
             "failed download"
         )
     with explained(path, encoding):
-        encoding = codecs.lookup(encoding or _encoding(start)).name  # which is one for all names of an encoding
+        encoding = codecs.lookup(encoding or _encoding(start)).name  # a single name for all aliases
     if b"\x00" in start and not encoding.startswith(("utf-16", "utf-32")):
         raise ValueError(f"{os.fspath(path)!r} should be a table in a text file. Received: bytes that are not text")
     head = ""
@@ -77,14 +77,14 @@ def look(path, encoding=None):
 
 
 def check_cells(path, compression, n_columns):
-    """Raise a ValueError if a table of so many columns does not fit in memory, in which short lines are filled up.
+    """Raise a ValueError if a table with this many columns, with short lines padded, does not fit in memory.
 
     Args:
         path: the file.
         compression: str or None, as `look` returns it.
         n_columns: int.
     """
-    most = os.path.getsize(path) * _RATIOS.get(compression, 1) // 2  # lines of a character each
+    most = os.path.getsize(path) * _RATIOS.get(compression, 1) // 2  # lines of one character each
     if 8 * most * n_columns <= promises.memory():
         return
     with explained(path, ""), _bytes(path, compression) as file:
@@ -94,7 +94,7 @@ def check_cells(path, compression, n_columns):
 
 @contextlib.contextmanager
 def opened(path, encoding, compression):
-    """Open the text with its line ends unchanged."""
+    """Open the text with its line endings unchanged."""
     # UTF-8 may begin with a byte order mark.
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     with _bytes(path, compression) as file, io.TextIOWrapper(file, encoding=codec, newline="") as text:
@@ -103,7 +103,7 @@ def opened(path, encoding, compression):
 
 @contextlib.contextmanager
 def explained(path, encoding):
-    """Raise a ValueError with a way out if the text cannot be decoded or decompressed."""
+    """Raise a ValueError that suggests a remedy if the text cannot be decoded or decompressed."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -122,7 +122,7 @@ def explained(path, encoding):
 
 
 def _check_size(path, compression):
-    """Raise a ValueError if the text does not fit in memory. It is unpacked and counted if no header has its size."""
+    """Raise a ValueError if the text does not fit in memory. It is unpacked and counted if no header gives its size."""
     size = os.path.getsize(path)
     if compression == "zip":
         with explained(path, ""), zipfile.ZipFile(path) as archive:
@@ -175,7 +175,7 @@ def _encoding(start):
     for mark, encoding in _BOMS.items():
         if start.startswith(mark):
             return encoding
-    # UTF-16 without a mark has a zero in every other byte of digits and separators.
+    # UTF-16 without a byte order mark has a zero in every other byte of digits and separators.
     even, odd = start[0:2000:2].count(0), start[1:2000:2].count(0)
     half = max(1, min(len(start), 2000) // 2)
     if odd > 0.6 * half and even == 0:
@@ -184,7 +184,7 @@ def _encoding(start):
 
 
 def _guess(error):
-    """Return an example of how the place that was not decoded reads in the encoding of Windows."""
+    """Return an example of how the text that could not be decoded reads in the Windows encoding."""
     start = max(error.start - 12, 0)
     piece = error.object[start : error.end + 12]
     text = piece.decode("cp1252", "replace").replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""Read a table from a text file, whose dialect is detected."""
+"""Read a table from a text file and detect its dialect."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ _MISSING = (
 
 
 def extension(path):
-    """Return the extension of a file, without that of its compression: ".csv" for "data.csv.gz"."""
+    """Return the extension of a file without the one for its compression: ".csv" for "data.csv.gz"."""
     root, last = os.path.splitext(os.fspath(path).lower())
     if last in COMPRESSED:
         return os.path.splitext(root)[1] or last
@@ -36,7 +36,7 @@ def read(path, options, texts, names):
 
     Returns:
         (pandas.DataFrame, options with what was detected, list of sentences about it). The attribute `padded` of the
-        table lists the columns of numbers that the file has with zeros in front.
+        table lists the numeric columns that have leading zeros in the file.
 
     Raises:
         ValueError: the file is not a table, or can be read in several ways.
@@ -78,7 +78,7 @@ def read(path, options, texts, names):
 
 
 def _padded(frame, head, dialect):
-    """Return the columns of whole numbers that have zeros in front in the beginning of the file, as codes do."""
+    """Return the columns of whole numbers with leading zeros at the beginning of the file, as in codes."""
     names = [name for name in frame.columns if frame[name].dtype.kind in "iu"]
     if not names or not re.search(r"(?<![\d.,])0\d", head):
         return []
@@ -88,7 +88,7 @@ def _padded(frame, head, dialect):
 
 
 def _thousands_or_decimals(frame, dialect, options, texts):
-    """Return the columns of a semicolon-separated table whose points may be thousands separators, as in 1.234."""
+    """Return the columns of a semicolon-separated table whose points may separate thousands, as in 1.234."""
     if dialect.sep != ";" or options.decimal is not None:
         return []
     found = []
@@ -105,7 +105,7 @@ def _parse(file, dialect, options, texts, names):
     import pandas
 
     file = _rows(file, dialect)
-    # pandas does not take one character as both separator and decimal point.
+    # pandas does not accept one character as both separator and decimal point.
     own = options.decimal == "," == dialect.sep
     try:
         with warnings.catch_warnings():
@@ -143,14 +143,14 @@ def _parse(file, dialect, options, texts, names):
 
 
 def _rows(file, dialect):
-    """Return the file without comments, beginning with its first row."""
+    """Return the file without comments, starting at its first row."""
     for _ in range(dialect.start):
         file.readline()
     return _Uncommented(file, dialect) if dialect.comment else file
 
 
 def _missing(columns, names, na):
-    """Return the arguments of pandas for missing values. The name of a row may be "null"."""
+    """Return the pandas arguments for missing values. A row may be named "null"."""
     if names not in columns:
         return {"na_values": list(na)}
     texts = {name: ["", *na] if name == names else [*_MISSING, *na] for name in columns}
@@ -158,12 +158,12 @@ def _missing(columns, names, na):
 
 
 class _Uncommented(io.TextIOBase):
-    """The text of a file without comments: lines that begin with their sign outside a quoted cell."""
+    """The text of a file without comments, which are lines that begin with the comment sign outside a quoted cell."""
 
     def __init__(self, file, dialect):
         self._file, self._dialect = file, dialect
         self._quoted, self._left = False, ""
-        # Lines that are left out although they have as many cells as there are columns.
+        # Lines that are left out although they have one cell per column.
         self.like_rows = []
 
     def readable(self):
@@ -196,7 +196,7 @@ class _Uncommented(io.TextIOBase):
 
 @contextlib.contextmanager
 def _named(path):
-    """Begin errors with the name of the file, unless they have it."""
+    """Prefix errors with the name of the file, unless they contain it."""
     try:
         yield
     except ValueError as error:

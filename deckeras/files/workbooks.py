@@ -12,7 +12,7 @@ import numpy as np
 from deckeras import _extras
 from deckeras.files import columns, dialects, headers, promises
 
-# A hidden row or column, or a formula that no value follows.
+# A hidden row or column, or a formula without a value after it.
 _MORE = re.compile(rb"<(?:row|col) [^>]*hidden=\"(?:1|true)\"|(?:</f>|<f[^>]*/>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
 _CELL = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,3})([0-9]{1,7})["']""")
 _BLOCK = 2**20
@@ -22,10 +22,10 @@ def read(path, sheet=None, skip=None, header=None, na=()):
     """Read the table of a sheet.
 
     Args:
-        path: .xlsx, .xlsm, .xlsb, .ods or .xls file; its content rather than its name decides which.
-        sheet: str, default None: the only visible one that is not empty.
+        path: .xlsx, .xlsm, .xlsb, .ods or .xls file; the content rather than the name decides the format.
+        sheet: str, default None: the only visible sheet that is not empty.
         skip: int, the number of lines above the table; default None: lines with fewer cells than the others.
-        header: bool, default None: as `headers.has_names` decides.
+        header: bool, default None: `headers.has_names` decides.
         na: texts that mean a missing value.
 
     Returns:
@@ -70,7 +70,7 @@ def read(path, sheet=None, skip=None, header=None, na=()):
 
 @dataclasses.dataclass
 class _Seen:
-    """The visibility of a sheet, and sentences about what its cells do not say."""
+    """The visibility of a sheet, and sentences about what its cells do not show."""
 
     visible: bool = True
     notices: list = dataclasses.field(default_factory=list)
@@ -119,21 +119,21 @@ def _has_more(path):
 
 
 def _look(path, sheets, seen):
-    """Add what is hidden in the sheets, and formulas without values, to the notices of each sheet in `seen`."""
+    """Report hidden rows and columns, and formulas without values, in the notices of each sheet in `seen`."""
     import openpyxl
     from openpyxl.utils import get_column_letter
 
     try:
         book = openpyxl.load_workbook(path)
     except Exception as error:
-        # It is stricter than the reader of the cells.
+        # openpyxl is stricter than the reader of the cells.
         for sheet in seen.values():
             sheet.notices.append(f"hidden rows, hidden columns and formulas without values are not reported: {error}")
         return
     for name, cells in sheets.items():
         sheet: Any = book[name]
         rows = [number for number, row in sheet.row_dimensions.items() if row.hidden and number <= sheet.max_row]
-        # Neighboring columns of one width share an entry.
+        # Neighboring columns of equal width share an entry.
         letters = [
             get_column_letter(number)
             for column in sheet.column_dimensions.values()
@@ -154,7 +154,7 @@ def _is_empty(cells, row, column):
 
 
 def _told(n_rows, letters, empty):
-    """Return sentences on hidden rows and columns, and on formulas without values."""
+    """Return sentences about hidden rows and columns, and formulas without values."""
     notices = []
     if n_rows:
         notices.append(f"hidden rows are read, too: {n_rows:,}, such as those of a filter")
@@ -169,7 +169,7 @@ def _told(n_rows, letters, empty):
 
 
 def _check_size(path):
-    """Raise a ValueError if the cells of a workbook do not fit in memory: two of them may lie a billion apart."""
+    """Raise a ValueError if the cells of a workbook do not fit in memory: two of them can be very far apart."""
     with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         promises.check(path, sum(member.file_size for member in archive.infolist()), "its XML")
         for member in archive.infolist():
@@ -223,7 +223,7 @@ def _start(cells, filled, skip):
 
 
 def _text(cell):
-    """Return the text that a cell shows."""
+    """Return the text that a cell displays."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         return ""
     return str(cell)

@@ -4,7 +4,7 @@ import io
 
 import matplotlib.figure
 
-# These ten colors are distinct with any kind of color vision (Petroff, "Accessible Color Sequences for Data
+# These ten colors can be told apart with any kind of color vision (Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021).
 COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
@@ -21,6 +21,6 @@ class Figure(matplotlib.figure.Figure):
 
 
 def bare(axes):
-    """Draw a light grid, and the axes at the left and the bottom only."""
+    """Draw a light grid, and only the left and bottom axes."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

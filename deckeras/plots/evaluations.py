@@ -1,4 +1,4 @@
-"""Figures of the paper's experiments, which `deckeras.plots` has beside the others."""
+"""Figures of the paper's experiments, also available from `deckeras.plots`."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from deckeras.plots.drawing import COLORS, Figure, bare
 
 
 def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
-    """Draw the gradient of the loss at the rows of one cluster over the confidence of their assignment.
+    """Draw the gradient of the loss at the rows of one cluster against the confidence of their assignment.
 
     Args:
         q: (n,) array, the soft assignments of the rows to their cluster.
         gradient: (n,) array, the norms of the gradient with respect to the embedded rows.
         x: (n, ...) array of the rows' images, default None: no images.
         image_shape: as for `top_images`.
-        n_images: int, default 8. The number of images, at even steps of the rows sorted by q. Their points are marked.
+        n_images: int, default 8. The number of images, evenly spaced in the rows sorted by q. Their points are marked.
 
     Returns:
         Figure: first the Axes of the scatter plot, then one per image.
@@ -41,13 +41,13 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
 
 
 def sensitivity(rows):
-    """Draw accuracy over settings: a panel for each parameter of each method, with the range of the seeds shaded.
+    """Draw accuracy against settings: one panel per parameter of each method, with the range over seeds shaded.
 
     Args:
         rows: list of dicts with "method", "parameter", "value", "seed" and "acc".
 
     Returns:
-        Figure with an Axes for each pair of method and parameter. All have the same scale of accuracy.
+        Figure with an Axes for each pair of method and parameter. All share the same accuracy scale.
 
     Source: Xie, Girshick and Farhadi, ICML 2016, figure 2.
     """
@@ -81,8 +81,8 @@ def number_of_clusters(rows, chosen=None):
 
     Args:
         rows: list of dicts with "n_clusters", "generalizability", "generalizability_error", "silhouette",
-            "silhouette_error" and perhaps "nmi", as `selection.evaluate` returns. Several rows of one number, such as
-            those of several seeds, are averaged.
+            "silhouette_error" and perhaps "nmi", as `selection.evaluate` returns them. Rows with the same number of
+            clusters, for example from several seeds, are averaged.
         chosen: int, default None. The suggested number, which a vertical line marks.
 
     Returns:

@@ -2,7 +2,8 @@
 
 `animation` returns a `matplotlib.animation.FuncAnimation` instead.
 
-Save a figure by `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf. A notebook shows it as the result of a cell.
+Save a figure with `figure.savefig("name.png", dpi=200)`, or as .svg or .pdf. A notebook displays a figure
+that is the result of a cell.
 """
 
 import numpy as np
@@ -17,11 +18,11 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
     """Draw scatter plots of embeddings side by side, such as before and after clustering, colored by label.
 
     Args:
-        embeddings: dict from title to (n, n_embedding) array, with a panel for each.
-        labels: (n,) integer or string labels. Each has a color, and its name at the median of its points.
+        embeddings: dict from title to (n, n_embedding) array, one panel each.
+        labels: (n,) integer or string labels. Each label has a color, and is written at the median of its points.
         method: as for `deckeras.plots.projection.plane`. Each panel has its own layout.
         max_points: int, default 2,000. If there are more rows, each panel shows the same random sample.
-        seed: int, default 0, of the sample and of t-SNE.
+        seed: int, default 0. Seeds the sample and t-SNE.
 
     Returns:
         Figure with one Axes per panel.
@@ -80,7 +81,7 @@ def moments(layouts, labels, titles):
 
 
 def animation(layouts, labels, titles, *, steps=10):
-    """Animate the scatter plots of `moments`, with rows that move from one moment to the next.
+    """Animate the scatter plots of `moments`, moving the rows from one moment to the next.
 
     Args:
         layouts, labels, titles: as for `moments`.
@@ -104,19 +105,19 @@ def animation(layouts, labels, titles, *, steps=10):
         _frame(axes, layouts, titles[moment])
 
     frames = (len(layouts) - 1) * steps + 1
-    # It pauses at each moment, so that the titles can be read.
+    # The animation pauses at each moment, so that the titles can be read.
     order = [frame for frame in range(frames) for _ in range(steps if frame % steps == 0 else 1)]
     return FuncAnimation(figure, draw, order, init_func=lambda: None, interval=80)
 
 
 def training_curves(history, kmeans=None):
-    """Draw loss, rows that changed cluster and any scores, in percent, by update of the target.
+    """Draw the loss, the rows that changed cluster and any scores, in percent, against the update of the target.
 
     Args:
-        history: dict from name to list of numbers, as `History.history` of `DEC.fit`. The scores are "acc",
+        history: dict from name to list of numbers, such as the `History.history` of `DEC.fit`. The scores are "acc",
             "nmi" and "ari".
         kmeans: dict from "acc", "nmi" and "ari" to numbers, default None. The scores of k-means on the same rows, as
-            `deckeras.metrics.scores` returns them: a horizontal line beside each curve.
+            `deckeras.metrics.scores` returns them. Each is drawn as a horizontal line in the color of its curve.
 
     Returns:
         Figure with two or three Axes.
@@ -160,11 +161,11 @@ def confusion_matrix(y_true, y_pred):
 
     Args:
         y_true: (n,) class labels.
-        y_pred: (n,) cluster labels. Clusters that match no class are at the right.
+        y_pred: (n,) cluster labels. Clusters that match no class come last.
 
     Returns:
-        Figure: a row of cells for each class, labeled with the numbers of rows, and colored by their percentage of the
-        class.
+        Figure: a row of cells for each class, labeled with the number of rows and colored by the percentage of
+        the class.
 
     Raises:
         ValueError: the labels are not 1-D, or of different lengths.
@@ -192,17 +193,17 @@ def confusion_matrix(y_true, y_pred):
 
 
 def top_images(x, q, image_shape, *, n_images=10, y=None):
-    """Draw the most confident images of each cluster: a row for each cluster, the largest q first.
+    """Draw the most confident images of each cluster: one line of images per cluster, in decreasing order of q.
 
     Args:
         x: (n, ...) array of images or of flat rows.
         q: (n, n_clusters) soft assignments.
         image_shape: (height, width) or (height, width, channels) of one image.
         n_images: int, default 10. A smaller cluster shows all its images.
-        y: (n,) class labels, default None. Each cluster is named with the class that it matches, if it matches one.
+        y: (n,) class labels, default None. Each cluster is labeled with its matching class, if there is one.
 
     Returns:
-        Figure with one Axes per image, blank in the gaps of small clusters.
+        Figure with one Axes per image, left blank if a cluster has fewer images.
 
     Raises:
         ValueError: a row of x is not an image of this shape, or x, q and y have different lengths.
@@ -261,7 +262,7 @@ def _scatter(axes, points, labels, names):
 
 
 def _frame(axes, layouts, title):
-    """Set limits that hold every layout, so that panels and frames can be compared."""
+    """Set limits that contain every layout, so that panels and frames can be compared."""
     low, high = layouts.min(axis=(0, 1)), layouts.max(axis=(0, 1))
     margin = 0.05 * (high - low)
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from deckeras._typing import Array
 
-_MAX_SINGLE_THREAD = 5000  # rows, whose layout gains little from several threads
+_MAX_SINGLE_THREAD = 5000  # with this many rows or fewer, several threads gain little
 
 
 def plane(z: npt.ArrayLike, method: str = "tsne", *, seed: int | None = 0, max_iter: int = 1000) -> Array:
@@ -20,7 +20,8 @@ def plane(z: npt.ArrayLike, method: str = "tsne", *, seed: int | None = 0, max_i
         method: `"tsne"` (default), which keeps neighbors together, or `"pca"`, which is linear and fast. An embedding
             of at most two features is returned unchanged.
         seed: int, default 0.
-        max_iter: int, default 1,000 as in `sklearn.manifold.TSNE`. The iterations of t-SNE; few rows need fewer.
+        max_iter: int, default 1,000 as in `sklearn.manifold.TSNE`. The maximum number of iterations of
+            t-SNE; small data sets need fewer.
 
     Returns:
         (n, 2) float array.
@@ -47,14 +48,14 @@ def plane(z: npt.ArrayLike, method: str = "tsne", *, seed: int | None = 0, max_i
 
 
 def common_layout(embeddings: npt.ArrayLike, *, seed: int | None = 0) -> Array:
-    """Lay out the same rows at several moments of a training in the plane, with similar places at all moments.
+    """Lay out the same rows at several moments of a training in the plane, in similar places at all moments.
 
     The last moment is laid out by t-SNE. Each earlier one starts from the layout of the next, so that a row moves only
     as far as its neighbors have changed.
 
     Args:
         embeddings: (n_moments, n, n_embedding) array.
-        seed: int, default 0, of t-SNE.
+        seed: int, default 0. Seeds t-SNE.
 
     Returns:
         (n_moments, n, 2) float array. Each layout has mean 0 and standard deviation 1.
@@ -73,7 +74,7 @@ def common_layout(embeddings: npt.ArrayLike, *, seed: int | None = 0) -> Array:
         points -= points.mean(axis=0)
         points /= points.std()
         layouts.append(points)
-        # t-SNE unfolds best from a small layout, and keeps the places nevertheless.
+        # t-SNE unfolds best from a small layout, and the rows still keep their places.
         init = (1e-2 * points).astype("float32")
     return np.stack(layouts[::-1])
 

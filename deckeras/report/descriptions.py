@@ -1,12 +1,12 @@
-"""Clusters in words: the features that distinguish each cluster from the other rows."""
+"""Describe clusters in words, by the features that distinguish each cluster from the other rows."""
 
 import numpy as np
 from scipy import sparse
 
 # Differences between the mean of a cluster and that of all rows, in standard deviations.
 _MIN_DIFFERENCE = 0.5
-_VERY = 1.5  # called very high or very low
-_MAX_WORDS = 3  # features that are named
+_VERY = 1.5  # from this difference on, a mean is called very high or very low
+_MAX_WORDS = 3  # the most features that are named
 _MAX_TERMS = 6
 
 
@@ -37,11 +37,11 @@ def words(x, labels, n_clusters, features, n_words=_MAX_WORDS):
         x: (n, n_features) array or SciPy sparse matrix.
         labels: (n,) int array.
         n_clusters: int.
-        features: list of n_features names. The name of a feature of 0 and 1 may be that of a value, "fuel=petrol".
+        features: list of n_features names. A feature of 0 and 1 may be named after a value, such as "fuel=petrol".
         n_words: int, default 3. The maximum number of features that are named.
 
     Returns:
-        list of str, one for each cluster, empty if no feature differs by half a standard deviation.
+        list of str, one per cluster; empty if no feature differs by half a standard deviation.
 
     Example:
         >>> import numpy as np
@@ -60,7 +60,7 @@ def words(x, labels, n_clusters, features, n_words=_MAX_WORDS):
 
 
 def terms(x, labels, n_clusters, features, n_terms=_MAX_TERMS):
-    """Describe each cluster of documents by the terms that it has more of than the others.
+    """Describe each cluster of documents by the terms that are more frequent in it than in the others.
 
     Args:
         x: (n, n_features) SciPy sparse matrix of term weights.
@@ -69,7 +69,7 @@ def terms(x, labels, n_clusters, features, n_terms=_MAX_TERMS):
         n_terms: int, default 6. The maximum number of terms that are named.
 
     Returns:
-        list of str, one for each cluster, empty for a cluster without rows.
+        list of str, one per cluster; empty for a cluster without rows.
 
     Example:
         >>> import numpy as np
@@ -90,7 +90,7 @@ def terms(x, labels, n_clusters, features, n_terms=_MAX_TERMS):
 def _described(differences, features, n_words):
     if np.isnan(differences).any():
         return ""
-    # Of two equal differences, the value that the cluster has comes first.
+    # If two differences are equal, the value that the cluster has comes before one that it lacks.
     order = np.lexsort((-differences, -np.abs(differences).round(6)))
     found = {}
     for place in order.tolist():

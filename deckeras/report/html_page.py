@@ -1,4 +1,4 @@
-"""The parts of a report's page: its frame with style and script, and tables, numbers and pictures as HTML."""
+"""Build the HTML of a report: the page with its style and script, and tables, numbers and pictures."""
 
 import base64
 import html
@@ -11,9 +11,9 @@ import numpy as np
 
 from deckeras.plots import drawing
 
-_MAX_SIDE = 56  # pixels of the picture of a row
-_WIDTH, _STEPS = 112, 32  # pixels and points of the picture of a series
-PHOTOGRAPH = 160  # pixels of the picture of a row on a contact sheet
+_MAX_SIDE = 56  # the largest side in pixels of the picture of a row
+_WIDTH, _STEPS = 112, 32  # width in pixels and number of points of the picture of a series
+PHOTOGRAPH = 160  # the largest side in pixels of a picture on a contact sheet
 
 
 def page(title, sections):
@@ -21,7 +21,7 @@ def page(title, sections):
 
     Args:
         title: str.
-        sections: pairs of a heading and HTML. Sections without HTML are left out.
+        sections: pairs (heading, HTML). Sections without HTML are left out.
     """
     files = importlib.resources.files("deckeras.report")
     style, script = (files.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -41,7 +41,7 @@ def page(title, sections):
 
 
 def anchor(heading):
-    """Return the name of a section in links, such as "rows" for "Rows of each cluster"."""
+    """Return the name that links use for a section, such as "rows" for "Rows of each cluster"."""
     return (
         re.sub(r"[^a-z]+.*", "", heading.lower()) if heading.startswith("Rows") else heading.lower().replace(" ", "-")
     )
@@ -53,8 +53,8 @@ def table(header, lines, *, sortable=False, kind=""):
     Args:
         header: list of cells, empty for no header. A cell is HTML, a number, or a pair (class, HTML).
         lines: list of lists of cells, or of pairs (attributes, list of cells).
-        sortable: bool, default False. Whether a click on a name sorts the lines.
-        kind: str, further classes of the table, default none.
+        sortable: bool, default False. Whether clicking a column name sorts the lines.
+        kind: str, additional CSS classes of the table, default none.
     """
     top = f"<thead><tr>{''.join(_cell(cell, 'th') for cell in header)}</tr></thead>" if header else ""
     pairs = [line if isinstance(line, tuple) else ("", line) for line in lines]
@@ -65,7 +65,7 @@ def table(header, lines, *, sortable=False, kind=""):
 
 
 def _cell(cell, tag="td"):
-    """Return a cell of a table as HTML, with all digits of a number for sorting and downloads."""
+    """Return a table cell as HTML. Numbers keep all their digits for sorting and downloads."""
     if isinstance(cell, tuple):
         return f'<{tag} class="{cell[0]}">{cell[1]}</{tag}>'
     if isinstance(cell, int | float):
@@ -74,7 +74,7 @@ def _cell(cell, tag="td"):
 
 
 def number(value):
-    """Return a number as text with four digits, with commas between thousands rather than as 1.07e+04.
+    """Return a number as text with four digits and commas between thousands, rather than as 1.07e+04.
 
     Args:
         value: int or float.
@@ -110,7 +110,7 @@ def color(cluster):
 
 
 def name(cluster, *, pick=False):
-    """Return the number of a cluster beside a dot of its color, or with `pick` as a button that shows its rows."""
+    """Return the number of a cluster next to a dot of its color. With `pick`, it is a button that shows its rows."""
     dot = f'<span class="dot" style="background:{color(cluster)}"></span>{cluster}'
     return f'<button type="button" class="pick" data-pick="{cluster}">{dot}</button>' if pick else dot
 
@@ -129,13 +129,13 @@ def pictures(rows):
 
 
 def curves(rows, shape):
-    """Return a function from a flat row to the picture of its series, a line for each channel.
+    """Return a function from a flat row to the picture of its series, with one line per channel.
 
     Args:
         rows: `deckeras.files.Rows`, flat.
         shape: (time, channels).
     """
-    # Values beyond most others would leave flat lines.
+    # A range that includes extreme values would flatten the lines.
     low, high = np.quantile(rows.x[:: max(1, len(rows.x) // 1000)], [0.005, 0.995])
     steps = np.linspace(0, shape[0] - 1, min(shape[0], _STEPS)).round().astype(int)
     across = np.linspace(1, _WIDTH - 1, len(steps))
@@ -163,14 +163,14 @@ def _encoded(image, side):
     colors = image.ndim == 3 and image.shape[-1] in (3, 4)
     picture = Image.fromarray(image[..., :3] if colors else image.reshape((*image.shape[:2], -1))[..., 0])
     picture.thumbnail((side, side))
-    # Without loss, 2,000 pictures of colors would fill 30 MB.
+    # With lossless compression, 2,000 color pictures would take 30 MB.
     file, kind = io.BytesIO(), "jpeg" if colors else "png"
     picture.save(file, kind)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def svg(figure):
-    """Return a figure of Matplotlib as HTML, with a transparent background."""
+    """Return a Matplotlib figure as HTML, with a transparent background."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True)
     drawn = file.getvalue()

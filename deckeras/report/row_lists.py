@@ -1,4 +1,4 @@
-"""The rows in a report: a map of the embedding, and a list of the rows that represent their clusters."""
+"""Show rows in a report: a map of the embedding, and lists of the rows that represent their clusters."""
 
 import itertools
 import textwrap
@@ -8,20 +8,20 @@ import numpy as np
 from deckeras.plots import projection
 from deckeras.report.html_page import PHOTOGRAPH, color, name, table, text
 
-_MAX_POINTS = 2000  # of the map; more would hide each other, and make the page slow
-_ITERATIONS = 500  # of t-SNE, enough for so few points
-_MAX_ALL = 1000  # rows that are all listed
-_EXTREMES = 12  # most confident and least confident rows of each cluster in a list of more rows
-_MAX_LISTED = 3000  # rows in such a list; with many clusters, each has fewer
-_MAX_COLUMNS = 12  # of the list
-_LEAST_SIDE = 48  # pixels of pictures that have contact sheets; smaller ones are seen as well in the list
-_ON_A_SHEET, _MAX_ON_SHEETS = 15, 600  # photographs of a cluster, and of all clusters
-_EXCERPT, _ON_A_CARD = 300, 100  # characters of a text in the list and on the map
-_READ_TOGETHER = 64  # rows that are in memory together
+_MAX_POINTS = 2000  # on the map; more would hide each other and slow down the page
+_ITERATIONS = 500  # of t-SNE; enough for so few points
+_MAX_ALL = 1000  # up to this number of rows, all are listed
+_EXTREMES = 12  # otherwise, the number of most and of least confident rows that are listed per cluster
+_MAX_LISTED = 3000  # the most rows in such a list; if there are many clusters, each has fewer
+_MAX_COLUMNS = 12  # the most columns in the list
+_LEAST_SIDE = 48  # smaller pictures have no contact sheet, because the list shows them equally well
+_ON_A_SHEET, _MAX_ON_SHEETS = 15, 600  # the most photographs per cluster, and for all clusters together
+_EXCERPT, _ON_A_CARD = 300, 100  # the most characters of a text in the list and on the map
+_READ_TOGETHER = 64  # the number of rows that are in memory at once
 
 
 def draw_map(shown):
-    """Return the map of the embedding. A point comes to the front when the mouse is over it.
+    """Return the map of the embedding. Hovering over a point brings it to the front.
 
     Args:
         shown: `deckeras.report.Shown`.
@@ -60,7 +60,7 @@ def draw_map(shown):
 
 
 def _picks(shown):
-    """Return a button for each cluster. The buttons are the legend, too."""
+    """Return one button per cluster. The buttons also serve as the legend."""
     buttons = "".join(
         f'<button type="button" data-pick="{cluster}">{name(cluster)}</button>' for cluster in range(shown.q.shape[1])
     )
@@ -68,7 +68,7 @@ def _picks(shown):
 
 
 def list_rows(shown):
-    """Return a list of rows that can be sorted, filtered by cluster and downloaded.
+    """Return a list of rows that the reader can sort, filter by cluster and download.
 
     Args:
         shown: `deckeras.report.Shown`.
@@ -89,7 +89,7 @@ def list_rows(shown):
 
 
 def _choose(shown):
-    """Return (the rows of the list, the most confident of each cluster first; a sentence about them)."""
+    """Return (the rows of the list, with the most confident of each cluster first; a sentence about them)."""
     order = np.lexsort((-shown.confidence, shown.labels))
     n, n_clusters = shown.q.shape
     if n <= _MAX_ALL and not shown.picture:
@@ -116,7 +116,7 @@ def _figures(shown, chosen):
 
 
 def draw_sheets(shown):
-    """Return a contact sheet of each cluster: its most confident photographs, at a size at which they can be seen.
+    """Return a contact sheet for each cluster, with its most confident photographs at a recognizable size.
 
     Args:
         shown: `deckeras.report.Shown`.
@@ -147,7 +147,7 @@ def draw_sheets(shown):
 
 
 def _images(shown, chosen):
-    """Yield some rows, a few at a time: photographs are read from their files, by several threads."""
+    """Yield the chosen rows. They are read a few at a time; several threads read photographs from their files."""
     for start in range(0, len(chosen), _READ_TOGETHER):
         part = chosen[start : start + _READ_TOGETHER]
         yield from shown.rows.x[part] if shown.picture else itertools.repeat(None, len(part))
@@ -177,7 +177,7 @@ def _lines(shown, chosen):
 
 
 def _table(shown, chosen, header, cells):
-    """Return a list of rows as a table, with further columns: their header, and a list of cells for each row."""
+    """Return a list of rows as a table with additional columns, given by their header and a list of cells per row."""
     second, lines = shown.second, []
     for row, further in zip(chosen.tolist(), cells, strict=True):
         own = [text(shown.rows.names[row]), name(shown.labels[row]), f"{shown.confidence[row]:.3f}"]

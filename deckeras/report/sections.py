@@ -17,14 +17,14 @@ from deckeras.report import descriptions, html_page, row_lists
 from deckeras.report.html_page import name, number, table, text
 
 _MAX_FEATURES = 24  # in the table of centroids
-_MAX_CLASSES = 40  # classes or clusters in a table that can be read
-_UNSURE = 0.5  # the largest q of a row below which most of it is outside its cluster
-_OVERLAP = 0.25  # the mean q of another cluster at which two clusters overlap
+_MAX_CLASSES = 40  # the most classes or clusters in a readable table
+_UNSURE = 0.5  # a row whose largest q is below this belongs mostly to other clusters
+_OVERLAP = 0.25  # two clusters overlap if the mean q for the other one is at least this
 
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """The data of the sections: the arguments of `make`, and values computed from them."""
+    """The data that the sections show: the arguments of `make`, and values computed from them."""
 
     run: dict
     rows: Any
@@ -70,7 +70,7 @@ class Shown:
 
     @functools.cached_property
     def telling(self):
-        """(n_features,) array, the features in the order of how much their means differ between the clusters."""
+        """(n_features,) array, the features, ordered by how much their means differ between clusters."""
         means = descriptions.cluster_means(self.rows.x, self.labels, self.q.shape[1])
         return _by_difference(means[self.sizes > 0], self.rows.x)
 
@@ -94,13 +94,13 @@ def make(run, rows, q, z, centroids=None, history=None):
 
     Args:
         run: dict about the run, with some of these keys: "title", "facts" (dict from name to text), "notices" and
-            "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns), "verdict" (as
-            `deckeras.verdict.Verdict.as_dict` returns), "command", "versions" (dict).
-        rows: `deckeras.files.Rows` that were clustered.
+            "warnings" (lists of str), "kmeans" (as `deckeras.baseline.compare` returns it), "verdict" (as
+            `deckeras.verdict.Verdict.as_dict` returns it), "command", "versions" (dict).
+        rows: `deckeras.files.Rows`, the clustered rows.
         q: (n, n_clusters) soft assignments.
         z: (n, n_embedding) embedding.
         centroids: (n_clusters, ...) array, the centroids decoded to the space of the rows, default None.
-        history: dict from name to list, as `History.history` of `DEC.fit`, default None.
+        history: dict from name to list, such as the `History.history` of `DEC.fit`, default None.
 
     Returns:
         str, a self-contained HTML page.
@@ -160,7 +160,7 @@ def _clusters(shown):
 
 
 def _scores(shown):
-    """Return the scores against labels, and those of k-means on the same rows."""
+    """Return the scores against labels, next to those of k-means on the same rows."""
     method = shown.run.get("settings", {}).get("method", "dec").upper()
     others = shown.run.get("kmeans")
     y, labels = shown.rows.labels, shown.labels
@@ -256,7 +256,7 @@ def _reproduction(shown):
 
 
 def _by_difference(means, x):
-    """Return the features ordered by the range of their means, in standard deviations of the rows, if it is not 0."""
+    """Return the features, ordered by the range of their means relative to their standard deviation, if it is not 0."""
     from sklearn.preprocessing import StandardScaler
 
     spread = np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
