@@ -1,4 +1,4 @@
-"""Arrays and typed tables of other programs, read right or refused with the way out."""
+"""Arrays and typed tables of other programs are read correctly, or refused with advice."""
 
 import contextlib
 import dataclasses

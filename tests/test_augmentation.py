@@ -1,4 +1,4 @@
-"""Random changes of images: seeded, of the right size, resumable, and never in the target."""
+"""Random changes of images are seeded, of the right size, resumable, and never applied to the target."""
 
 import functools
 import logging

@@ -1,4 +1,4 @@
-"""Files go from any backend to any other: models of every kind in every format, and trainings that are under way."""
+"""Files can be moved between any two backends: models of every kind in every format, and unfinished trainings."""
 
 import contextlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Cells: computed once, kept in a file, and averaged in a table."""
+"""Cells are computed once, stored in a file, and averaged in a table."""
 
 import csv
 

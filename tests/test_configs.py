@@ -1,4 +1,4 @@
-"""Models saved by a newer Keras hold nothing that only it knows, so that an older one loads them."""
+"""Models saved by a newer Keras contain nothing that only it knows, so an older Keras can load them."""
 
 import json
 import pathlib

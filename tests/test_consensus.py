@@ -1,4 +1,4 @@
-"""The consensus of clusterings: what most of them say, whatever their labels are called."""
+"""The consensus of clusterings follows the majority, independently of the names of the labels."""
 
 import numpy as np
 import pytest

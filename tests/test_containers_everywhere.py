@@ -1,4 +1,4 @@
-"""What is no table of numbers is refused by every entry point in the same words, before anything is trained."""
+"""Every entry point refuses input that is not a table of numbers with the same message, before anything is trained."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Each data set from a small file in its public layout, and what is said where it cannot be had."""
+"""Each data set is read from a small file in its public layout, and a missing one is reported."""
 
 import types
 

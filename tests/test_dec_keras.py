@@ -1,4 +1,4 @@
-"""Weight files in the layout of Keras 2, as DEC-keras leaves them."""
+"""Weight files in the layout of Keras 2, as DEC-keras writes them."""
 
 import h5py
 import numpy as np

@@ -1,4 +1,4 @@
-"""Models elsewhere: exported, quantized, and the same assignments there."""
+"""Exported and quantized models give the same assignments."""
 
 import warnings
 

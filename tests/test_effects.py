@@ -1,4 +1,4 @@
-"""What docs/howto/effects.md says: which weights each call changes, and that nothing else is changed."""
+"""The claims of docs/howto/effects.md: each call changes the weights that it names, and nothing else."""
 
 import random
 import signal

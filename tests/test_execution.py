@@ -1,4 +1,4 @@
-"""Several steps in one call, against one step a call."""
+"""Several steps per call, compared with one step per call."""
 
 import gc
 import weakref

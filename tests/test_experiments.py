@@ -1,4 +1,4 @@
-"""The experiments of the paper on small data: what they hold, and that nothing is computed twice."""
+"""The experiments of the paper on small data: their contents, and that nothing is computed twice."""
 
 import cells
 import experiments

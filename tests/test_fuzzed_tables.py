@@ -1,4 +1,4 @@
-"""Tables of all kinds, written by Python's csv module: read back as they are, or refused with the cause."""
+"""Tables of all kinds, written by Python's csv module, are read back unchanged or refused with the cause."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""Files of somebody else, or damaged ones: no code is run, nothing outside is read, nothing wrong is loaded."""
+"""Untrusted or damaged files: no code is run, nothing outside is read, and nothing wrong is loaded."""
 
 import io
 import json

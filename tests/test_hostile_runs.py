@@ -1,4 +1,4 @@
-"""Runs and names of somebody else: in the report they are text, and the files of a run are those of its folder."""
+"""Untrusted runs and names: the report shows them as text, and reads only files within the folder of a run."""
 
 import dataclasses
 import html.parser

@@ -1,4 +1,4 @@
-"""IDEC: its loss by hand, that the clustering and not the reconstruction is weighted, and that files hold it all."""
+"""IDEC: its loss computed by hand, the weight of the clustering rather than the reconstruction, and complete files."""
 
 import keras
 import numpy as np

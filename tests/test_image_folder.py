@@ -1,6 +1,8 @@
-"""Images as people see them, whatever their files say."""
+"""Images are read as people see them, whatever the format of their files."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -29,6 +31,28 @@ def transparent(mode):
     black = Image.new("L", SHAPE.shape[::-1])
     image = Image.merge("LA", [black, Image.fromarray(SHAPE)])
     return image if mode == "LA" else image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_colors_of_16_bits_are_said_to_lose_bits(mode, folder):
+    """Pillow neither writes nor keeps them, so the file is written by hand."""
+    bands, kind = {"RGB": (3, 2), "RGBA": (4, 6), "LA": (2, 4)}[mode]
+    values = np.full((4, 4, bands), 40_000, ">u2")
+    lines = b"".join(b"\0" + line.tobytes() for line in values)
+    header = struct.pack(">IIBBBBB", 4, 4, 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    with open(folder / "deep.png", "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for name, content in chunks:
+            file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)))
+    said = "1 of 1 images with 16 bits for each color, of which the upper 8 are read"
+    assert said in image_folder.read(folder).notices
+
+
+def test_negative_values_are_said_to_be_cut(folder):
+    Image.fromarray(np.array([[-1024, 0], [500, 1000]], "int32")).save(folder / "tomogram.tif")
+    Image.fromarray(np.array([[0, 0], [500, 1000]], "int32")).save(folder / "other.tif")
+    assert "1 of 2 images with negative values, which are read as 0" in image_folder.read(folder).notices
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,4 +1,4 @@
-"""The first clusterers: groups found, cut groups told from whole ones, and the seed that decides."""
+"""The first clusterers find groups, distinguish split groups from whole ones, and depend on the seed alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""An interrupt of the user waits for the batch to end."""
+"""An interrupt by the user takes effect after the batch."""
 
 import signal
 import threading

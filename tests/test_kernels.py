@@ -1,4 +1,4 @@
-"""TensorFlow's kernels against the operations of Keras."""
+"""TensorFlow's kernels, compared with the operations of Keras."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Neighborhoods: the graph against UMAP's definition, the layout against its loss, clusters k-means does not see."""
+"""Neighborhoods: the graph against UMAP's definition, the layout against its loss, clusters that k-means misses."""
 
 import numpy as np
 import pytest

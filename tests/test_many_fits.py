@@ -1,4 +1,4 @@
-"""Many trainings in one process: no warnings of TensorFlow's, and nothing of a model is left when it is gone."""
+"""Many trainings in one process cause no warnings from TensorFlow, and a deleted model leaves nothing behind."""
 
 import gc
 import logging

@@ -1,4 +1,4 @@
-"""The notebooks of examples/: they run top to bottom, and what is stored in them is what such a run shows."""
+"""The notebooks of examples/ run from top to bottom, and their stored outputs are those of such a run."""
 
 import ast
 import configparser

@@ -1,4 +1,4 @@
-"""Importing, saving and loading beside other people's Keras code: names, files of earlier versions, clones."""
+"""Importing, saving and loading alongside other Keras code: names, files of earlier versions, clones."""
 
 import itertools
 import json

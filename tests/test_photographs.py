@@ -1,4 +1,4 @@
-"""Photographs of a folder, from the command to the whole model: of any size, streamed, resumed, predicted anew."""
+"""Photographs in a folder, from the command to the whole model: of any size, streamed, resumed, predicted again."""
 
 import json
 import os

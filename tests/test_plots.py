@@ -1,4 +1,4 @@
-"""Figures by what they hold: points, colours, counts, images."""
+"""The contents of figures: points, colors, counts, images."""
 
 import numpy as np
 import pytest

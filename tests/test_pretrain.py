@@ -1,4 +1,4 @@
-"""Pretraining: what each stage minimises, what it leaves alone, and that finished work is not repeated."""
+"""Pretraining: what each stage minimizes, what it leaves unchanged, and that finished work is not repeated."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Data files that promise more than they hold, or than there is memory for, are refused before memory is taken."""
+"""Data files that declare more than they contain, or more than fits in memory, are refused before allocation."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""The page of promises: each has tests, which exist and are collected, and each that is said to be long is."""
+"""The page of promises: each promise has tests that exist and are collected, and tests marked as long are long."""
 
 import ast
 import pathlib

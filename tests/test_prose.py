@@ -1,4 +1,4 @@
-"""The vocabulary of the prose: the field's words, American spelling, and summaries that say what a thing does."""
+"""The vocabulary of the prose: the field's words, American spelling, and summaries that state what a thing does."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""The accuracy of the defaults on real data, against bounds a little below what was measured."""
+"""The accuracy of the defaults on real data, with bounds slightly below the measured values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Recipes: what the published ones say, that they cannot be changed, and that every stage does what they say."""
+"""Recipes: their published values, that they cannot be changed, and that every stage follows them."""
 
 import dataclasses
 

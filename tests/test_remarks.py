@@ -1,4 +1,4 @@
-"""What is read of a table is said, and what cannot be read is refused with the way out."""
+"""Remarks report how a table was read, and a table that cannot be read is refused with advice."""
 
 import datetime
 import json

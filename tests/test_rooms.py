@@ -1,4 +1,4 @@
-"""The rooms of the package: each imports from those before it in one list, and no two files import each other."""
+"""The rooms of the package: each imports only from rooms before it in a list, and no two files import each other."""
 
 import ast
 import graphlib

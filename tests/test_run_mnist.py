@@ -1,4 +1,4 @@
-"""The example, as a user runs it: what it prints, what it leaves, how it goes on, what it refuses."""
+"""The example as a user runs it: what it prints, writes, resumes and refuses."""
 
 import importlib.util
 import json

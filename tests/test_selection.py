@@ -1,4 +1,4 @@
-"""The number of clusters: found where it is plain, by rows that had no part in the training, and without labels."""
+"""The number of clusters is found if it is clear, from rows that were not used for training, and without labels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Series of channels: told from images, scaled channel by channel, by a dense or a convolutional encoder."""
+"""Series of channels, distinguished from images, scaled by channel, with a dense or a convolutional encoder."""
 
 import keras
 import numpy as np

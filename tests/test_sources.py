@@ -1,4 +1,4 @@
-"""Rows that do not lie in memory."""
+"""Rows that are not in memory."""
 
 import tempfile
 import uuid

@@ -1,4 +1,4 @@
-"""The start from neighborhoods, and the lead of first assignments: nothing lost of a good start, resumed or not."""
+"""The start from neighborhoods and the lead of first assignments: a good start is not lost, resumed or not."""
 
 import h5py
 import numpy as np

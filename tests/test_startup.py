@@ -1,4 +1,4 @@
-"""What is imported when: the command answers without Keras, and `import deckeras` is all that loading a model needs."""
+"""Imports: the command responds without Keras, and `import deckeras` is all that loading a model needs."""
 
 import ast
 import os

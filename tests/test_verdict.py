@@ -1,4 +1,4 @@
-"""The verdict: no clusters where there are none, steady ones where there are, and words and JSON for both."""
+"""The verdict: no clusters if there are none, stable ones if there are, and text and JSON for both."""
 
 import json
 

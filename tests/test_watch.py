@@ -1,4 +1,4 @@
-"""A computation that hangs is noticed, and one that is only slow is not."""
+"""A computation that hangs is reported, and one that is only slow is not."""
 
 import re
 import threading

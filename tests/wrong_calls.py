@@ -1,4 +1,4 @@
-"""Wrong calls, for the type checker alone: it must find each, or it reports the comment beside it as unnecessary."""
+"""Wrong calls, only for the type checker: it must find each one, or it reports the comment beside it as unnecessary."""
 
 import numpy as np
 

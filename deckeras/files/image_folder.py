@@ -189,6 +189,8 @@ def changes(facts, white, image_shape, given=False):
         (sum(fact.turned for fact in facts), "turned upright, by the orientation in their files"),
         (sum(fact.transparent for fact in facts), "with an alpha channel or a transparent color, laid on white"),
         (sum(fact.n_frames > 1 for fact in facts), "of several frames or pages, the first of which is read"),
+        (sum(fact.negative for fact in facts), "with negative values, which are read as 0"),
+        (sum(fact.shortened for fact in facts), "with 16 bits for each color, of which the upper 8 are read"),
     ]
     found = [f"{count:,} of {len(facts):,} images {what}" for count, what in counts if count]
     if white not in (None, 255):

@@ -35,6 +35,8 @@ class Facts:
             orientation.
         n_frames: int, the number of its pages or frames; the first one is read.
         gray: bool, whether its format has no colors.
+        negative: bool, whether it has negative values, which are read as 0.
+        shortened: bool, whether its format has 16 bits for each color, of which Pillow reads the upper 8.
     """
 
     size: tuple
@@ -44,6 +46,8 @@ class Facts:
     turned: bool = False
     n_frames: int = 1
     gray: bool = False
+    negative: bool = False
+    shortened: bool = False
 
 
 class BrokenImage(ValueError):  # noqa: N818 - reads well in `except`
@@ -65,6 +69,8 @@ def look(path):
     """Return the `Facts` of an image; raise `BrokenImage` if it cannot be read."""
     with _opened(path) as image:
         deep = image.mode.startswith(_DEEP)
+        shortened = not deep and any(";16" in str(part.args) for part in image.tile)
+        values = np.asarray(image) if deep else np.zeros(1)
         largest = _values(image).max() if deep else 255
         orientation = image.getexif().get(0x0112, 1)
         turned = orientation in range(2, 9)
@@ -73,7 +79,8 @@ def look(path):
         on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
         size = (width, height) if on_its_side else (height, width)
         gray = image.mode in ("1", "L") or deep
-        return Facts(size, deep, largest, _has_alpha(image), turned, getattr(image, "n_frames", 1), gray)
+        frames, negative = getattr(image, "n_frames", 1), bool(values.min() < 0)
+        return Facts(size, deep, largest, _has_alpha(image), turned, frames, gray, negative, shortened)
 
 
 def white_level(largest):
