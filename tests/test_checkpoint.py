@@ -1,4 +1,4 @@
-"""The file of a training: whole or absent, refused where it does not fit, resumed to the bit."""
+"""The file of a training is complete or absent, refused if it does not fit, and resumed to the bit."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""One training in a directory at a time, drafts that nobody can guess, and errors that name the file and the reason."""
+"""One training in a directory at a time, drafts with unguessable names, errors that name the file and the reason."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""One table of inputs: each entry point gives the same answer for them, or the same refusal before any work is done."""
+"""Every entry point gives the same result for each input, or the same refusal before any work is done."""
 
 import decimal
 import functools

@@ -1,4 +1,4 @@
-"""Trainings that are killed or terminated at random moments, and resumed, end with the weights of a whole one."""
+"""Trainings that are killed or terminated at random and then resumed end with the weights of a whole one."""
 
 import importlib.util
 import os

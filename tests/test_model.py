@@ -1,4 +1,4 @@
-"""DEC: a Keras model like any other, the alternation against one made by hand, and what goes wrong."""
+"""DEC as a Keras model, its alternation compared with one written by hand, and its errors."""
 
 import itertools
 import random

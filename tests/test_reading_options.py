@@ -1,4 +1,4 @@
-"""The options of readers: values of a wrong type are refused before a file is opened, and one text is a list of it."""
+"""The options of readers: wrong types are refused before a file is opened, and one text counts as a list of it."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Tables as people's programs write them, read right or refused with the way out."""
+"""Tables as common programs write them are read correctly, or refused with advice."""
 
 import csv
 import gzip
@@ -299,6 +299,16 @@ def test_encodings_by_any_of_their_names(written, given):
     rows = files.read(write("größe,b\n" + LINES, encoding=written), encoding=given)
     assert rows.features == ["größe", "b"]
     np.testing.assert_array_equal(rows.x, X)
+
+
+def test_new_files_may_have_another_encoding():
+    """Unless it was given, the encoding is that of each file."""
+    layout = files.read(write("größe,b\n" + LINES)).layout
+    for encoding in "utf-8-sig", "utf-16", "utf-32":
+        rows = files.read_like(write("größe,b\n" + LINES, encoding=encoding), layout)
+        np.testing.assert_array_equal(rows.x, X)
+    layout = files.read(write("größe,b\n" + LINES, encoding="cp1252"), encoding="cp1252").layout
+    np.testing.assert_array_equal(files.read_like(write("größe,b\n" + LINES, encoding="cp1252"), layout).x, X)
 
 
 @pytest.mark.parametrize("cell", ["①", "²", "9" * 5000])

@@ -1,4 +1,4 @@
-"""Workbooks as openpyxl, xlwt and pandas write them: what a person sees of a sheet, and what its cells do not say."""
+"""Workbooks as openpyxl, xlwt and pandas write them: visible values, and what the cells do not contain."""
 
 import pathlib
 import shutil

@@ -72,7 +72,7 @@ def read(path, options, texts, names):
         notices.append(f"the file is compressed by {compression}, although its name does not end so")
     if short:
         notices.append(f"cells are missing at the end of {len(short):,} lines (first in line {short[0]:,})")
-    found = dataclasses.replace(options, header=dialect.header, encoding=encoding, prefer=dialect.sep or None)
+    found = dataclasses.replace(options, header=dialect.header, prefer=dialect.sep or None)
     frame.attrs["padded"] = padded
     return frame, found, notices + list(dialect.notices)
 
