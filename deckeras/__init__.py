@@ -86,7 +86,7 @@ __all__ = [
     "ward_centroids",
 ]
 
-# The modules of the names that are not modules of the package themselves. Each is imported when its name is first used.
+# The modules of the names that are not modules themselves. Each module is imported when one of its names is first used.
 _MODULES = {
     "DEC": "models.dec",
     "IDEC": "models.idec",
@@ -129,7 +129,7 @@ def __getattr__(name):
     if name not in _MODULES:
         return importlib.import_module(f"deckeras.{name}")
     module = importlib.import_module(f"deckeras.{_MODULES[name]}")
-    # Its own module may be a submodule that nothing has imported yet.
+    # The name may be that of a submodule that nothing has imported yet.
     value = getattr(module, name, None) or importlib.import_module(f"{module.__name__}.{name}")
     globals()[name] = value
     return value
@@ -139,21 +139,21 @@ def _is_command():
     """Return whether this process runs the command `deckeras`, as a script or by `python -m deckeras`."""
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":
-        # Python is still looking for the module. The program's own arguments are the last of the interpreter's.
+        # Python is still looking for the module. The program's own arguments come last among the interpreter's.
         return sys.orig_argv[-len(sys.argv)] in ("deckeras", "-mdeckeras")
     return os.path.splitext(os.path.basename(program))[0] == "deckeras"
 
 
 def _register_classes():
-    """Import the classes that saved models name, so that Keras loads them, and the names that old pickles hold."""
+    """Import the classes of saved models, so that Keras can load them, and register the module names of old pickles."""
     for module in ("models.dec", "models.idec", "models.dec_keras_weights", "pretraining", "features.applications"):
         importlib.import_module(f"deckeras.{module}")
-    # Pickles name the modules of their classes. Earlier versions called them otherwise.
+    # Pickles contain the module names of their classes. Earlier versions used other names.
     for old, new in {"model": "models.dec", "idec": "models.idec", "clustering": "layers"}.items():
         sys.modules[f"deckeras.{old}"] = sys.modules[f"deckeras.{new}"]
 
 
-# After `import deckeras`, `keras.models.load_model` loads a saved model. The command answers before it imports Keras,
-# which takes seconds, and imports the classes itself where it loads a model.
+# After `import deckeras`, `keras.models.load_model` loads a saved model. Importing Keras takes seconds, so the command
+# responds before it does so, and imports the classes itself when it loads a model.
 if not _is_command():
     _register_classes()

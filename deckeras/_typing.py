@@ -1,7 +1,7 @@
-"""The types that several rooms name.
+"""The types that several modules use.
 
-Keras and its backends do not declare types of their own, so a tensor is `Any`. Checkers see the names of Keras here
-without an import of it at run time, because much of the package answers before Keras is imported.
+Keras and its backends do not declare their own types, so a tensor is `Any`. Type checkers see Keras's names here, but
+Keras is not imported at run time, because much of the package works before Keras is imported.
 """
 
 import os
@@ -21,14 +21,14 @@ Array: TypeAlias = npt.NDArray[Any]
 Path: TypeAlias = str | os.PathLike[str]
 Shape: TypeAlias = Sequence[int]
 
-# Rows as a user may give them. `Iterable` stands for data sets that give batches.
+# Rows in any form that a user may pass. `Iterable` stands for data sets that yield batches.
 Rows: TypeAlias = (
     "npt.ArrayLike | sparse.sparray | sparse.spmatrix | h5py.Dataset | keras.utils.PyDataset | Iterable[Any]"
 )
 
 
 class RowArray(Protocol):
-    """Rows that passed their checks: as much of an array as training and prediction use."""
+    """Checked rows, with the part of NumPy's array interface that training and prediction use."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...

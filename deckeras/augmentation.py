@@ -21,20 +21,20 @@ from deckeras.autoencoders.builders import check_row_shape
 
 Fill: TypeAlias = float | Sequence[float] | Literal["edge"]
 
-_LOOKED_AT = 1000  # images whose edges are looked at
-_UNIFORM = 0.05  # of the range of values: how far pixels of a background may be from its middle
+_LOOKED_AT = 1000  # images whose edges are examined
+_UNIFORM = 0.05  # how far background pixels may be from their median, as a fraction of the range of values
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
 class RandomAffine(keras.layers.Layer):
-    """Random shifts, rotations, changes of size and shears of images, drawn for each image and done as one.
+    """Random shifts, rotations, changes of size and shears of images, drawn for each image and applied in one step.
 
-    One map from pixels to pixels stands for all of them, so that each pixel is interpolated once.
+    They are combined into a single map from pixels to pixels, so that each pixel is interpolated only once.
 
     Args:
         shift, rotation, zoom, shear, fill: as for `image_augmentation`.
-        seed: int, default None: a random one.
-        **kwargs: `name`, `dtype`, and what else `keras.layers.Layer` takes.
+        seed: int, default None: a random seed.
+        **kwargs: `name`, `dtype`, and other arguments of `keras.layers.Layer`.
 
     Example:
         >>> import numpy as np
@@ -95,7 +95,7 @@ class RandomAffine(keras.layers.Layer):
 
 
 def _fill(fill: Fill) -> Any:
-    """Return "edge", or the numbers of an array as Python's."""
+    """Return "edge", or the numbers of an array as Python numbers."""
     if isinstance(fill, str) and fill == "edge":
         return fill
     try:
@@ -126,9 +126,9 @@ def image_augmentation(
         shift: float, default 0.1. The largest shift, as a fraction of height and of width.
         rotation: float, default 10. The largest rotation, in degrees.
         zoom: float, default 0: none. Images become up to `1 + zoom` times larger or smaller.
-        shear: float, default 0: none. The largest shear, as pixels of a row for each row.
-        fill: "edge", or a number or one for each channel, default 0. The value of pixels from beyond the edge: that of
-            the nearest pixel, or this one. `background` finds it in images.
+        shear: float, default 0: none. The largest shear, in pixels for each row of the image.
+        fill: "edge", or one number, or one number for each channel, default 0. The value of pixels from beyond the
+            edge. With "edge", they have the value of the nearest pixel. `background` finds a value in images.
         seed: int, default 0. The same seed gives the same changes.
 
     Returns:
@@ -149,7 +149,7 @@ def image_augmentation(
     height, width, *channels = image_shape
     row_shape = check_row_shape(image_shape, row_shape)
     seed = distribution.agreed_seed(seed)
-    # Images are changed in float32, also under mixed precision.
+    # Images are changed in float32, even under mixed precision.
     changes = RandomAffine(shift, rotation, zoom, shear, fill, seed, dtype="float32")
     return keras.Sequential(
         [
@@ -163,15 +163,15 @@ def image_augmentation(
 
 
 def background(x: RowArray, image_shape: Shape) -> Fill:
-    """Return what lies around the things that images show: a `fill` for `image_augmentation`.
+    """Return the background of images, as a `fill` for `image_augmentation`.
 
     Args:
         x: (n, ...) array, or other rows that can be sliced, of images of one shape.
         image_shape: (height, width) or (height, width, channels).
 
     Returns:
-        The median of the pixels at the edges, as a float or a tuple of one for each channel. "edge" if fewer than half
-        of them are near it, as in photographs, which have no background.
+        The median of the pixels at the edges, as a float or as a tuple of one float for each channel. "edge" if fewer
+        than half of these pixels are near the median, as in photographs, which have no background.
 
     Example:
         >>> import numpy as np

@@ -1,10 +1,10 @@
-"""Training over several processes, each with rows of its own, by `keras.distribution` on the JAX backend.
+"""Training over several processes, each with its own rows, by `keras.distribution` on the JAX backend.
 
-JAX adds up the gradients. What else the processes must share goes through `gather`: the cluster frequencies, the number
-of rows that changed cluster, and the rows that the first clusterer sees. All else, above all assigning and embedding
-rows, is done by each process for its own rows, without waiting for the others.
+JAX sums the gradients. Everything else that the processes must share goes through `gather`: the cluster frequencies,
+the number of rows that changed cluster, and the rows for the first clusterer. Each process does the remaining work,
+above all assigning and embedding, for its own rows without waiting for the others.
 
-With one process all functions here do what their names say for that one alone, on any backend.
+With a single process, all functions in this module work for that process alone, on any backend.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ import numpy.typing as npt
 from deckeras._data import checks, row_views, seeding
 from deckeras._typing import Array, RowArray, Tensor
 
-_HEARTBEAT = 20  # seconds; JAX's 100 leave the others waiting that long for one that is gone
+_HEARTBEAT = 20  # seconds; with JAX's 100, the others would wait that long for a process that has ended
 _VARIABLES = tuple(f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
-_CLUSTERS = ("SLURM_STEP_NODELIST", "OMPI_MCA_orte_hnp_uri")  # of processes that JAX knows to find each other by
-_CHUNK = 2**20  # bytes a collective: one compiled program serves all that is longer
+_CLUSTERS = ("SLURM_STEP_NODELIST", "OMPI_MCA_orte_hnp_uri")  # JAX detects the processes of these clusters.
+_CHUNK = 2**20  # bytes per collective; one compiled program serves all longer arrays
 _compiled = weakref.WeakKeyDictionary()
 
 
 def start(address: str | None = None, n_processes: int | None = None, process: int | None = None) -> None:
-    """Join the processes of a distributed training. To be called first of all, in each of them.
+    """Join the processes of a distributed training. Call this in each process, before anything else.
 
-    Sets Keras's distribution to `DataParallel` over all devices of all processes, and all random seeds to one number,
-    drawn afresh. An exception that nobody catches then ends the process at once, so that the others end too instead of
+    Sets Keras's distribution to `DataParallel` over all devices of all processes, and all random seeds to one newly
+    drawn number. From then on, an uncaught exception ends the process at once, so that the others also end instead of
     waiting for it.
 
     Args:
         address: str, "host:port" of the first process, default None: the environment variable
             `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
         n_processes: int, default None: `KERAS_DISTRIBUTION_NUM_PROCESSES`.
-        process: int, the number of this one from 0, default None: `KERAS_DISTRIBUTION_PROCESS_ID`. Where neither
-            arguments nor variables say anything, JAX finds out by itself within `srun` of SLURM, where each process
-            takes one device, and a process that is alone shares its work among all its devices.
+        process: int, the number of this process, from 0, default None: `KERAS_DISTRIBUTION_PROCESS_ID`. If neither
+            arguments nor variables are given, JAX detects the processes that SLURM's `srun` started, each of which
+            uses one device; a single process divides its work among all its devices.
 
     Raises:
-        RuntimeError: the backend is not JAX, or it has begun to compute before.
+        RuntimeError: the backend is not JAX, or it has already begun to compute.
         ValueError: only some of the three are given.
 
     Example:
@@ -78,7 +78,7 @@ def start(address: str | None = None, n_processes: int | None = None, process: i
         )
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     if process_count() > 1:
-        # Layers draw the seeds that they are not given, and those must agree.
+        # Layers without a seed draw one, which must be the same in all processes.
         keras.utils.set_random_seed(agreed(seeding.fixed_seed(None)))
         sys.excepthook = _end_at_once
 
@@ -94,7 +94,7 @@ def process_index() -> int:
 
 
 def active() -> bool:
-    """Return whether a distribution is set: over processes, or over the devices of this one."""
+    """Return whether a distribution is set: over processes, or over the devices of this process."""
     return keras.config.backend() == "jax" and keras.distribution.distribution() is not None
 
 
@@ -102,7 +102,7 @@ def active() -> bool:
 def single_process() -> Iterator[None]:
     """Suspend the distribution, so that one process can save a model without waiting for the others.
 
-    Keras makes variables as it saves, and under a distribution all processes make a variable together.
+    Keras creates variables while it saves, and under a distribution all processes must create a variable together.
     """
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
@@ -113,7 +113,7 @@ def single_process() -> Iterator[None]:
 
 
 def check(model: keras.Model) -> None:
-    """Raise ValueError where a model was made for a kind of distribution in which it would be trained wrongly."""
+    """Raise ValueError if a model was made for a kind of distribution in which it would be trained incorrectly."""
     strategy = getattr(model, "distribute_strategy", None)
     if getattr(strategy, "num_replicas_in_sync", 1) > 1:
         raise ValueError(
@@ -125,7 +125,7 @@ def check(model: keras.Model) -> None:
 
 @contextlib.contextmanager
 def failing_together() -> Iterator[None]:
-    """Turn the error of a computation into one that says how to resume, if another process has ended.
+    """Replace the error of a computation by one that says how to resume, if another process has ended.
 
     Raises:
         RuntimeError: another process has ended or cannot be reached.
@@ -147,7 +147,7 @@ def gather(array: npt.ArrayLike) -> list[Array]:
     """Return the arrays of all processes.
 
     Args:
-        array: array of numbers or strings. Those of the processes may differ in shape and dtype.
+        array: array of numbers or strings. Its shape and dtype may differ between processes.
 
     Returns:
         list of arrays, in the order of the processes.
@@ -168,7 +168,7 @@ def gather(array: npt.ArrayLike) -> list[Array]:
     lengths = process_allgather(np.array(divmod(len(own), _CHUNK), np.int32)) @ [_CHUNK, 1]
     parts = [bytearray() for _ in lengths]
     for begin in range(0, max(lengths), _CHUNK):
-        # Padded to a power of two where it is short, so that few programs are compiled.
+        # A short piece is padded to a power of two, so that few programs are compiled.
         size = min(_CHUNK, 2 ** math.ceil(math.log2(max(lengths) - begin)))
         piece = own[begin : begin + size]
         padded = np.zeros(size, np.uint8)
@@ -185,7 +185,7 @@ def total(value: npt.ArrayLike) -> Any:
 
 
 def agreed(value: npt.ArrayLike) -> Any:
-    """Return the number or the array of the first process in all of them."""
+    """Return the number or the array of the first process, in every process."""
     return _plain(gather(value)[0])
 
 
@@ -202,7 +202,7 @@ def relative_weights(sample_weight: npt.ArrayLike | None, n: int, n_clusters: in
         n, n_clusters: ints.
 
     Returns:
-        (n,) float64 array, or None where all rows of all processes count alike.
+        (n,) float64 array, or None if all rows of all processes count equally.
 
     Raises:
         ValueError: as `check_weights`, or fewer rows than clusters have a weight above 0.
@@ -242,7 +242,7 @@ def own_rows(n: int) -> slice:
 
 
 def own_part(array: Array, n: int) -> Array:
-    """Return the n rows of this process in an array that has the rows of all processes, one after the other."""
+    """Return this process's n rows of an array that holds the rows of all processes, one after the other."""
     start = int(np.sum(gather(n)[: process_index()]))
     return array[start : start + n]
 
@@ -251,7 +251,7 @@ def local_batch_size(batch_size: int) -> int:
     """Return this process's part of a batch, rounded down to a multiple of its devices.
 
     Args:
-        batch_size: int, of all processes together.
+        batch_size: int, the rows in a batch of all processes together.
 
     Returns:
         int, at least one row for each device.
@@ -278,8 +278,8 @@ def fingerprint(x: RowArray) -> dict[str, Any]:
 def outputs(model: keras.Model, batches: Iterable[Tensor]) -> Array:
     """Compute the outputs of a model for this process's batches, from its own copy of the weights.
 
-    Under a distribution `Model.predict` would compute the batches of all processes together, of which there may be more
-    in one than in another.
+    Under a distribution, `Model.predict` would compute the batches of all processes together, but some processes may
+    have more batches than others.
 
     Args:
         model: `keras.Model`.
@@ -318,7 +318,7 @@ def _call(model: keras.Model, rows: Tensor, training: bool = False) -> tuple[Any
 
 
 def _plain(value: Any) -> Any:
-    """Return an array, or a Python number for one without dimensions."""
+    """Return an array, or a Python number if the array has no dimensions."""
     return value if np.ndim(value) else value.item()
 
 
@@ -329,7 +329,7 @@ def _jax() -> Any:
 
 
 def _given_processes(*arguments: str | int | None) -> tuple[str, int, int] | None:
-    """Return (address, number of processes, number of this one) by arguments or variables; None if all are None."""
+    """Return (address, n_processes, process) from arguments or environment variables, or None if all are missing."""
     found: list[Any] = [
         os.environ.get(name) if given is None else given for given, name in zip(arguments, _VARIABLES, strict=True)
     ]

@@ -16,12 +16,12 @@ from deckeras._typing import Array, Initializer, Tensor
 
 HALF_PRECISION = ("float16", "bfloat16")
 LOWEST = -3e38  # just inside the range of float32
-MOST_DIFFERENCES = 1024  # of a row to the centroids; 4,096 rows of them fill 16 MiB
+MOST_DIFFERENCES = 1024  # numbers in the differences between a row and all centroids; 4,096 rows fill 16 MiB
 NEAREST = 2  # two centroids may be close to each other and to a row; more are not worth their time
-FARTHEST = 1e15  # whose square float32 can compute with
+FARTHEST = 1e15  # float32 can compute with its square.
 LARGEST_FOR_LOG = 10.0  # alpha up to which log(1 + x) gives a log-kernel to within 4e-7 of the true one
-LARGEST_ALPHA = 1e30  # a Gaussian long before, and a number that float32 can compute with
-SMALLEST_ALPHA = 1e-30  # by which float32 can divide the distances of any scaled rows
+LARGEST_ALPHA = 1e30  # The kernel is a Gaussian long before, and float32 can compute with this number.
+SMALLEST_ALPHA = 1e-30  # float32 can divide the distances of any scaled rows by this number.
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
@@ -31,14 +31,14 @@ class ClusteringLayer(keras.layers.Layer):
     $$q_{ij} = \frac{(1 + \lVert z_i - \mu_j \rVert^2 / \alpha)^{-(\alpha + 1) / 2}}
                     {\sum_{j'} (1 + \lVert z_i - \mu_{j'} \rVert^2 / \alpha)^{-(\alpha + 1) / 2}}$$
 
-    The centroids mu are the layer's only weight, `clusters`. Distances are computed at float32 or better whatever the
-    dtype policy says, because half precision rounds away the small differences that decide between near centroids; q
-    is a softmax of log-kernels, so it stays finite for points far from every centroid and for any `alpha`.
+    The centroids mu are the layer's only weight, `clusters`. Distances are computed in float32 or better under every
+    dtype policy, because half precision rounds away the small differences that decide between nearby centroids. q is
+    a softmax of log-kernels, so it stays finite for points far from every centroid and for any `alpha`.
 
     Args:
         n_clusters: int, at least 1. The number of centroids.
-        alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of Student's t: the larger, the lighter the
-            tail; a Gaussian kernel in the limit.
+        alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of Student's t. A larger alpha gives a lighter
+            tail; in the limit, the kernel is Gaussian.
         clusters_initializer: Keras initializer of the centroids, default `"glorot_uniform"`. `DEC` overwrites them
             with the centroids of k-means before it trains.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
@@ -47,10 +47,10 @@ class ClusteringLayer(keras.layers.Layer):
         (batch, n_features), any float dtype.
 
     Output shape:
-        (batch, n_clusters), float32 (float64 under that policy). Each row is positive and sums to 1.
+        (batch, n_clusters), float32 (float64 under a float64 policy). Each row is positive and sums to 1.
 
     Raises:
-        ValueError: `n_clusters` below 1, `alpha` not a positive number from 1e-30 to 1e30, or an input that is not 2-D.
+        ValueError: `n_clusters` is below 1, `alpha` is not a number from 1e-30 to 1e30, or an input is not 2-D.
 
     Example:
         >>> import keras, numpy as np
@@ -85,20 +85,20 @@ class ClusteringLayer(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         distances = squared_distances(inputs, self.clusters)
         relative = distances / self.alpha
-        # ONNX has no log1p. The difference matters where alpha is large and all distances are small against it.
+        # ONNX has no log1p. The difference matters if alpha is large and all distances are small compared with it.
         logarithm = ops.log(1 + relative) if self.alpha <= LARGEST_FOR_LOG else ops.log1p(relative)
         log_kernel = -(self.alpha + 1) / 2 * logarithm
         if self.n_clusters == 1:
-            # 1 for every row, also an infinitely far one. Keras takes a softmax over one number for a mistake.
+            # 1 for every row, even if it is infinitely far. Keras treats a softmax over one number as a mistake.
             return ops.exp(0 * ops.maximum(log_kernel, LOWEST))
-        # A distance whose square overflows has a log-kernel of -inf; a row of nothing else would become NaN.
+        # A distance whose square overflows has a log-kernel of -inf. A row with only such distances would become NaN.
         return ops.softmax(ops.maximum(log_kernel, LOWEST))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.n_clusters)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
-        """Leave the centroids in full precision: they are few numbers, on whose differences the clusters depend."""
+        """Keep the centroids in full precision: they are few numbers, and the clusters depend on their differences."""
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -110,17 +110,17 @@ class ClusteringLayer(keras.layers.Layer):
 
 
 def graph_parts(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> tuple[keras.Model, ClusteringLayer]:
-    """Return the encoder and the clustering layer of a graph that ends in one.
+    """Return the encoder and the clustering layer of a graph that ends in a clustering layer.
 
     Args:
         inputs: `keras.KerasTensor` of rows.
-        outputs: `keras.KerasTensor` that a `ClusteringLayer` gives.
+        outputs: `keras.KerasTensor` that a `ClusteringLayer` returned.
 
     Returns:
         (encoder, clustering): functional `keras.Model` of the layers before the `ClusteringLayer`, and that layer.
 
     Raises:
-        ValueError: the graph ends in another layer.
+        ValueError: the graph does not end in a `ClusteringLayer`.
     """
     layer = getattr(getattr(outputs, "_keras_history", None), "operation", None)
     if not isinstance(layer, ClusteringLayer):
@@ -135,10 +135,10 @@ def squared_distances(z: Tensor, centroids: Tensor) -> Tensor:
     r"""Return the squared Euclidean distances $\lVert z_i - \mu_j \rVert^2$, in memory for (batch, n_clusters) numbers.
 
     For few clusters, the differences are computed directly. For many,
-    $\lVert z \rVert^2 + \lVert \mu \rVert^2 - 2 z \mu^T$ is one matrix product. It is computed in float64, because the
-    subtraction cancels digits of distances that are short compared with z and mu. JAX usually has no float64. There
-    the origin moves to the mean centroid, and the distances to the nearest centroids, which decide q, are computed
-    from the differences again.
+    $\lVert z \rVert^2 + \lVert \mu \rVert^2 - 2 z \mu^T$ needs only one matrix product. It is computed in float64,
+    because the subtraction cancels digits of distances that are short compared with z and mu. JAX usually has no
+    float64. There, the origin is moved to the mean centroid, and the distances to the nearest centroids, which
+    determine q, are computed again from the differences.
 
     Args:
         z: (batch, n_features) tensor.
@@ -167,7 +167,7 @@ def _corrected_distances(z: Tensor, centroids: Tensor) -> Tensor:
 
     origin = ops.stop_gradient(ops.mean(centroids, axis=0))  # distances do not depend on it
     z, centroids = ops.clip(z - origin, -FARTHEST, FARTHEST), centroids - origin
-    with jax.default_matmul_precision("highest"):  # GPUs take ten bits of a float32 otherwise
+    with jax.default_matmul_precision("highest"):  # Otherwise GPUs use ten bits of a float32.
         distances = others = _expanded_distances(z, centroids)
     for _ in range(NEAREST):
         nearest = ops.argmin(others, axis=1)

@@ -124,7 +124,7 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
 
 
 def nmi(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
-    """Return the normalized mutual information, by the arithmetic mean of the entropies.
+    """Return the mutual information, normalized by the arithmetic mean of the entropies.
 
     Args:
         y_true, y_pred: as for `accuracy`.
@@ -239,7 +239,7 @@ def divergences(p: npt.ArrayLike, q: npt.ArrayLike) -> npt.NDArray[np.float64]:
         (n,) float64 array of values of at least 0.
 
     Raises:
-        ValueError: p and q are not 2-D, or not of one shape.
+        ValueError: p and q are not 2-D, or they differ in shape.
 
     Example:
         >>> from deckeras.metrics import divergences
@@ -263,7 +263,7 @@ def generalizability(loss: float, validation_loss: float) -> float:
 
     Returns:
         float. It is about 1 if the model treats new rows like the training rows, and small if it overfits, for example
-        because there are fewer clusters than it was asked for. It is 1 if both losses are 0.
+        because the data have fewer clusters than the model. It is 1 if both losses are 0.
 
     Raises:
         ValueError: a loss is negative or not finite.
@@ -288,10 +288,10 @@ def silhouettes(
     """Return the silhouettes of the clusters of at most 2,000 rows, since the cost grows with their square.
 
     Args:
-        points: (n, n_features) array, or rows that an array of numbers selects from.
+        points: (n, n_features) array, or other rows that can be indexed by an array of row numbers.
         labels: (n,) cluster labels.
-        seed: int, default 0. Draws the rows.
-        among: int array, the numbers of the rows to draw from, default None: all.
+        seed: int, default 0. Determines which rows are drawn.
+        among: int array, the numbers of the rows to draw from, default None: all rows.
 
     Returns:
         (rows, values): two arrays, the sorted numbers of the rows, and their silhouettes from -1 to 1. All are -1 if

@@ -34,10 +34,11 @@ def pretrain(
     verbose: Verbose = "auto",
     **refused: Never,
 ) -> list[History]:
-    """Pretrain as the recipe says: layer by layer, or all layers together.
+    """Pretrain an autoencoder as the recipe specifies: layer by layer, or all layers together.
 
     Args:
-        encoder, decoder: models of `recipe.autoencoder`, or others that suit `pretrain_autoencoder`. Trained in place.
+        encoder, decoder: models built by `recipe.autoencoder`, or others that `pretrain_autoencoder` accepts. Trained
+            in place.
         x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: `"table"` (default), which suits any numbers, `"images"`, `"series"`, `"features"`, `"paper"`,
@@ -47,8 +48,8 @@ def pretrain(
         seed, checkpoint_dir, callbacks, verbose: as in `pretrain_autoencoder`.
 
     Returns:
-        list of `keras.callbacks.History`, one for each stage. The last is that of all layers together. The attribute
-        `seconds` of each is its time.
+        list of `keras.callbacks.History`, one for each stage. The last stage trains all layers together. The attribute
+        `seconds` of each history is the time of its stage.
 
     Raises:
         TypeError, ValueError, OSError, FloatingPointError: as `pretrain_layerwise` and `pretrain_autoencoder`.
@@ -105,19 +106,19 @@ def pretrain_autoencoder(
         x: n rows, from any source that `DEC.fit` takes, scaled so that their values are about 1 (see
             `deckeras.scaling`).
         recipe: as for `pretrain`.
-        epochs: int. With `"table"` 20, or more for few rows.
-        iterations: int, batches; an alternative to `epochs`.
-        batch_size: int. With `"table"` 256 as in the paper, smaller for few rows. It is at most n.
-        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"` `adam_with_cosine`.
-        loss: Keras loss. With `"table"` `"mse"`.
+        epochs: int. With `"table"`, 20, or more for few rows.
+        iterations: int, the number of batches; an alternative to `epochs`.
+        batch_size: int. With `"table"`, 256 as in the paper, smaller for few rows. It is at most n.
+        optimizer: Keras optimizer or its name; its learning rate may be a schedule. With `"table"`, `adam_with_cosine`.
+        loss: Keras loss. With `"table"`, `"mse"`.
         augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
-            `image_augmentation`. The reconstruction is compared with the changed row.
-        dropout: float in [0, 1). With `"table"` 0. The fraction of input values set to zero in training (a denoising
-            autoencoder). The reconstruction is compared with the whole row.
+            `image_augmentation`. The reconstruction is compared with the augmented row.
+        dropout: float in [0, 1). With `"table"`, 0. The fraction of input values set to zero in training (a denoising
+            autoencoder). The reconstruction is compared with the complete row.
         seed: int, default 0. Determines the order of the rows and the dropout. None draws a new seed each time.
-        checkpoint_dir: directory, default None. The training is saved there in `pretraining.h5`, at the start, at the
-            end, and after as many epochs as limit saving to a tenth of the time. An interrupted run resumes; a finished
-            run is loaded and not repeated.
+        checkpoint_dir: directory, default None. The training is saved there in `pretraining.h5`: at the start, at the
+            end, and in between as often as possible without spending more than a tenth of the time on saving. An
+            interrupted run resumes; a finished run is loaded and not repeated.
         callbacks: Keras callback or list of them. One that sets `stop_training` ends the training after the epoch.
         verbose: 0 silent, 1 progress bars, 2 one line per epoch; default `"auto"`, which is 1.
 
@@ -125,7 +126,7 @@ def pretrain_autoencoder(
         `keras.callbacks.History` with the loss of each epoch. Its attribute `seconds` is the time of all epochs.
 
     Raises:
-        TypeError, ValueError: bad x or a bad argument, or a checkpoint of another training.
+        TypeError, ValueError: x or an argument is invalid, or the checkpoint belongs to another training.
         OSError: the checkpoint cannot be written or read.
         FloatingPointError: the training diverged.
 
@@ -171,7 +172,7 @@ def pretrain_autoencoder(
     )
 
 
-@holding_directory  # also between two stages
+@holding_directory  # The directory is also held between two stages.
 def pretrain_layerwise(
     encoder: keras.Model,
     decoder: keras.Model,
@@ -191,30 +192,30 @@ def pretrain_layerwise(
 ) -> list[History]:
     """Pretrain as in the paper: each pair of layers as a denoising autoencoder, then all layers together.
 
-    Pair i maps the output h of the layers below it to itself through two layers, `decoder_i(encoder_i(h))`, with
-    dropout before each of the two, and minimizes the least squares. After all pairs, the whole autoencoder is
-    fine-tuned without dropout. An argument with the default None takes its value from the recipe.
+    Pair i reconstructs the output h of the layers below it by two layers, `decoder_i(encoder_i(h))`, with dropout
+    before each of the two, and minimizes the squared error. After all pairs, the whole autoencoder is fine-tuned
+    without dropout. An argument with the default None takes its value from the recipe.
 
     Args:
         encoder: built `keras.Sequential` of `Dense` layers, as from `dense_autoencoder`. Trained in place.
-        decoder: its mirror: as many layers, in reverse order. Trained in place.
+        decoder: mirror image of the encoder, with as many layers in reverse order. Trained in place.
         x: (n, n_features) array. The paper scales it so that the mean of ||x_i||^2 / n_features is about 1.
         recipe: as for `pretrain`, but `"paper"` by default.
-        iterations: int, batches for each pair. With `"paper"` 50,000.
-        finetune_iterations: int, batches for the whole autoencoder. With `"paper"` 100,000.
-        batch_size: int. With `"paper"` 256.
-        optimizer: Keras optimizer, used as a pattern: each stage starts with a new copy. With `"paper"` `sgd_in_steps`.
-        dropout: float in [0, 1). With `"paper"` 0.2.
+        iterations: int, the number of batches for each pair. With `"paper"`, 50,000.
+        finetune_iterations: int, the number of batches for the whole autoencoder. With `"paper"`, 100,000.
+        batch_size: int. With `"paper"`, 256.
+        optimizer: Keras optimizer, used as a template: each stage gets a new copy. With `"paper"`, `sgd_in_steps`.
+        dropout: float in [0, 1). With `"paper"`, 0.2.
         augment, seed, callbacks, verbose: as in `pretrain_autoencoder`.
         checkpoint_dir: directory, default None. Each stage is saved there in its own file, from `pretraining-pair0.h5`
             to `pretraining.h5`. Finished stages are loaded; an interrupted stage resumes.
 
     Returns:
-        list of `keras.callbacks.History`, one for each stage; the fine-tuning is the last. Their loss is
+        list of `keras.callbacks.History`, one for each stage; the last is that of the fine-tuning. Their loss is
         `least_squares`.
 
     Raises:
-        TypeError, ValueError: bad x or a bad argument, or an encoder and decoder that do not mirror each other.
+        TypeError, ValueError: x or an argument is invalid, or encoder and decoder do not mirror each other.
         OSError, FloatingPointError: as `pretrain_autoencoder`.
 
     Example:
@@ -291,11 +292,12 @@ def refit_decoder(
     callbacks: Callbacks = None,
     verbose: Verbose = "auto",
 ) -> History:
-    """Train the decoder alone, so that it fits an encoder that has moved since they were trained together.
+    """Train only the decoder, so that it fits an encoder that has changed since they were trained together.
 
     Args:
-        encoder, decoder, x, recipe, seed, callbacks, verbose: as in `pretrain`. The encoder is left as it is.
-        iterations: int, batches; default None: a tenth of the recipe's pretraining, since the decoder is near already.
+        encoder, decoder, x, recipe, seed, callbacks, verbose: as in `pretrain`. The encoder remains unchanged.
+        iterations: int, the number of batches, default None: a tenth of the recipe's pretraining, which is enough
+            because the decoder already fits approximately.
 
     Returns:
         `keras.callbacks.History` with the loss of each epoch.
@@ -322,7 +324,7 @@ def refit_decoder(
 
 
 def _stage_seeds(seed: int | None, stages: int) -> Sequence[int | None]:
-    """Return a seed for each stage, or None for each where there is none."""
+    """Return a seed for each stage, or None for each if `seed` is None."""
     if seed is None:
         return [None] * stages
     return np.random.SeedSequence(distribution.agreed_seed(seed)).generate_state(stages).tolist()

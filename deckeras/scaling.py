@@ -2,8 +2,8 @@
 
 standard   each feature minus its mean, divided by its standard deviation: tables, whose columns have units
 largest    all features divided by one number, the largest value that they can have: pixels and counts
-unit       all features divided by one number, so that the mean of ||x_i||^2 / n_features is 1: what the paper does,
-           and what leaves zeros unchanged, as sparse rows such as tf-idf need
+unit       all features divided by one number, so that the mean of ||x_i||^2 / n_features is 1: as in the paper, and
+           for sparse rows such as tf-idf, because zeros remain zeros
 none       the rows unchanged
 """
 
@@ -26,10 +26,10 @@ from deckeras.models.idec import IDEC
 
 Method: TypeAlias = Literal["auto", "standard", "largest", "unit", "none"]
 METHODS = ("standard", "largest", "unit", "none")
-_LARGEST = 1e18  # so that neither it nor its inverse leaves the range of float32
-_MOST_IN_CONFIG = 500  # features, of which an IDEC has four numbers each, of some 13 characters; .h5 has room for 64 kB
+_LARGEST = 1e18  # Neither this nor its inverse leaves the range of float32.
+_MOST_IN_CONFIG = 500  # features; an IDEC has four numbers of some 13 characters for each, and .h5 has room for 64 kB
 _HALF_OF_8_BITS, _LARGEST_OF_8_BITS = 127, 255
-_COARSE = 1e4  # a mean so many standard deviations from 0 leaves three digits of float32 to the feature
+_COARSE = 1e4  # A mean this many standard deviations from 0 leaves the feature three digits of float32.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Scaling:
     channels: int | None = None
 
     def __call__(self, rows: Array) -> Array:
-        """Return the dense rows, scaled; they lose no digits to large means, since this is done in float64."""
+        """Return the dense rows, scaled. This is done in float64, so that large means do not cost digits."""
         return (rows - self.mean) / self.divisor
 
     def rows(self, x: Any) -> Any:
@@ -59,9 +59,9 @@ class Scaling:
         return row_views.View(x) if sparse.issparse(x) else x
 
     def layer(self, row_shape: Shape, *, invert: bool = False) -> keras.layers.Rescaling | None:
-        """Return the scaling, or its inverse, as a Keras layer that any Keras loads and no training changes.
+        """Return the scaling, or its inverse, as a layer that any version of Keras loads and no training changes.
 
-        None for "none".
+        Returns None for the method "none".
 
         Args:
             row_shape: tuple, the shape of a row.
@@ -73,11 +73,11 @@ class Scaling:
         if self.method != "standard":
             return keras.layers.Rescaling(self.divisor if invert else 1 / self.divisor, name=name, dtype="float32")
         scale, offset = (self.divisor, self.mean) if invert else (1 / self.divisor, -self.mean / self.divisor)
-        # Numbers in the config cannot be trained, whatever is frozen or thawed, unlike the weights of other layers.
+        # Unlike the weights of other layers, numbers in the config are never trained, whatever is frozen or unfrozen.
         return keras.layers.Rescaling(_short(scale), _short(offset), name=name, dtype="float32")
 
     def folded(self, layer: keras.Layer, *, invert: bool = False) -> keras.layers.Dense:
-        """Return a copy of a `Dense` layer whose weights do the scaling: of the first one, or with `invert` the last.
+        """Return a copy of a `Dense` layer that also does the scaling: of the first layer, or with `invert` the last.
 
         Args:
             layer: built `keras.layers.Dense`; with `invert` a linear one.
@@ -115,22 +115,22 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
     Args:
         x: (n, n_features) array of any real dtype, SciPy sparse matrix or `View`.
         method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
-            all have one length, such as tf-idf, and "standard" for others.
-        images: bool, default False. Whether the rows are images, whose features are pixels of one scale.
-        channels: int, default None. The number of channels of rows that are series, time by time. "standard" then has
-            one mean and one standard deviation a channel, over all times.
+            all have the same length, such as tf-idf, and "standard" for others.
+        images: bool, default False. True if the rows are images, whose features are pixels of one scale.
+        channels: int, default None. The number of channels, for rows that are series, one time step after the other.
+            "standard" then has one mean and one standard deviation per channel, over all time steps.
 
     Returns:
-        `Scaling`. A feature that is constant, or that has no other values than 0 and 1, has the divisor 1. The range
-        of images is told by their values, not by their dtype: whole numbers of which the largest is from 128 to 255 are
-        pixels of 8 bits and divided by 255; others are divided by the largest value, a mask of 0 and 1 and all images
-        within [0, 1] by 1.
+        `Scaling`. A feature that is constant, or whose only values are 0 and 1, has the divisor 1. The range of images
+        is inferred from their values, not from their dtype. Whole numbers whose largest is from 128 to 255 are 8-bit
+        pixels, and are divided by 255. Other images are divided by their largest value, but masks of 0 and 1, and all
+        images within [0, 1], by 1.
 
     Raises:
-        ValueError: no such method, or "standard" for sparse rows, which would fill up.
+        ValueError: the method is unknown, or is "standard" for sparse rows, which would become dense.
 
     Warns:
-        UserWarning: the mean of a feature is so large, against its standard deviation, that the float32 of a model
+        UserWarning: the mean of a feature is so large, compared with its standard deviation, that a model in float32
             cannot tell its values apart.
 
     Example:
@@ -168,14 +168,14 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
 
 
 def into_model(model: DEC, scaling: Scaling) -> DEC:
-    """Return a model with the same weights that takes rows before the scaling; an IDEC also reconstructs them so.
+    """Return a model with the same weights that takes unscaled rows. An IDEC also reconstructs unscaled rows.
 
     Args:
         model: trained `DEC` or `IDEC` of scaled rows.
         scaling: `Scaling`.
 
     Returns:
-        Model of the same class, not compiled; the model itself where there is nothing to scale.
+        Model of the same class, not compiled, or the model itself if there is nothing to scale.
     """
     if scaling.method == "none":
         return model
@@ -197,7 +197,7 @@ def into_model(model: DEC, scaling: Scaling) -> DEC:
 
 
 def out_of_model(decoder: keras.Model, scaling: Scaling) -> keras.Model:
-    """Return a decoder with the same weights that gives rows in their own units; itself for "none"."""
+    """Return a decoder with the same weights that returns unscaled rows, or the decoder itself for "none"."""
     if scaling.method == "none":
         return decoder
     *others, last = _layers(decoder)
@@ -207,7 +207,7 @@ def out_of_model(decoder: keras.Model, scaling: Scaling) -> keras.Model:
 
 
 def _folds(scaling: Scaling, layer: keras.Layer) -> bool:
-    """Return whether the scaling goes into the weights of a layer: so many numbers would not fit in a config in .h5."""
+    """Return whether the scaling goes into the weights of a layer, because a config in .h5 could not hold it."""
     wide = np.size(scaling.mean) > _MOST_IN_CONFIG
     return wide and isinstance(layer, keras.layers.Dense) and layer.compute_dtype not in HALF_PRECISION
 
@@ -227,7 +227,7 @@ def _sequence(model: keras.Model, layers: Sequence[keras.Layer | None]) -> keras
 
 
 def _standard(x: RowArray, channels: int | None = None) -> Scaling:
-    from sklearn.preprocessing import StandardScaler  # slow to import, and needed only where training starts
+    from sklearn.preprocessing import StandardScaler  # slow to import, and needed only when training starts
 
     scaler, indicators = StandardScaler(), np.True_
     for _, block in row_views.blocks(x):
@@ -262,10 +262,10 @@ def _largest(x: RowArray) -> Scaling:
     for _, block in row_views.blocks(x):
         block = np.asarray(block)
         if block.dtype.kind in "bu" or (block.dtype.kind == "i" and block.dtype.itemsize < 8):
-            block = block.astype(np.float64)  # whose range has room for the absolute value of the least integer
+            block = block.astype(np.float64)  # It can represent the absolute value of the smallest integer.
         largest = max(largest, float(np.abs(block).max()))
         whole = whole and bool((block == np.rint(block)).all()) and float(block.min()) >= 0
-    # Pixels of 8 bits hardly ever take all their values, but more than half of them.
+    # 8-bit pixels hardly ever take all of their values, but usually more than half of them.
     if whole and _HALF_OF_8_BITS < largest <= _LARGEST_OF_8_BITS:
         largest = _LARGEST_OF_8_BITS
     return Scaling("largest", divisor=max(largest, 1.0))

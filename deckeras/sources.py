@@ -1,9 +1,9 @@
-"""Rows that do not lie in memory: mapped files, HDF5 data sets, and batches such as those of a PyDataset.
+"""Rows that are not in memory: mapped files, HDF5 data sets, and batches such as those of a PyDataset.
 
-Single rows in random order would take long to read, so these are read in blocks of neighbors, each once an epoch. An
-epoch in random order takes the blocks in random order, a window of some 32 MiB at a time, and mixes the rows of a
-window. The rows that were read last remain in memory, up to two windows of them, since a batch can reach over the edge
-between two.
+Reading single rows in random order would be slow, so rows are read in contiguous blocks, each once per epoch. An epoch
+in random order reads the blocks in random order, a window of about 32 MiB at a time, and shuffles the rows of each
+window. The most recently read rows, up to two windows, remain in memory, because a batch can extend from one window
+into the next.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ _WINDOW_BYTES = 2**25
 
 
 def as_source(x: Any) -> Blocks | None:
-    """Return rows that do not lie in memory as `Blocks`, and None for anything else.
+    """Return rows that are not in memory as `Blocks`, and None for anything else.
 
     Args:
         x: anything.
 
     Returns:
         `Blocks`, if x is one, an `np.memmap` of a file, an `h5py.Dataset`, a `keras.utils.PyDataset`, or anything that
-        gives batches of rows each time it is iterated over: a `tf.data.Dataset`, a `torch.utils.data.DataLoader`. Of
-        the last two kinds' batches that are tuples, such as (x, y), the first element is taken.
+        yields batches of rows each time it is iterated over, such as a `tf.data.Dataset` or a
+        `torch.utils.data.DataLoader`. If the batches of a PyDataset or of an iterable are tuples, such as (x, y), their
+        first element is used.
 
     Raises:
-        ValueError: batches without an end, of different row shapes, or with other rows each time they are read.
-        TypeError: batches that are not arrays of rows.
+        ValueError: the batches have no end, differ in the shape of their rows, or change each time they are read.
+        TypeError: the batches are not arrays of rows.
     """
     if isinstance(x, Blocks):
         return x
@@ -60,17 +61,17 @@ def as_source(x: Any) -> Blocks | None:
 
 
 def row_numbers(index: Any, n: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of the rows that NumPy would give for an index into n of them.
+    """Return the numbers of the rows that NumPy would select from n rows by an index.
 
     Args:
         index: int, slice, array of ints (negative ones count from the end) or boolean mask of n.
         n: int.
 
     Returns:
-        int array, of the shape of an int or an array of them, else 1-D.
+        int array. It has the shape of an index that is an int or an array of ints, and is 1-D otherwise.
 
     Raises:
-        IndexError: a row beyond the end, a mask of another length, or another kind of index.
+        IndexError: a row is out of range, a mask has another length, or the index is of another kind.
     """
     if isinstance(index, slice):
         return np.arange(*index.indices(n))
@@ -95,7 +96,7 @@ def rows_of_batch(batch: Any, source: str) -> Array:
     """Return the rows in a batch: the batch itself, or the first element of a tuple, such as (x, y).
 
     Args:
-        batch: what a source of batches gives.
+        batch: one element of a source of batches.
         source: str, the class of the source.
 
     Raises:
@@ -125,7 +126,7 @@ def rows_of_batch(batch: Any, source: str) -> Array:
 
 
 def check_end(x: Any) -> None:
-    """Raise ValueError if batches have no end, as far as they say so."""
+    """Raise ValueError if a source of batches declares that it has no end."""
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
             raise ValueError("x should have an end. Received: a PyDataset whose num_batches is None")
@@ -134,9 +135,10 @@ def check_end(x: Any) -> None:
 
 
 class Blocks:
-    """Rows in blocks: as much of an array as training and prediction use, of which little is in memory at a time.
+    """Rows that are read in blocks, with only a few blocks in memory at a time.
 
-    Subclasses have `_read`. Several threads may read.
+    Supports the part of NumPy's array interface that training and prediction use. Subclasses implement `_read`. Several
+    threads may read at the same time.
 
     Args:
         sizes: sequence of ints, the number of rows in each block.
@@ -145,10 +147,10 @@ class Blocks:
 
     Attributes:
         shape, ndim, dtype: as of an array.
-        checked: bool, whether `check_rows` has found all values finite.
+        checked: bool, True if `check_rows` has found all values finite.
     """
 
-    in_order = False  # whether blocks come one after the other, and another order means to begin anew
+    in_order = False  # True if blocks can only be read one after the other, from the beginning
 
     def __init__(self, sizes: Sequence[int] | Array, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
@@ -222,14 +224,14 @@ class Blocks:
             self._kept_bytes -= self._kept.pop(number).nbytes
 
     def _read(self, number: int) -> Iterator[tuple[int, Array]]:
-        """Yield (number, rows) of blocks, the one that is asked for last."""
+        """Yield (number, rows) of blocks. The last one is the requested block."""
         raise NotImplementedError
 
 
 class Items(Blocks):
-    """Rows that are read one at a time, such as files; none is kept in memory.
+    """Rows that are read one at a time, such as files, and never kept in memory.
 
-    Subclasses have `_each`. Several threads may read.
+    Subclasses implement `_each`. Several threads may read at the same time.
 
     Args:
         n: int, the number of rows.
@@ -266,7 +268,7 @@ class _Flat(Blocks):
 
 
 class _File(Blocks):
-    """The rows of a mapped file, read instead of mapped: pages of a map count as the process's memory."""
+    """The rows of a mapped file, read instead of mapped, because mapped pages count as memory of the process."""
 
     def __init__(self, x: np.memmap, position: int) -> None:
         self._path, self._position = os.fspath(x.filename or ""), position
@@ -296,7 +298,7 @@ class _Dataset(Blocks):
 
 
 class _Batches(Blocks):
-    """The rows of what gives them in batches; each batch is a block."""
+    """The rows of a source of batches. Each batch is a block."""
 
     def __init__(self, x: Any) -> None:
         self._x = x
@@ -315,10 +317,10 @@ class _Batches(Blocks):
             raise ValueError(f"x should not be empty. Received: a {type(x).__name__} without rows")
         # Pieces of a file may be whole numbers in one batch and fractions in another.
         super().__init__(sizes, first.shape[1:], np.result_type(*dtypes))
-        self[:1]  # which fails now rather than in the middle if batches change
+        self[:1]  # If the batches change, this fails now rather than in the middle of training.
 
     def _same(self, number: int, batch: Array | None) -> Array:
-        """Return the batch, if it is the one that was read at first. None is a batch that no longer comes."""
+        """Return the batch if it is the same as in the first reading. None stands for a batch that is missing now."""
         if batch is None or zlib.crc32(batch.tobytes()) != self._checksums[number]:
             raise ValueError(
                 f"x should give the same rows in the same order each time. Received: a {type(self._x).__name__} whose "
@@ -328,7 +330,7 @@ class _Batches(Blocks):
         return batch
 
     def _iterate(self, first: int) -> Iterator[Array]:
-        """Yield the batches from number `first` on."""
+        """Yield the batches, beginning with number `first`."""
         raise NotImplementedError
 
     def _rows(self, batch: Any) -> Array:
@@ -345,7 +347,7 @@ class _PyDataset(_Batches):
 
 
 class _Stream(_Batches):
-    """The rows of what can only be read from its beginning."""
+    """The rows of a source of batches that can only be read from its beginning."""
 
     in_order = True
 
@@ -366,9 +368,9 @@ class _Stream(_Batches):
     def _read(self, number: int) -> Iterator[tuple[int, Array]]:
         if not 0 < self._next <= number:
             self._next, self._batches = 0, self._iterate(0)
-        # The blocks between remain in memory, too: the rows of a window are asked for in any order.
+        # The blocks in between remain in memory, too, because the rows of a window are requested in any order.
         while self._next <= number:
-            found, self._next = self._next, 0  # to begin anew after an error
+            found, self._next = self._next, 0  # After an error, reading starts over.
             batch = self._same(found, next(self._batches, None))
             self._next = found + 1
             yield found, batch

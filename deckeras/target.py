@@ -1,7 +1,7 @@
 """The target distribution p: the sharpened soft assignments q, toward which the model is trained.
 
-Apart from its own q, p of a row depends only on the soft cluster frequencies f of the *whole* data set. If q does not
-fit in one array, sum f over the pieces first, and then compute p piece by piece:
+The target p of a row depends only on its own q and on the soft cluster frequencies f of the *whole* data set. If q does
+not fit in one array, sum f over the pieces first, and then compute p piece by piece:
 
     >>> pieces = np.random.default_rng(0).dirichlet(np.ones(3), size=(4, 100))
     >>> frequencies = sum(cluster_frequencies(q) for q in pieces)
@@ -106,7 +106,7 @@ def embedding_gradient(
         (n, n_embedding) float64 array. Training moves a row in the opposite direction.
 
     Raises:
-        ValueError: z or the centroids are not 2-D, or not of one width.
+        ValueError: z or the centroids are not 2-D, or they differ in width.
 
     Example:
         >>> import numpy as np

@@ -1,10 +1,10 @@
-"""Cluster the rows of an .npy file on all devices of one machine, or in several processes with a part of the rows each.
+"""Cluster the rows of an .npy file on all devices of one machine, or in several processes that each take a part.
 
     KERAS_BACKEND=jax python examples/distributed.py rows.npy -k 10 --output clusters
 
-takes the devices of this machine; docs/howto/distributed.md says how to start several processes. Each writes the
-clusters of its rows, `labels-0.npy` and so on; the first also writes the model. The same command goes on after an
-interruption, also with another number of processes.
+uses the devices of this machine. docs/howto/distributed.md describes how to start several processes. Each process
+writes the clusters of its rows, `labels-0.npy` and so on, and the first also writes the model. After an interruption,
+the same command resumes the training, even with another number of processes.
 """
 
 import argparse

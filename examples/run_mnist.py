@@ -6,8 +6,8 @@
     python examples/run_mnist.py --weights weights/mnist_encoder.h5    without pretraining
     python examples/run_mnist.py --recipe dec-keras           like DEC-keras; or paper, like the paper
 
-The recipe is `images` for images, which shifts and rotates them at random in training, and `table` for other data. The
-target is always computed from the unchanged rows.
+For images, the recipe is `images`, which shifts and rotates them at random during training; for other data, it is
+`table`. The target is always computed from the unchanged rows.
 
 The results go to --output: encoder.h5, dec.h5, dec.keras, history.csv, summary.json, figures, and the checkpoints from
 which the same command resumes after an interruption.
@@ -132,7 +132,7 @@ def natural(text):
 
 
 def load_data(options):
-    """Return name, rows and labels of the data set: that of the options, else MNIST, else digits with a warning."""
+    """Return name, rows and labels of the data set in the options, else of MNIST, else of digits, with a warning."""
     if options.dataset or options.data:
         dataset = options.dataset or "mnist"
         return dataset, *datasets.load(dataset, options.data)
@@ -154,7 +154,7 @@ def checksums(x, weights):
 
 
 def begun_run(output, settings):
-    """Return the summary of this run if the output directory has it, else None."""
+    """Return the summary of this run if the output directory contains it, else None."""
     path = os.path.join(output, "settings.json")
     if not os.path.exists(path):
         write_json(settings, output, "settings.json")
@@ -176,7 +176,7 @@ def write_json(values, output, name):
 
 
 def load_weights(path, x, n_clusters):
-    """Return the encoder or DEC of the file, or None without a file. Raise a ValueError if it does not fit."""
+    """Return the encoder or DEC in the file, or None if there is no file. Raise a ValueError if it does not fit."""
     if path is None:
         return None
     try:

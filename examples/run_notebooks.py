@@ -4,8 +4,8 @@
     python examples/run_notebooks.py text own_table
     python examples/run_notebooks.py photographs --set NETWORK efficientnet-lite0.keras
 
-A notebook is written only if it ran to the end. This takes minutes for each. `--set` puts another value in the place of
-that in the cell of sizes, for this run alone: the network of `photographs` is a download, for example.
+A notebook is written only if it ran to the end. Each takes minutes. `--set` replaces a value in the cell of sizes for
+this run only, for example the network of `photographs`, which is a download.
 """
 
 import argparse
@@ -31,9 +31,9 @@ def run(path, directory, values=()):
     """Return the notebook at `path` after a run in `directory`.
 
     Args:
-        path: of the notebook.
-        directory: in which it runs.
-        values: pairs (name, value) of the cell of sizes, for this run alone.
+        path: path of the notebook.
+        directory: directory in which it runs.
+        values: pairs (name, value) for the cell of sizes, for this run only.
     """
     notebook = nbformat.read(path, as_version=4)
     metadata = dict(notebook.metadata)
@@ -54,7 +54,7 @@ def run(path, directory, values=()):
 
 
 def _set(notebook, name, value):
-    """Set a value of the cell that is tagged as that of the parameters."""
+    """Set a value in the cell with the tag of the parameters."""
     changes = 0
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
@@ -65,7 +65,7 @@ def _set(notebook, name, value):
 
 
 def _value(text):
-    """Return a number, the whole path of a file (a notebook runs in a directory of its own), or the text itself."""
+    """Return a number, the full path of a file (a notebook runs in its own directory), or the text itself."""
     with contextlib.suppress(ValueError, SyntaxError):
         return ast.literal_eval(text)
     return os.path.abspath(text) if os.path.exists(text) else text

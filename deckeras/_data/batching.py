@@ -1,4 +1,4 @@
-"""Batches of rows for training, in an order that a seed and a number decide, and for prediction."""
+"""Batches of rows for training, in an order determined by a seed and a batch number, and for prediction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OrderedBatches(keras.utils.PyDataset):
 
     Args:
         x: array (n, ...).
-        batch_size: int, default None: what `predict_batch_size` gives for such rows.
+        batch_size: int, default None: the `predict_batch_size` of these rows.
     """
 
     def __init__(self, x: RowArray, batch_size: int | None = None) -> None:
@@ -51,7 +51,7 @@ def training_batches(
 ) -> Generator[tuple[Array, Tensor]]:
     """Yield (row numbers, rows) of the batches from number `start` to `start + steps` of `shuffled_batches`.
 
-    Rows that do not lie in memory are read in a thread of its own, ahead of the computation.
+    Rows that are not in memory are read in a separate thread, ahead of the computation.
     """
     numbers = itertools.islice(shuffled_batches(x, batch_size, seed, start), steps)
     batches = ((batch, row_views.as_batch(x[batch])) for batch in numbers)
@@ -61,12 +61,12 @@ def training_batches(
 def shuffled_batches(x: Any, batch_size: int, seed: int | Sequence[int], start: int = 0) -> Iterator[Array]:
     """Yield index arrays of `batch_size` rows without end, each epoch in a new random order.
 
-    Batch t is a function of the number of rows, `batch_size`, `seed` and t alone, so a resumed run needs to remember
-    only t. Batches cross the end of an epoch: every one is full, whatever n is. Rows that are read in blocks are
-    shuffled by these, see `deckeras.sources`.
+    Batch t depends only on the number of rows, `batch_size`, `seed` and t, so a resumed run needs to remember only t.
+    Batches continue across the end of an epoch, so every batch is full for any n. Rows that are read in blocks are
+    shuffled block by block; see `deckeras.sources`.
 
     Args:
-        x: the n rows, or anything of their length.
+        x: the n rows, or anything of length n.
         batch_size: int, at most n.
         seed: int, or sequence of ints.
         start: int, default 0. The first t.
@@ -91,7 +91,7 @@ def shuffled_batches(x: Any, batch_size: int, seed: int | Sequence[int], start: 
 
 
 def read_ahead(batches: Iterator[Any], size: int = 4) -> Generator[Any]:
-    """Yield what `batches` yields, which a thread computes up to `size` elements ahead."""
+    """Yield the elements of `batches`, which a thread computes up to `size` elements ahead."""
     ready, ended = queue.Queue(size), threading.Event()
 
     def put(*item):
@@ -105,7 +105,7 @@ def read_ahead(batches: Iterator[Any], size: int = 4) -> Generator[Any]:
             for batch in itertools.takewhile(lambda _: not ended.is_set(), batches):
                 put(batch, None)
             put(None, None)
-        except BaseException as error:  # to be raised where the batch is asked for
+        except BaseException as error:  # It is raised where the batch is requested.
             put(None, error)
 
     thread = threading.Thread(target=read, daemon=True)

@@ -1,4 +1,4 @@
-"""Checks of what comes to a training, before the work starts: rows, labels, weights and counts."""
+"""Checks of the inputs of a training, before the work starts: rows, labels, weights and counts."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from deckeras import sources
 from deckeras._data import frames, row_views
 from deckeras._typing import Array, RowArray
 
-_LARGEST = 1e30  # which leaves layers some orders of magnitude to the end of float32
+_LARGEST = 1e30  # It leaves layers some orders of magnitude to the end of float32.
 
 
 def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int = 1) -> RowArray:
     """Check that `x` can be trained on, and return it as an array.
 
     Args:
-        x: array of shape (n, ...) and any real dtype, or what `numpy.asarray` makes one of (a list of lists, a
-            pandas DataFrame). An array is returned unchanged, not copied. A SciPy sparse matrix or array is returned as
-            a `View` of it, and a `View` unchanged. Rows that do not lie in memory (see `deckeras.sources`) are returned
-            as `sources.Blocks`.
+        x: array of shape (n, ...) and any real dtype, or anything that `numpy.asarray` converts to one (a list of
+            lists, a pandas DataFrame). An array is returned unchanged, not copied. A SciPy sparse matrix or array is
+            returned as a `View` of it, and a `View` unchanged. Rows that are not in memory (see `deckeras.sources`) are
+            returned as `sources.Blocks`.
         row_shape: tuple, default None (any). The shape that one row must have; None in it means any size.
-        n_min: int, default 1. The least number of rows.
+        n_min: int, default 1. The smallest number of rows.
 
     Raises:
         TypeError: the values are not real numbers (objects, strings, complex numbers).
-        ValueError: fewer than two dimensions, too few rows, rows of another shape, or NaN or infinity in a row (the
-            first such row is named); or as `sources.as_source`.
+        ValueError: x has fewer than two dimensions, too few rows, rows of another shape, or NaN or infinity in a row
+            (the message names the first such row); or as for `sources.as_source`.
     """
     x = x if isinstance(x, row_views.View) or sparse.issparse(x) else row_views.as_rows(x)
     if x.dtype.kind not in "fiub":
@@ -59,7 +59,7 @@ def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int
 
 
 def as_numbers(x: Any) -> Any:
-    """Return x with bool, nullable and Arrow columns as numbers. Raises the errors of `DEC.fit`."""
+    """Return x with bool, nullable and Arrow columns as numbers. Raise the errors of `DEC.fit`."""
     values = frames.as_array(x)
     if values is not None:
         return type(x)(values, columns=x.columns, index=x.index) if frames.is_frame(x) else values
@@ -80,10 +80,10 @@ def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
 def _check_finite(x: Any) -> None:
     if x.dtype.kind != "f" or getattr(x, "checked", False):
         return
-    # float64 beyond the range of the computation would turn into infinity there, unseen. So would sums of float32 near
-    # the end of its range, and a ReLU turns the NaN of their differences into 0.
+    # float64 values beyond the range of the computation would silently become infinite. So would sums of float32 values
+    # near the end of its range, and a ReLU turns the NaN of their differences into 0.
     largest = np.finfo(keras.config.floatx()).max
-    # Not a Python float, which NumPy would turn into the infinity of float16.
+    # This is not a Python float, which NumPy would convert to infinity for float16.
     largest = np.float32(_LARGEST) if keras.config.floatx() == "float32" else largest
     for start, block in row_views.blocks(x):
         good = (np.abs(block) <= largest).all(axis=tuple(range(1, x.ndim)))
@@ -100,7 +100,7 @@ def _check_finite(x: Any) -> None:
                 "Drop rows with NaN or infinity, or fill them in, for example with sklearn.impute.SimpleImputer."
             )
     if isinstance(x, sources.Blocks | row_views.View):
-        x.checked = True  # Another reading would take long.
+        x.checked = True  # Reading the rows again would be slow.
 
 
 def check_count(name: str, value: Any) -> int:
@@ -122,7 +122,8 @@ def check_labels(y: npt.ArrayLike | None, n: int) -> Array | None:
         (n,) array; None for None.
 
     Raises:
-        ValueError: another number of labels, a missing one (its row is named), or labels that cannot be sorted.
+        ValueError: the number of labels is not n, a label is missing (the message names its row), or the labels cannot
+            be sorted.
     """
     if y is None:
         return None
@@ -150,12 +151,12 @@ def _is_missing(label: object) -> bool:
         return label is None or bool(label != label)  # NaN alone differs from itself.
     except TypeError:  # pandas.NA is neither equal nor unequal to anything.
         return True
-    except ValueError:  # Arrays cannot be compared so: they are not missing, and not labels.
+    except ValueError:  # Arrays cannot be compared like this. They are neither missing nor labels.
         return False
 
 
 def _decoded(y: Array) -> Array:
-    """Return labels with text in place of bytes, and of one type if all of them are."""
+    """Return labels with text in place of bytes, as a text array if all of them are text."""
     labels = list(y)
     for row, label in enumerate(labels):
         if isinstance(label, bytes):
@@ -185,7 +186,7 @@ def check_weights(sample_weight: npt.ArrayLike | None, n: int) -> npt.NDArray[np
 
     Raises:
         TypeError: they are not numbers.
-        ValueError: another number of weights, or one that is negative, NaN or infinite; its row is named.
+        ValueError: the number of weights is not n, or a weight is negative, NaN or infinite; the message names its row.
     """
     if sample_weight is None:
         return None

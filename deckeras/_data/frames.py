@@ -1,4 +1,4 @@
-"""DataFrames as arrays of numbers, also with columns of bool, nullable types or Arrow, which NumPy reads as objects."""
+"""DataFrames as arrays of numbers, even with bool, nullable or Arrow columns, which NumPy reads as objects."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def as_array(x: Any) -> Array | None:
     """Return the numbers of a table as an array.
 
     Args:
-        x: pandas DataFrame, or a table that turns into one by `to_pandas` (Arrow, Polars).
+        x: pandas DataFrame, or a table with a method `to_pandas` (Arrow, Polars).
 
     Returns:
         (n, n_columns) array, or None if x is not such a table.
 
     Raises:
-        TypeError: a column holds no numbers; it is named.
-        ValueError: a value is missing or infinite; its column and row are named. Two columns have one name, or it is a
-            single column.
+        TypeError: a column does not hold numbers. The message names it.
+        ValueError: a value is missing or infinite (the message names its column and row), two columns have the same
+            name, or x is a single column.
     """
     if type(x).__name__ == "Series" and hasattr(x, "to_frame"):
         raise ValueError(
@@ -69,12 +69,12 @@ def object_numbers(values: Array) -> Array:
         values = np.where(np.reshape(missing, values.shape), np.nan, values)
     try:
         return values.astype(np.float64)
-    except OverflowError:  # Python's whole numbers have no largest one.
+    except OverflowError:  # Python integers have no upper limit.
         return values
 
 
 def labels_of(x: Any) -> list[Any] | None:
-    """Return the names of a DataFrame's columns where scikit-learn does not compare them, else None.
+    """Return the names of a DataFrame's columns if scikit-learn does not compare them, else None.
 
     These are names that are not text, such as numbers or the tuples of several levels.
 
@@ -97,11 +97,11 @@ def labels_of(x: Any) -> list[Any] | None:
 
 
 def first_not_number(values: Array) -> str:
-    """Return the part of an error that shows the first object of an array that is not a real number, or ""."""
+    """Return the part of an error message that shows the first object that is not a real number, or "" if none."""
     for index, value in np.ndenumerate(values):
         try:
             float(value)
-        except Exception as error:  # Objects raise errors of their own.
+        except Exception as error:  # Objects may raise errors of any kind.
             row = f" in row {index[0]}" if index else ""
             return f", with {value!r:.60}{row} ({error!s:.100})"
     return ""
@@ -122,7 +122,7 @@ def _numbers(name: object, column: Any) -> Array:
 
 
 def _is_number(value: object) -> bool:
-    # Decimal is a number, but no numbers.Real.
+    # Decimal is a number, but not a numbers.Real.
     real = isinstance(value, numbers.Real | np.bool_) or type(value).__name__ == "Decimal"
     return real and not isinstance(value, str)
 

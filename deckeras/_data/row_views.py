@@ -1,4 +1,4 @@
-"""Rows as training and prediction read them: a few at a time, made while they are read, never copied as a whole."""
+"""Rows as training and prediction read them: a few at a time, computed while they are read, never copied as a whole."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from deckeras._typing import Array, RowArray, Tensor
 
 _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
-_ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, past the rounding of float16
+_ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, above the rounding errors of float16
 
 
 def as_rows(x: Any) -> Array | sources.Blocks:
-    """Return x as an array of rows, or as `sources.Blocks` where the rows do not lie in memory."""
+    """Return x as an array of rows, or as `sources.Blocks` if the rows are not in memory."""
     table = frames.as_array(x)
     if table is not None:
         return table
@@ -30,7 +30,7 @@ def as_rows(x: Any) -> Array | sources.Blocks:
         return source
     try:
         values = np.asarray(x)
-    except Exception as error:  # Tensors of other libraries raise errors of their own.
+    except Exception as error:  # Tensors of other libraries may raise errors of any kind.
         raise ValueError(
             f"x should be an array, or turn into one by numpy.asarray. Received: a {type(x).__name__} that does not: "
             f"{str(error).strip():.200} Rows should all be of one shape."
@@ -44,7 +44,7 @@ def as_batch(rows: Tensor) -> Tensor:
 
 
 def predict_batch_size(n_values: int) -> int:
-    """Return the rows of a batch without gradients: as many of `n_values` each as fill 16 MiB, from 32 to 4,096."""
+    """Return the number of rows of `n_values` that fill 16 MiB, from 32 to 4,096: a batch size without gradients."""
     return int(np.clip(_BATCH_VALUES // max(1, n_values), 32, 4096))
 
 
@@ -56,9 +56,9 @@ def blocks(x: RowArray) -> Iterator[tuple[int, Any]]:
 
 
 def blocks_of_rows(x: RowArray, numbers: Array) -> Iterator[Any]:
-    """Yield some rows of x, by their sorted numbers, a block of them at a time.
+    """Yield the rows of x with the given sorted numbers, a block at a time.
 
-    Rows that do not lie in memory are read once, in order, since their files cannot be read in any other.
+    Rows that are not in memory are read once, in order, because some sources cannot be read in another order.
     """
     size = predict_batch_size(math.prod(x.shape[1:]))
     if blocks_of(x) is None:
@@ -72,16 +72,16 @@ def blocks_of_rows(x: RowArray, numbers: Array) -> Iterator[Any]:
 
 
 def blocks_of(x: object) -> sources.Blocks | None:
-    """Return the `sources.Blocks` that rows are read from, or None where they lie in memory."""
+    """Return the `sources.Blocks` that rows are read from, or None if they are in memory."""
     while isinstance(x, View):
         x = x.x
     return x if isinstance(x, sources.Blocks) else None
 
 
 def of_one_length(x: RowArray) -> bool:
-    """Return whether all rows of x but zeros have the same Euclidean length, as tf-idf and normalized features have.
+    """Return whether all rows of x except zeros have the same Euclidean length, like tf-idf and normalized features.
 
-    Such rows are scaled already, to be compared by the angle between them.
+    Such rows are already scaled for comparison by angle.
     """
     if math.prod(x.shape[1:]) == 1:
         return False
@@ -98,26 +98,26 @@ def of_one_length(x: RowArray) -> bool:
 
 
 def reads_itself(x: object) -> bool:
-    """Return whether x has batches of its own: a PyDataset, `tf.data.Dataset` or torch DataLoader."""
+    """Return whether x has its own batches: a PyDataset, `tf.data.Dataset` or torch DataLoader."""
     if hasattr(x, "__array__"):
         return False
     return isinstance(x, keras.utils.PyDataset) or type(x).__module__.partition(".")[0] in ("tensorflow", "torch")
 
 
 def take(x: RowArray, rows: Array) -> RowArray:
-    """Return some of the rows of an array or a `View`, by their numbers; those of a view are not made yet."""
+    """Return some of the rows of an array or a `View`, by their numbers. Those of a view are not computed yet."""
     return x.take(rows) if isinstance(x, View) else x[rows]
 
 
 def fingerprint(x: RowArray, first: int = 0) -> dict[str, Any]:
-    """Compute what tells one data set from another: its shape and two checksums of its values in Keras's floats.
+    """Compute a fingerprint of a data set: its shape and two checksums of its values in Keras's float type.
 
-    Both are sums over the rows, so that those of several pieces add up to those of the whole. "checksum" is the same in
-    whichever order the rows come; "order" is not.
+    Both checksums are sums over the rows, so those of several pieces add up to those of the whole. "checksum" does not
+    depend on the order of the rows; "order" does.
 
     Args:
         x: (n, ...) rows.
-        first: int, default 0. The number of the first row in the data set that x is a piece of.
+        first: int, default 0. If x is a piece of a data set, the number of its first row in the data set.
     """
     width = math.prod(x.shape[1:])
     factors = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64) * 2 + 1
@@ -138,13 +138,13 @@ def fingerprint(x: RowArray, first: int = 0) -> dict[str, Any]:
 
 
 class View:
-    """Rows that are made while they are read, a few at a time: of a sparse matrix, scaled, or both.
+    """Rows that are computed while they are read, a few at a time: those of a sparse matrix, scaled rows, or both.
 
-    It is as much of an array as training and prediction use: its length, shape and dtype, and slices and arrays of row
-    numbers as an index, which give a dense array.
+    It supports the part of NumPy's array interface that training and prediction use: length, shape and dtype, and an
+    index that is a slice or an array of row numbers, which returns a dense array.
 
     Args:
-        x: (n, ...) array, SciPy sparse matrix or rows that do not lie in memory; none is copied.
+        x: (n, ...) array, SciPy sparse matrix or rows that are not in memory; none of them is copied.
         change: function of a dense batch of rows that returns a batch, default None (the rows unchanged). It must
             keep their shape.
     """
@@ -166,7 +166,7 @@ class View:
         return as_batch(rows if self.change is None else self.change(rows))
 
     def take(self, rows: Array) -> View:
-        """Return a `View` of some of the rows, by their numbers; these are copied, but not changed yet."""
+        """Return a `View` of some of the rows, by their numbers. These are copied, but `change` is not applied yet."""
         return View(take(self.x, rows), self.change)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:

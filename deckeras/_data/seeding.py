@@ -1,4 +1,4 @@
-"""Seeds: one number that decides all that is random in a training."""
+"""Seeds: one number determines everything that is random in a training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fixed_seed(seed: int | None) -> int:
 def layer_seed(seed: int) -> int:
     """Return a seed below 2**32 in the form that Keras's layers take.
 
-    On PyTorch, which has no uint32, they keep it in an int32 and read the bits as Keras's uint32, but refuse what lies
-    beyond the int32 that is positive.
+    On PyTorch, which has no uint32, layers store the seed in an int32 and read its bits as Keras's uint32, but refuse
+    numbers above the largest int32.
     """
     return seed - 2**32 if seed >= 2**31 and keras.config.backend() == "torch" else seed

@@ -1,4 +1,4 @@
-"""Checks of single values, such as those of a recipe: functions of a name and a value that return the value."""
+"""Checks of single values, such as those of a recipe: functions that take a name and a value and return the value."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def shape(*lengths: int) -> Check:
 
 
 def of_keras(what: str, get: Callable[[Any], Any]) -> Check:
-    """Check that a value is an object of Keras, or the name of one, by the function of Keras that gets it."""
+    """Check that a value is a Keras object, or the name of one, by Keras's function `get`."""
 
     def check(name, value):
         state = random.getstate()  # from which Keras draws the seed of an initializer that it makes

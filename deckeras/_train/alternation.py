@@ -1,4 +1,4 @@
-"""The alternation: target from every row's assignment, batches towards it, assignment anew."""
+"""The alternation: compute the target from all assignments, train on batches toward it, and assign all rows again."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from deckeras._train.loop import train_batches
 from deckeras._typing import Array, RowArray
 from deckeras.target import cluster_frequencies, target_distribution
 
-_AGREEMENT = 0.99  # fraction of the rows; the rest are those on the borders between clusters
+_AGREEMENT = 0.99  # fraction of the rows; the others are on the borders between clusters
 
 
 class Alternation:
-    """One interval after another: target from every row's assignment, batches towards it, assignment anew.
+    """The intervals of a clustering: target from all assignments, training toward it, and new assignments.
 
     Args:
         model: compiled `DEC`.
         x, y, batch_size: as for `DEC.fit`.
         augmenter: `Augmenter`.
         begin: function of the seed that places the centroids, if they are not placed, and returns the first
-            assignments where the centroids do not say them all, else None. Called when a training begins,
-            not when one is resumed.
-        lead: int, default 1. Intervals for which first assignments stay the target, at most: until the network agrees
-            with them on 99 % of the rows. A network that has learned half of a start would fall back from it.
-        checkpoint: `Checkpoint` that saves the first assignments while they lead, default None.
+            assignments if the centroids do not determine them, else None. It is called when a training begins, not
+            when one is resumed.
+        lead: int, default 1. The largest number of intervals for which the first assignments remain the target. They
+            are replaced as soon as the network agrees with them on 99 % of the rows. A network that has learned only
+            half of a start would fall back from it.
+        checkpoint: `Checkpoint` that saves the first assignments while they are the target, default None.
         sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
 
@@ -84,7 +85,7 @@ class Alternation:
             first = None if self.first is None else np.concatenate(distribution.gather(self.first))
             self.checkpoint.arrays = {} if first is None else {"first": first}
         if self.y is not None:
-            from deckeras.metrics import scores  # slow to import, and needed only where there are labels
+            from deckeras.metrics import scores  # slow to import, and needed only if there are labels
 
             logs.update(scores(*(np.concatenate(distribution.gather(each)) for each in (self.y, new_labels))))
         return logs
@@ -92,7 +93,7 @@ class Alternation:
     def _train(
         self, first: Array | None, start: int, steps: int, seed: int, callbacks: keras.callbacks.CallbackList
     ) -> tuple[Array, dict[str, float]]:
-        """Train towards the target of all assignments, or of the first ones; return their labels, and the logs."""
+        """Train toward the target of all assignments, or of the first ones. Return their labels and the logs."""
         p = self.assign() if first is None else np.array(first)
         self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
         labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p, self.sample_weight))
@@ -105,12 +106,12 @@ class Alternation:
             return labels, train_batches(self.model, batches, callbacks)
 
     def _weights_of(self, numbers: Array) -> tuple[Array, ...]:
-        """Return the weights of some rows as the third element of a batch, or nothing where all rows count alike."""
+        """Return the weights of some rows as the third element of a batch, or nothing if all rows count equally."""
         return () if self.sample_weight is None else (row_views.as_batch(self.sample_weight[numbers]),)
 
 
 def warn_of_lost_clusters(sizes: Array, centroids: Array, scale: float) -> None:
-    """Warn of the clusters without a row, and the centroids nearer to each other than a thousandth of `scale`."""
+    """Warn of clusters without rows, and of centroids nearer to each other than a thousandth of `scale`."""
     empty = np.flatnonzero(sizes == 0).tolist()
     if empty:
         warnings.warn(

@@ -1,13 +1,13 @@
-"""One .h5 file that holds a training in progress: weights, optimizer and the state of the loop around them.
+"""One .h5 file that holds a training in progress: weights, optimizer and the state of the training loop.
 
-A file is whole or absent: it is written beside its target and renamed over it. Each file carries an identity (the
-data, the shapes, what else must not change), and is refused by a training with another. It also carries a
-checksum of its contents in its user block, so that a byte that was damaged on the disk is noticed.
+A file is either complete or absent, because it is written beside its target and then renamed. Each file contains an
+identity (the data, the shapes and everything else that must not change), and a training with another identity refuses
+it. Its user block contains a checksum of its contents, so that damage on the disk is detected.
 
 Layout: the attributes `deckeras_checkpoint` (format version), `identity`, `optimizer` and `state` (JSON), and the
 groups `model`, `optimizer` and `others` with one data set for each variable, named by its position, its Keras path in
-`path`. The group `arrays` holds what the training saves beside its variables; files without it load as well, and so do
-files of versions before 5, which have no checksum.
+`path`. The group `arrays` holds what the training saves in addition to its variables. Files without this group can also
+be loaded, and so can files of versions before 5, which have no checksum.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 VERSION = 6
-# 3 says less of what was asked, 5 is the first with a checksum, and 6 the first with the order of the rows.
+# Version 3 records fewer settings, 5 is the first with a checksum, and 6 is the first with the order of the rows.
 READABLE = (3, 4, 5, VERSION)
 _SEALED = 5
 _RESTART = "Delete it to start anew, or restore a copy."
@@ -59,15 +59,15 @@ def architecture(model: keras.Model) -> list[list[Any]]:
 
 
 def settings(keras_object: Any) -> Any:
-    """Return the JSON-able settings of a layer or an optimizer, equal for any two that work alike."""
+    """Return the JSON-able settings of a layer or an optimizer, equal for any two that work in the same way."""
     return _without_names(json.loads(json.dumps(serialize(keras_object))))
 
 
 def serialize(keras_object: Any) -> Any:
-    """Return the config of a Keras object, with names of classes that every backend knows.
+    """Return the config of a Keras object, with class names that every backend knows.
 
-    On PyTorch Keras puts classes of its own in the place of the optimizers, and names those, which no other backend can
-    load or train with.
+    On PyTorch, Keras replaces the optimizers by PyTorch-specific classes and writes their names, which no other backend
+    can load or train with.
     """
     return _with_public_names(keras.saving.serialize_keras_object(keras_object))
 
@@ -75,7 +75,7 @@ def serialize(keras_object: Any) -> Any:
 def scheduled_iterations(path: Path) -> int | None:
     """Return the decay steps of the checkpoint's learning rate, or None if it has no schedule or there is no file.
 
-    A training that is resumed with more of them keeps this schedule: a new one would raise the rate again.
+    A training that is resumed with more iterations keeps this schedule, because a new one would raise the rate again.
     """
     with contextlib.suppress(OSError, KeyError, ValueError), hdf5_contents.opened(path) as (file, _):
         rate = json.loads(file.attrs["optimizer"])["config"].get("learning_rate")
@@ -84,14 +84,14 @@ def scheduled_iterations(path: Path) -> int | None:
 
 
 class Checkpoint:
-    """The file of one training: `restore` what it holds, then `save` to it now and then.
+    """The file of one training. Call `restore` first, and then `save` from time to time.
 
     Args:
         path: str or path of the .h5 file.
         model: compiled `keras.Model` with its weights built.
-        identity: JSON-able dict of what the training is; a file with another is refused.
-        optimizer: `settings` under which the model was compiled, default None: those that it has now.
-        others: list of further Keras variables that training changes, default none.
+        identity: JSON-able dict that describes the training. A file with another identity is refused.
+        optimizer: `settings` with which the model was compiled, default None: its current settings.
+        others: list of other Keras variables that training changes, default none.
 
     Attributes:
         arrays: dict from name to array, saved and restored with the variables.
@@ -124,7 +124,7 @@ class Checkpoint:
         """Return whether there is a file to resume from.
 
         Raises:
-            ValueError: only some of the processes of a distributed training see it.
+            ValueError: only some of the processes of a distributed training see the file.
         """
         seen = distribution.gather(os.path.exists(self.path))
         if not np.all(seen) and np.any(seen):
@@ -135,12 +135,12 @@ class Checkpoint:
         return bool(seen[0])
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write weights, optimizer and state (a dict of what JSON and `float` can take), atomically.
+        """Write weights, optimizer and state (a dict of values that JSON or `float` accepts) atomically.
 
-        Of several processes the first does it for all.
+        In distributed training, the first process writes for all.
 
         Raises:
-            OSError: the file cannot be written; an older one remains unchanged. The message says why, and where the
+            OSError: the file cannot be written; an older file remains unchanged. The message says why, and where the
                 training can resume.
         """
         if distribution.process_index():
@@ -157,16 +157,16 @@ class Checkpoint:
     def restore(self) -> dict[str, Any] | None:
         """Restore the model and its optimizer, if there is a file.
 
-        Nothing is changed unless everything fits. The optimizer's variables are restored only if it is compiled with
-        the settings that the file was written under. An optimizer that was compiled with others,
-        for example with a lower learning rate after a NaN loss, remains unchanged, with a warning.
+        Nothing is changed unless everything fits. The optimizer's variables are restored only if it was compiled with
+        the settings in the file. An optimizer with other settings, for example with a lower learning rate after a NaN
+        loss, remains unchanged, with a warning.
 
         Returns:
             The state that was saved, or None if there is no file.
 
         Raises:
             OSError: the file is truncated, damaged, or not an HDF5 file.
-            ValueError: the file is not a checkpoint, or that of another training; the message says how they differ.
+            ValueError: the file is not a checkpoint, or belongs to another training; the message says how they differ.
         """
         if not self.exists():
             return None
@@ -202,7 +202,7 @@ class Checkpoint:
                 arrays = file.create_group("arrays")
                 for name, array in self.arrays.items():
                     arrays.create_dataset(name, data=array, compression="gzip")
-        except RuntimeError as error:  # HDF5 raises one where the last bytes of a file do not fit on the disk.
+        except RuntimeError as error:  # HDF5 raises one if the last bytes of a file do not fit on the disk.
             raise OSError(str(error)) from error
         hdf5_contents.seal(draft)
 
@@ -258,7 +258,7 @@ class Checkpoint:
 
 
 def _contents(file: h5py.File) -> dict[str, Any]:
-    """Return what a file of a checkpoint holds."""
+    """Return the contents of a checkpoint's file."""
     hdf5_contents.check(file, os.path.getsize(file.filename))
     found = {name: json.loads(file.attrs[name]) for name in ("identity", "optimizer", "state")}
     found["optimizer_settings"] = found.pop("optimizer")
@@ -292,7 +292,7 @@ def _differences(found: Any, expected: Any, path: str = "") -> Iterator[str]:
 
 
 def _known(asked: Any, found: Any) -> Any:
-    """Return what is asked without the names that an older file does not have."""
+    """Return the requested settings without the names that an older file does not have."""
     if not isinstance(asked, dict) or not isinstance(found, dict):
         return asked
     return {name: _known(value, found[name]) for name, value in asked.items() if name in found}

@@ -1,7 +1,7 @@
-"""Calls of the backend: several training steps at a time, rows on the device, predictions that an interrupt ends.
+"""Calls of the backend: several training steps at a time, rows on the device, predictions that can be interrupted.
 
-Steps in one call equal as many calls of `train_on_batch`. The host looks at the training between two calls only, so
-that small steps do not wait for Python, nor a GPU for the host. Keras knows this as `steps_per_execution`.
+The steps in one call are equivalent to as many calls of `train_on_batch`. The host intervenes only between two calls,
+so small steps do not wait for Python, and a GPU does not wait for the host. Keras calls this `steps_per_execution`.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def steps_together(model: keras.Model, batch: Any, callbacks: Sequence[keras.cal
 
 
 def train_singly(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[dict[str, float]]:
-    """Train a compiled model by a call of `train_on_batch` for each batch. Arguments and result: `train_together`."""
+    """Train a compiled model by `train_on_batch`, batch by batch. It takes and returns the same as `train_together`."""
     logs = []
     with fused_updates.fused(model.optimizer), tracing_models():
         for batch in batches:
-            # Before Keras 3.15 the metrics run on from batch to batch.
+            # Before Keras 3.15, the metrics accumulate from batch to batch.
             model.reset_metrics()
             logs.append(model.train_on_batch(*batch, return_dict=True))
     return logs
@@ -70,7 +70,7 @@ def train_together(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[d
         batches: list of (x, y) or (x, y, sample_weight), structures of arrays of one shape.
 
     Returns:
-        list of dicts from name to float, what `train_on_batch` returns for each.
+        list of dicts from name to float, as `train_on_batch` returns for each batch.
     """
     logs = [] if _build(model, batches[0]) else train_singly(model, batches[:1])
     others = batches[len(logs) :]
@@ -81,9 +81,9 @@ def train_together(model: keras.Model, batches: list[tuple[Any, ...]]) -> list[d
 
 
 def _program(model: keras.Model) -> Callable[[list[Any]], list[dict[str, float]]]:
-    """Return the compiled steps of a model, made once for each compilation of it."""
+    """Return the compiled steps of a model, which are built once for each time that the model is compiled."""
     known = _programs.get(model)
-    if known is None or known[0]() is not model.train_function:  # which Keras makes anew for a model compiled anew
+    if known is None or known[0]() is not model.train_function:  # Keras renews it with each compilation.
         # The references are weak: a strong one in the value would keep the model, its own key, alive.
         program = _PROGRAMS[keras.config.backend()](weakref.ref(model))
         known = _programs[model] = weakref.ref(model.train_function), program
@@ -93,10 +93,10 @@ def _program(model: keras.Model) -> Callable[[list[Any]], list[dict[str, float]]
 def _build(model: keras.Model, batch: tuple[Any, ...]) -> bool:
     """Build what Keras builds before its first step. Return False if this version of Keras needs that step itself.
 
-    The variables of loss, metrics and optimizer cannot be made within a program. A first step by `train_on_batch` makes
-    them, but compiles a program of its own.
+    The variables of loss, metrics and optimizer cannot be created within a program. A first step by `train_on_batch`
+    would create them, but also compile another program.
     """
-    # Keras does not promise this method.
+    # This method is not part of Keras's public API.
     build = getattr(model, "_symbolic_build", None)
     if model.train_function is None and build is not None:
         build(data_batch=batch)
@@ -107,8 +107,8 @@ def _build(model: keras.Model, batch: tuple[Any, ...]) -> bool:
 def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.CallbackList = None, **kwargs: Any) -> Any:
     """Predict in batches. An interrupt takes effect after a batch, and the model keeps its weights after any error.
 
-    Where no progress bar and no callback needs Keras's loop, the outputs are written to one array, batch by batch.
-    Keras keeps all batches and joins them in the end, which takes twice the memory, and what it does around them takes
+    If no progress bar and no callback needs Keras's loop, the outputs are written to one array, batch by batch. Keras
+    instead keeps all batches and concatenates them at the end, which takes twice the memory, and its overhead takes
     longer than a batch of few rows.
 
     Args:
@@ -120,8 +120,8 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
     if plain and isinstance(rows, batching.OrderedBatches):
         with DeferredInterrupt() as hold, tracing_models():
             return _in_batches(model, rows, hold)
-    if keras.config.backend() == "jax":  # where Keras takes them out of the model as long as it predicts
-        # Copies, since Keras gives the arrays themselves away to be written over.
+    if keras.config.backend() == "jax":  # JAX: Keras takes the weights out of the model while it predicts.
+        # These are copies, because Keras donates the arrays themselves, which are then overwritten.
         kept = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
     try:
         with DeferredInterrupt() as hold, tracing_models():
@@ -139,7 +139,7 @@ def predict(compute: Any, rows: Any, callbacks: Callbacks | keras.callbacks.Call
         for variable, value in kept:
             variable.assign(value)
         if kept:
-            model._jax_state = None  # which Keras would put back whenever a callback asks for the model
+            model._jax_state = None  # Keras would restore it whenever a callback asks for the model.
         raise
 
 
@@ -150,7 +150,7 @@ def _in_batches(model: keras.Model, rows: batching.OrderedBatches, hold: Deferre
     in_memory = row_views.blocks_of(rows.x) is None
     with contextlib.closing(numbered if in_memory else batching.read_ahead(numbered)) as batches:
         for start, batch in batches:
-            # Of a tensor, Keras does not warn that the model has a list of one input.
+            # For a tensor, Keras does not warn that the model has a list of one input.
             outputs = model.predict_on_batch(keras.ops.convert_to_tensor(batch))
             watch.beat()
             if found is None:
@@ -162,7 +162,7 @@ def _in_batches(model: keras.Model, rows: batching.OrderedBatches, hold: Deferre
 
 @contextlib.contextmanager
 def tracing_models() -> Iterator[None]:
-    """Drop TensorFlow's warnings that Keras's functions are traced again: it takes those of several models for one."""
+    """Drop TensorFlow's warnings of retracing: it mistakes the Keras functions of several models for one function."""
     logger = logging.getLogger("tensorflow")
     if _is_not_of_keras in logger.filters:  # by a caller
         yield
@@ -180,7 +180,7 @@ def _is_not_of_keras(record: logging.LogRecord) -> bool:
 
 
 def _runs_eagerly(model: keras.Model) -> bool:
-    """Return whether a model is compiled to run eagerly, or TensorFlow is told to run all functions so."""
+    """Return whether a model is compiled to run eagerly, or TensorFlow is set to run all functions eagerly."""
     if keras.config.backend() != "tensorflow":
         return model.run_eagerly
     import tensorflow as tf
@@ -189,12 +189,12 @@ def _runs_eagerly(model: keras.Model) -> bool:
 
 
 def _sees_batches(callback: keras.callbacks.Callback) -> bool:
-    """Return whether a user's callback has anything to do at a batch."""
+    """Return whether a user's callback does anything at each batch."""
     base = keras.callbacks.Callback
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     kind = type(callback)
     own = not kind.__module__.startswith("keras.")
-    # LambdaCallback, which is Keras's, has the user's functions in the instance.
+    # Keras's own LambdaCallback stores the user's functions in the instance.
     return any(hook in vars(callback) or (own and getattr(kind, hook) is not getattr(base, hook)) for hook in hooks)
 
 
@@ -217,7 +217,7 @@ def accelerated() -> bool:
 
 
 def to_device(x: RowArray) -> RowArray | OnDevice:
-    """Return the rows where training reads them fastest: arrays up to 2 GiB on the accelerator, if there is one."""
+    """Move the rows to where training reads them fastest: arrays of up to 2 GiB to an accelerator, if there is one."""
     if not isinstance(x, np.ndarray) or not accelerated() or distribution.active():
         return x
     # Backends require native byte order, and some lack types of 64 bits.
@@ -226,7 +226,7 @@ def to_device(x: RowArray) -> RowArray | OnDevice:
 
 
 class OnDevice:
-    """The rows of an array on the device that computes, of which batches are taken there.
+    """The rows of an array on the device that computes. Batches are selected on that device.
 
     Args:
         x: (n, ...) array.
@@ -280,9 +280,9 @@ def _tensorflow_program(model: Callable[[], Any]) -> Callable[[list[Any]], list[
         specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in tf.nest.flatten(stacked)]
         key = tuple((tuple(spec.shape[1:]), spec.dtype) for spec in specs)
         if key not in programs:
-            # As a partial, or TensorFlow takes the functions of several models for one that it traces again and again.
+            # Without the partial, TensorFlow would mistake the functions of several models for one that is retraced.
             program = tf.function(functools.partial(steps), jit_compile=model().jit_compile)
-            # For any number of steps, since the last call of an epoch has fewer.
+            # It takes any number of steps, because the last call of an epoch has fewer.
             programs[key] = program.get_concrete_function(tf.nest.pack_sequence_as(stacked, specs))
         return [dict(zip(names, values.tolist(), strict=True)) for values in programs[key](stacked).numpy()]
 
@@ -304,11 +304,11 @@ def _jax_program(model: Callable[[], Any]) -> Callable[[list[Any]], list[dict[st
     def one_by_one(state, batches):
         logs = []
         for batch in batches:
-            state, log = single(state, batch)  # which returns at once, and computes while the next is put together
+            state, log = single(state, batch)  # It returns at once, and computes while the next batch is prepared.
             logs.append(log)
         return state, keras.tree.map_structure(lambda *values: np.stack(values), *logs)
 
-    # On a CPU, XLA gives fewer threads to what is in a loop.
+    # On a CPU, XLA uses fewer threads within a loop.
     single = jax.jit(step, donate_argnums=0)
     scan = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches))
     steps = (lambda state, batches: scan(state, _stacked(batches))) if accelerated() else one_by_one

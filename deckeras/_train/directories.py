@@ -1,8 +1,8 @@
-"""The directory of a training: proof that it can be written, and one process in it at a time.
+"""The directory of a training: checks that it is writable, and a lock for one process at a time.
 
-The lock is one that the operating system holds on the file `.deckeras.lock` in the directory. It ends with its process,
-however that ends, so no lock is ever left behind. Drafts of files are named by a process that holds the directory, and
-the next one to hold it removes those that a killed process has left.
+The operating system holds the lock on the file `.deckeras.lock` in the directory. It ends with its process, however the
+process ends, so no lock is ever left behind. Drafts of files have names that show that a process held the directory,
+and the next process to hold it removes the drafts that a killed process has left.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _Result = TypeVar("_Result")
 
 
 def prepare_directory(path: _Path) -> _Path:
-    """Create the directory if it is missing, and prove that files can be written there.
+    """Create the directory if it is missing, and check that files can be written there.
 
-    Meant to be called before a training starts rather than when its result is due. Returns the path.
+    Call it before a training starts rather than when the result is to be saved. Returns the path.
 
     Raises:
-        OSError: the directory cannot be made or written, with the path and the reason.
+        OSError: the directory cannot be created or written. The message states the path and the reason.
     """
     try:
         os.makedirs(path, exist_ok=True)
@@ -58,18 +58,17 @@ def prepare_directory(path: _Path) -> _Path:
 def hold_directory(path: str | os.PathLike[str] | None) -> Iterator[None]:
     """Keep all other processes and threads out of the directory of a training until the block has ended.
 
-    A thread that holds a directory may hold it once more. Of the processes of a distributed training the first holds
-    it for all.
+    A thread that holds a directory may hold it again. In distributed training, the first process holds it for all.
 
     Args:
-        path: directory, made if it is missing; None for a training that is not saved, which holds nothing.
+        path: directory, created if it is missing; None for a training that is not saved, which holds nothing.
 
     Raises:
         BlockingIOError: another process or thread holds it; the message says which.
         OSError: the directory cannot be written.
 
     Warns:
-        UserWarning: the file system has no locks, so that nobody is kept out.
+        UserWarning: the file system has no locks, so other processes are not kept out.
 
     Example:
         >>> import tempfile
@@ -83,7 +82,7 @@ def hold_directory(path: str | os.PathLike[str] | None) -> Iterator[None]:
         return
     import numpy as np
 
-    # Keras, which it imports, takes seconds; files are written without it.
+    # It imports Keras, which takes seconds and is not needed to write files.
     from deckeras import distribution
 
     release, refusal = None, b""
@@ -122,11 +121,11 @@ def holds(path: str | os.PathLike[str]) -> bool:
 
 
 def _acquire(path: str) -> Callable[[], None]:
-    """Hold a directory, and return the function that ends it."""
+    """Hold a directory, and return the function that releases it."""
     key, me = _identity(path), (os.getpid(), threading.get_ident())
     with _registry:
         *holder, count, lock = _held.get(key, (None, None, 0, None))
-        # A process that was forked off has the entry of its parent, but not the parent's lock.
+        # A forked process has the entry of its parent, but not the parent's lock.
         if holder[0] == me[0]:
             if holder[1] != me[1]:
                 raise BlockingIOError(_refusal(path, "another thread of this process"))
@@ -146,7 +145,7 @@ def _release(key: tuple[int, int], path: str) -> None:
 
 
 def _lock(path: str) -> int | None:
-    """Lock the file of a directory, and return its descriptor; None where the file system has no locks."""
+    """Lock the file of a directory, and return its descriptor, or None if the file system has no locks."""
     file = os.path.join(path, LOCK_FILE)
     while True:
         lock = _opened(file)
@@ -164,7 +163,7 @@ def _lock(path: str) -> int | None:
                 stacklevel=6,
             )
             return None
-        # The one that held it before may have removed the file since this process opened it.
+        # The previous holder may have removed the file since this process opened it.
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(lock), os.stat(file)):
                 break
@@ -176,7 +175,7 @@ def _lock(path: str) -> int | None:
 
 
 def _opened(file: str) -> int:
-    # Neither another file through a link nor a pipe that nobody reads.
+    # Open neither another file through a link nor a pipe that nobody reads.
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         lock = os.open(file, flags, 0o666)
@@ -199,7 +198,7 @@ def _lock_file(lock: int) -> None:
     else:
         import fcntl
 
-        # Of the process alone: `flock` would stay with processes that were forked off and outlive this one.
+        # The lock belongs to this process alone. With `flock`, forked processes that outlive this one would keep it.
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -216,7 +215,7 @@ def _holder(lock: int) -> str:
     try:
         found = json.loads(os.pread(lock, 1000, 0) if hasattr(os, "pread") else os.read(lock, 1000))
         return f"process {int(found['pid'])} on the host {found['host']!s:.100}"
-    except (OSError, ValueError, TypeError, KeyError):  # It has not written yet who it is.
+    except (OSError, ValueError, TypeError, KeyError):  # The holder has not written its identity yet.
         return "another process"
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's kernels for what Keras's optimizers do in some ten operations, each of which reads all weights."""
+"""TensorFlow's fused kernels for updates that take Keras's optimizers some ten operations, each over all weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from deckeras._typing import Tensor
 
 @contextlib.contextmanager
 def fused(optimizer: Any) -> Iterator[None]:
-    """Update each weight by one kernel within this block, to the same values but for rounding.
+    """Update each weight by one kernel within this block, to the same values except for rounding.
 
-    What is traced within it stays so. It does nothing on other backends, for other optimizers than Adam, AdamW and SGD
-    with momentum, and for `amsgrad`.
+    Functions that are traced within the block keep these kernels. The block has no effect on other backends, for
+    optimizers other than Adam, AdamW and SGD with momentum, and for `amsgrad`.
 
     Args:
         optimizer: `keras.optimizers.Optimizer`.
@@ -30,7 +30,7 @@ def fused(optimizer: Any) -> Iterator[None]:
     def update_step(gradient, variable, learning_rate):
         import tensorflow as tf
 
-        if isinstance(gradient, tf.IndexedSlices):  # of an embedding's rows
+        if isinstance(gradient, tf.IndexedSlices):  # from the rows of an embedding layer
             update_one_by_one(gradient, variable, learning_rate)
         else:
             gradient, learning_rate = (tf.cast(value, variable.dtype) for value in (gradient, learning_rate))

@@ -15,12 +15,12 @@ from deckeras._typing import Path
 BLOCK = 512  # bytes of the user block, the least that HDF5 takes
 _SEAL = b"deckeras sha256 "
 _HARMLESS_BYTES = 2**26
-_DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
+_DEFLATED = 1100  # more than the ratio of 1,032 that deflate can reach
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[h5py.File, bool]]:
-    """Open an HDF5 file to read, and yield it and whether it has a seal.
+    """Open an HDF5 file for reading, and yield the file and whether it has a seal.
 
     Raises:
         OSError: it is not a regular file but, for example, a pipe; it cannot be opened; or it is not an HDF5 file.
@@ -29,20 +29,21 @@ def opened(path: Path) -> Iterator[tuple[h5py.File, bool]]:
     if not stat.S_ISREG(os.stat(path).st_mode):  # Reading from a pipe might never end.
         raise OSError("it is not a regular file")
     sealed = verify(path)
-    # Without HDF5's locks, which some file systems lack: files are replaced, and never written to in place.
+    # HDF5's locks, which some file systems lack, are not needed: files are replaced, and never modified in place.
     with h5py.File(path, "r", locking=False) as file:
         yield file, sealed
 
 
 def check(group: h5py.Group, size: int) -> None:
-    """Check that a group holds its contents itself, before any of them is read.
+    """Check that a group itself contains its data, before any of the data are read.
 
     Args:
         group: open `h5py.File` or group.
-        size: int, the bytes of the file.
+        size: int, the size of the file in bytes.
 
     Raises:
-        ValueError: a link to elsewhere, values in another file, or more values than a file of this size can hold.
+        ValueError: the group has a link to elsewhere, values in another file, or more values than a file of this size
+            can hold.
     """
     for name in group:
         link, where = group.get(name, getlink=True), f"{group.name.rstrip('/')}/{name}"
@@ -60,10 +61,10 @@ def check(group: h5py.Group, size: int) -> None:
 
 
 def seal(path: Path) -> None:
-    """Write the SHA-256 of a file into its user block, which HDF5 leaves to others.
+    """Write the SHA-256 of a file into its user block, which HDF5 itself does not use.
 
     Args:
-        path: HDF5 file, closed, that was made with `userblock_size=BLOCK`.
+        path: HDF5 file, closed, that was created with `userblock_size=BLOCK`.
     """
     with open(path, "rb+") as file:
         file.seek(BLOCK)
@@ -73,10 +74,10 @@ def seal(path: Path) -> None:
 
 
 def verify(path: Path) -> bool:
-    """Compare a file with its seal, before HDF5 reads it: on damaged files HDF5 may also crash or never end.
+    """Compare a file with its seal before HDF5 reads it, because HDF5 may crash or hang on damaged files.
 
     Returns:
-        bool, whether it has a seal.
+        bool, True if the file has a seal.
 
     Raises:
         ValueError: the file has changed since it was sealed.

@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM, heard between two batches: raised inside of TensorFlow, they could end the process.
+"""Ctrl-C and SIGTERM, handled between two batches, because inside TensorFlow they could end the process.
 
-SIGTERM is what SLURM, Kubernetes and Colab send before they kill a process. Where nobody has said what it should do, a
-training turns it into an exception, so that files are closed and directories released.
+SLURM, Kubernetes and Colab send SIGTERM before they kill a process. If the process has no handler for it, a training
+converts it into an exception, so that files are closed and directories are released.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Self
 
-TERMINATED = 143  # as a shell has it: 128 and the number of the signal
+TERMINATED = 143  # exit code as in a shell: 128 plus the number of the signal
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(SystemExit):
-    """SIGTERM came. Python ends with the exit code 143 if nobody catches it."""
+    """The process received SIGTERM. Python exits with code 143 if nothing catches this exception."""
 
     def __init__(self) -> None:
         super().__init__(TERMINATED)
 
 
 class DeferredInterrupt:
-    """Holds Ctrl-C and SIGTERM back until the block has ended.
+    """Defers Ctrl-C and SIGTERM until the block has ended.
 
     Attributes:
-        came: bool, whether there was one, and the block should come to its end.
+        came: bool, True if a signal arrived, so that the block should finish.
 
     Example:
         >>> from deckeras._train.interrupts import DeferredInterrupt
@@ -42,7 +42,7 @@ class DeferredInterrupt:
 
     def __enter__(self) -> Self:
         self._before, self._heard = {}, {}
-        if threading.current_thread() is threading.main_thread():  # the only one that signals come to
+        if threading.current_thread() is threading.main_thread():  # Only the main thread receives signals.
             for number in _SIGNALS:
                 before = signal.getsignal(number)
                 if callable(before):
@@ -56,7 +56,7 @@ class DeferredInterrupt:
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Call the handlers of what has come so far, where nothing is left in the middle if they raise an error."""
+        """Call the handlers of the signals so far, at a point where an error leaves nothing incomplete."""
         heard, self._heard = self._heard, {}
         for number, arguments in heard.items():
             self._before[number](*arguments)
@@ -68,12 +68,12 @@ class DeferredInterrupt:
 
 @contextlib.contextmanager
 def terminable(message: str | None = None) -> Iterator[None]:
-    """Raise `Terminated` in this block if SIGTERM comes, unless the process has a handler of its own for it.
+    """Raise `Terminated` in this block on SIGTERM, unless the process has its own handler for it.
 
-    It does nothing outside of the main thread, to which alone signals come.
+    It has no effect outside the main thread, because only the main thread receives signals.
 
     Args:
-        message: str, default None. A warning that is logged then, such as how to resume.
+        message: str, default None. A warning that is then logged, for example how to resume.
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

@@ -17,7 +17,7 @@ def pair_autoencoder(
     dropout: float,
     seed: int | None,
 ) -> keras.Model:
-    """Return a model from rows to the error of the pair's reconstruction of h, whose target is zero."""
+    """Return a model from rows to the error of the pair's reconstruction of h. The target of the error is zero."""
     encoding, decoding = pairs[position]
     inputs = hidden = keras.Input(encoder.input_shape[1:])
     for layer in encoder.layers[:position]:
@@ -29,7 +29,7 @@ def pair_autoencoder(
 
 
 def mirrored_layers(encoder: keras.Model, decoder: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
-    """Return the pairs (layer of the encoder, layer of the decoder that inverts it); ValueError if there are none."""
+    """Return pairs (encoder layer, decoder layer that inverts it). Raise ValueError if the layers do not pair up."""
     encoding, decoding = encoder.layers, decoder.layers[::-1]
     mirrored = len(encoding) == len(decoding) and all(
         isinstance(up, keras.layers.Dense)

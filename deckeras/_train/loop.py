@@ -1,7 +1,7 @@
-"""The loop that every training here runs through: epochs of batches, with callbacks, checkpoints and resumption.
+"""The loop of every training in this package: epochs of batches, with callbacks, checkpoints and resumption.
 
 On TensorFlow, Keras's `Model.fit` takes three times as long for a step of a small network (`benchmarks/loop.py`). The
-steps are Keras's own.
+steps themselves are Keras's.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from deckeras._train import device, directories, interrupts, watch
 from deckeras._train.checkpoint import Checkpoint
 from deckeras._typing import Callbacks, RowArray, Verbose
 
-_LOOKED_AT = 1000  # rows whose scale is looked at
-MAX_SAVING = 0.1  # the fraction of the time that checkpoints take, unless the epochs between them are given
+_LOOKED_AT = 1000  # rows whose scale is examined
+MAX_SAVING = 0.1  # the fraction of the time that checkpoints may take, if the epochs between them are not given
 _LARGE = 10.0  # a root mean square of rows at which the learning rates of the recipes are too high
 
 
@@ -30,8 +30,8 @@ class History(keras.callbacks.History):
     """The `keras.callbacks.History` of a training, with its times.
 
     Attributes:
-        times: list of float, the seconds from the start of the training to the end of each epoch, over all the runs
-            that it was resumed in.
+        times: list of float, the seconds from the start of the training to the end of each epoch, including all
+            earlier runs of a resumed training.
         seconds: float, the last of them.
     """
 
@@ -60,28 +60,29 @@ def train(
         model: compiled and built `keras.Model`.
         epoch: function of (start, steps, seed, callbacks) that trains the iterations from `start` to `start + steps`
             and returns the logs, a dict from name to float with at least "loss".
-        iterations: int, the number of batches in all.
+        iterations: int, the total number of batches.
         steps_per_epoch: int, the batches between two calls of the callbacks' `on_epoch_end`. The last epoch is shorter
-            where `iterations` is not a multiple of it.
-        seed: int of the order of the rows. A training that is resumed retains the one that it began with.
-        converged: function of the logs that says whether to stop, default None (never). Without one, a training that
-            a callback stopped has ended; with one, calling again resumes it.
-        checkpoint: `Checkpoint`, default None. What it holds is restored first.
-        checkpoint_every: int. Epochs between two checkpoints. Default None: as many as limit saving to a tenth of the
-            time, since an epoch of few rows takes less time than a checkpoint. Start and end are always saved.
-        callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the epoch.
-        verbose: 0 silent, 1 a progress bar for each epoch, 2 a line; default `"auto"`, which is 1.
-        started: float, default now. The `time.perf_counter()` from which on the time counts.
+            if `iterations` is not a multiple of it.
+        seed: int, determines the order of the rows. A resumed training retains its original seed.
+        converged: function of the logs that returns whether to stop, default None (never). Without this function, a
+            training that a callback stopped has ended; with it, calling again resumes the training.
+        checkpoint: `Checkpoint`, default None. Its contents are restored first.
+        checkpoint_every: int. Epochs between two checkpoints. Default None: as few as possible with at most a tenth of
+            the time spent on saving, because an epoch of few rows takes less time than a checkpoint. Start and end are
+            always saved.
+        callbacks: Keras callback or list of them. One that sets `stop_training` ends the training after the epoch.
+        verbose: 0 silent, 1 one progress bar per epoch, 2 one line per epoch; default `"auto"`, which is 1.
+        started: float, default now. The `time.perf_counter()` from which the time is measured.
         rows: the rows that are trained on, default None. If the training diverges, the message says whether their
             scale is the cause.
 
     Returns:
-        `History` of the whole training, what was restored included.
+        `History` of the whole training, including the restored part.
 
     Raises:
         FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is restored.
         BlockingIOError: another process trains in the directory of the checkpoint.
-        SystemExit: SIGTERM came, and the process has no handler for it.
+        SystemExit: the process received SIGTERM and has no handler for it.
     """
     distribution.check(model)
     started = time.perf_counter() if started is None else started
@@ -108,7 +109,7 @@ def train(
 
 @dataclasses.dataclass
 class _Run:
-    """One call of `train`; the attributes are its arguments, but for the history, a callback of its own."""
+    """One call of `train`. The attributes are its arguments, plus the history, which is a callback."""
 
     model: keras.Model
     epoch: Callable
@@ -121,7 +122,7 @@ class _Run:
     checkpoint_every: int | None
     rows: RowArray | None
     saved_at: float = 0.0  # the time of the last checkpoint
-    saving_seconds: float = 0.0  # what it took
+    saving_seconds: float = 0.0  # the time that saving it took
 
     def __call__(self, seed: int, started: float) -> History:
         state, restored = self._begin(seed)
@@ -133,7 +134,7 @@ class _Run:
         model.stop_training, model._initial_epoch = False, None
         callbacks.on_train_begin()
         history.history, history.epoch = state["history"], list(range(count))
-        # Keras's BackupAndRestore sets it, and puts the weights of that epoch in place.
+        # Keras's BackupAndRestore sets this attribute, and restores the weights of that epoch.
         reached: int = model._initial_epoch or 0
         if reached > count:
             count, model._initial_epoch = reached, None
@@ -149,7 +150,7 @@ class _Run:
                 _finalize(model)
             elif checkpoint and self._is_due(count):
                 self._save(checkpoint, state)
-        callbacks.on_train_end()  # before the last write, since callbacks may put back the best weights
+        callbacks.on_train_end()  # before the last write, because callbacks may restore the best weights
         if checkpoint and not (restored and state is restored):
             self._save(checkpoint, state)
         history.times, history.seconds = state["times"], _last(state["times"])
@@ -162,7 +163,7 @@ class _Run:
             return restored, restored
         state = {"iteration": 0, "seed": seed, "history": {}, "times": [], "stopped": False}
         if self.checkpoint:
-            # So that a run interrupted before its next write begins as this one did.
+            # A run that is interrupted before its next write then begins in the same way as this one.
             self._save(self.checkpoint, state)
         return state, None
 
@@ -205,7 +206,7 @@ class _Run:
 def train_batches(
     model: keras.Model, batches: Iterable[tuple[Any, ...]], callbacks: keras.callbacks.CallbackList
 ) -> dict[str, float]:
-    """Train a compiled model on a few batches, telling the callbacks about each, or each few that go together.
+    """Train a compiled model on a few batches, and call the callbacks for each batch or each group of batches.
 
     Args:
         model: compiled `keras.Model`.
@@ -243,7 +244,7 @@ def _finalize(model: keras.Model) -> None:
 
 
 def _fill_gaps(history: dict[str, list[float]], known: set[str], count: int) -> None:
-    """Fill up with NaN what was not logged in each epoch, such as scores where only a part of the runs had labels."""
+    """Fill up with NaN what was not logged in every epoch, such as scores if only some of the runs had labels."""
     for name, values in history.items():
         gap = [math.nan] * (count - len(values))
         history[name] = values + gap if name in known else gap + values

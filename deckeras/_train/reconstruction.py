@@ -1,4 +1,4 @@
-"""The training of one stage of a pretraining: batches of rows towards a target that is made of them."""
+"""The training of one stage of a pretraining: batches of rows toward a target computed from them."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def fit(
     Args:
         model: compiled; its weights are trained in place.
         x: the rows of this process.
-        target: function of a batch of rows, as the augmenter returns it.
+        target: function of a batch of rows, as returned by the augmenter.
         augmenter: `deckeras.augmentation.Augmenter`.
-        iterations, batch_size: the batches, and the rows in one, of all processes together.
-        dropout: the fraction that the model drops, for the checkpoint to compare.
+        iterations, batch_size: the number of batches, and of rows in a batch, of all processes together.
+        dropout: the fraction that the model drops, which the checkpoint compares.
         seed: as for `deckeras.pretrain`.
-        path: of the checkpoint, None for a training that is not saved.
+        path: path of the checkpoint, or None for a training that is not saved.
         callbacks, verbose: as for `deckeras.pretrain`.
 
     Returns:

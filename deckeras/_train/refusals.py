@@ -45,11 +45,11 @@ _PRETRAINING = {
 
 
 def check(function: str, arguments: Mapping[str, object]) -> None:
-    """Raise TypeError for arguments that a function does not take, with the way out where there is one.
+    """Raise TypeError for arguments that a function does not take, with an alternative if there is one.
 
     Args:
-        function: str, its name, such as "DEC.fit".
-        arguments: dict of the arguments that are left over.
+        function: str, the name of the function, such as "DEC.fit".
+        arguments: dict of the remaining arguments.
     """
     for name, value in arguments.items():
         instead = {**_INSTEAD, **(_PRETRAINING if function.startswith("pretrain") else {})}.get(name, "")

@@ -1,4 +1,4 @@
-"""Functions and layers in words of JSON, so that a file can say what was asked of a training."""
+"""JSON-able descriptions of functions and layers, so that a file can record the settings of a training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from deckeras._train.checkpoint import architecture
 
-# Keys of configs that may differ between layers that work alike.
+# Keys of configs that may differ between layers that work in the same way.
 _NOT_ASKED = ("name", "trainable", "seed", "dtype", "build_config", "compile_config", "shared_object_id")
 _DEEPEST = 4  # objects within objects that are described
 _PLAIN = (str, int, float, bool, type(None))
@@ -25,13 +25,12 @@ def function(value: Any, depth: int = 0, within: tuple[Any, ...] = ()) -> Any:
     """Describe a function so that two that work differently differ, whatever their names.
 
     Args:
-        value: function, lambda, `functools.partial`, method, object that can be called, or a value that one of these
-            holds.
-        depth: int, default 0. How many objects hold this value.
-        within: tuple, default (). What holds this value. An object that holds itself is described once.
+        value: function, lambda, `functools.partial`, method, callable object, or a value that one of these holds.
+        depth: int, default 0. The number of objects around this value.
+        within: tuple, default (). The objects around this value. An object that holds itself is described once.
 
     Returns:
-        JSON-able description. It has the bytecode of functions, so it is that of one version of Python.
+        JSON-able description. It contains the bytecode of functions, so it is specific to one version of Python.
     """
 
     def inside(item, deeper=0):
@@ -42,7 +41,7 @@ def function(value: Any, depth: int = 0, within: tuple[Any, ...] = ()) -> Any:
     if any(value is holder for holder in within):
         return {"object": type(value).__qualname__}
     if isinstance(value, logging.Logger | types.ModuleType):
-        # They belong to the process, and lead to everything that it has loaded.
+        # These belong to the process, and lead to everything that it has loaded.
         return getattr(value, "__name__", None) or value.name
     if isinstance(value, functools.partial):
         return {"partial": inside(value.func), "args": inside(value.args), "keywords": inside(value.keywords)}
@@ -73,7 +72,7 @@ def function(value: Any, depth: int = 0, within: tuple[Any, ...] = ()) -> Any:
 
 
 def clustering(model: Any) -> dict[str, Any]:
-    """Describe a `deckeras.DEC`, as its checkpoint does."""
+    """Describe a `deckeras.DEC` for its checkpoint."""
     return {
         "kind": "clustering",
         "encoder": architecture(model.encoder),
@@ -84,7 +83,7 @@ def clustering(model: Any) -> dict[str, Any]:
 
 
 def layers(model: keras.Model) -> dict[str, Any]:
-    """Describe the settings of a model's layers: a dict from the number and class of each to what it was asked for."""
+    """Describe the settings of a model's layers, as a dict from the number and class of each layer to its settings."""
     found = {}
     for number, one in enumerate(model.layers):
         inside = isinstance(one, keras.Model) and getattr(one, "layers", None)
@@ -96,10 +95,10 @@ def layer(one: keras.Layer) -> dict[str, Any]:
     """Describe the settings of a layer, without those that do not change how it works once it has its weights."""
     try:
         config = one.get_config()
-    except NotImplementedError:  # A layer of the user's own need not have one.
+    except NotImplementedError:  # A user's own layer may not have a config.
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras warns of each lambda in a config.
+        warnings.simplefilter("ignore")  # Keras warns of every lambda in a config.
         config = json.loads(json.dumps(config, default=_as_json))
     return {name: _asked(value, getattr(one, name, None)) for name, value in config.items() if _is_asked(name)}
 
@@ -109,7 +108,7 @@ def _is_asked(name: str) -> bool:
 
 
 def _asked(config: Any, held: Any = None) -> Any:
-    """Return a part of a config without settings nobody asked for, with descriptions in place of lambdas."""
+    """Return a part of a config without settings that nobody chose, and with descriptions in place of lambdas."""
     if isinstance(config, list):
         return [_asked(item) for item in config]
     if not isinstance(config, dict):
@@ -120,7 +119,7 @@ def _asked(config: Any, held: Any = None) -> Any:
 
 
 def loss(value: Any) -> Any:
-    """Return the config of a loss, by the name of its function."""
+    """Return the config of a loss, with its function by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of each lambda.
         return keras.saving.serialize_keras_object(keras.losses.get(value))
@@ -141,7 +140,7 @@ def _code(value: types.FunctionType) -> list[Any]:
 
 
 def _shallow(value: Any) -> Any:
-    """Describe a value that a function holds; functions by their instructions alone, since they may hold each other."""
+    """Describe a value that a function holds. Of functions, which may hold each other, describe only instructions."""
     if isinstance(value, types.FunctionType):
         return _instructions(value.__code__)
     if isinstance(value, list | tuple):
@@ -156,7 +155,7 @@ def _shallow(value: Any) -> Any:
 def _filled(cell: types.CellType) -> bool:
     try:
         return cell.cell_contents is not None
-    except ValueError:  # of a function that is still being defined
+    except ValueError:  # The function is still being defined.
         return False
 
 

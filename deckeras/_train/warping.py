@@ -1,4 +1,4 @@
-"""Images at other places: bilinear samples along an affine map, by what each backend samples fastest with."""
+"""Affine maps of images by bilinear interpolation, with the fastest method of each backend."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from deckeras._typing import Tensor
 
 
 def warp(images: Tensor, maps: Tensor, edge: bool = False) -> Tensor:
-    """Sample images at the places that affine maps give.
+    """Sample images at the places that affine maps determine.
 
     Args:
         images: (n, height, width, channels) float tensor.
-        maps: (n, 2, 3) float tensor. It takes (column, row, 1) of a pixel to the column and row of the image that the
+        maps: (n, 2, 3) float tensor. It maps (column, row, 1) of a pixel to the column and row of the image that the
             pixel shows.
-        edge: bool, default False. Whether pixels beyond the image are those at its edge. They are 0 by default.
+        edge: bool, default False. True if pixels beyond the image have the value at its edge; otherwise they are 0.
 
     Returns:
         Tensor of the shape of `images`.
     """
-    # On PyTorch and JAX, Keras's own transform computes each pixel from several arrays of indices, which takes several
-    # times as long.
+    # On PyTorch and JAX, Keras's own transform takes several times as long, because it computes each pixel from several
+    # arrays of indices.
     match keras.config.backend():
         case "torch":
             return _by_grid_sample(images, maps, edge)
@@ -46,7 +46,7 @@ def _by_grid_sample(images: Tensor, maps: Tensor, edge: bool) -> Tensor:
 
     height, width = images.shape[1:3]
     sizes = zip(_places(maps, height, width), (width, height), strict=True)
-    # From -1 to 1 between the middles of the first and the last pixel; an image of one pixel has no such distance.
+    # From -1 to 1 between the centers of the first and the last pixel. An image of one pixel has no such distance.
     grid = torch.stack([2 * place / max(size - 1, 1) - float(size > 1) for place, size in sizes], dim=-1)
     options = {"padding_mode": "border" if edge else "zeros", "align_corners": True}
     return torch.nn.functional.grid_sample(images.permute(0, 3, 1, 2), grid, **options).permute(0, 2, 3, 1)
@@ -54,7 +54,7 @@ def _by_grid_sample(images: Tensor, maps: Tensor, edge: bool) -> Tensor:
 
 def _by_gathering(images: Tensor, maps: Tensor, edge: bool) -> Tensor:
     n, height, width, channels = images.shape
-    # One pixel around the image, so that all that lies beyond shows it.
+    # Add one pixel around the image. Everything beyond the image shows this pixel.
     padded = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="edge" if edge else "constant")
     pixels = ops.reshape(padded, (n, (height + 2) * (width + 2), channels))
 

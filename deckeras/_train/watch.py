@@ -1,7 +1,7 @@
-"""A watch over a training, which says so if the computation hangs.
+"""A watchdog for a training, which reports if the computation hangs.
 
-A backend that waits for a device, for another process or for a file that never comes raises no error. A thread of its
-own notices that no batch ends.
+A backend that waits forever for a device, another process or a file raises no error. A separate thread notices that no
+batch ends.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _active: contextvars.ContextVar[_Watch | None] = contextvars.ContextVar("watch",
 def watched(resumption: str) -> Iterator[None]:
     """Log a warning in this block if no batch has ended for five minutes, or 20 times as long as any took before.
 
-    Further warnings follow each time that the silence has doubled. The warning says when the last batch ended and how
-    long it took. A computation that holds Python's global lock hides from it.
+    Another warning follows each time that the silence has doubled. The warning says when the last batch ended and how
+    long it took. It cannot detect a computation that holds Python's global lock.
 
     Args:
         resumption: str, a sentence on how to resume the training if the process is ended.
@@ -54,7 +54,7 @@ def beat() -> None:
 class _Watch(threading.Thread):
     def __init__(self, resumption: str, outer: _Watch | None) -> None:
         super().__init__(name="deckeras-watch", daemon=True)
-        self.outer = outer  # that of a training in whose callback this one runs
+        self.outer = outer  # the watch of the training in whose callback this training runs
         self.resumption = resumption
         self.ended = threading.Event()
         self.last, self.longest = time.monotonic(), 0.0

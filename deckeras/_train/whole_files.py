@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and what to say where one cannot be written."""
+"""Files that are either complete or absent, and error messages for files that cannot be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from deckeras._train.directories import DRAFT, holds
 
-_LOOSE_DRAFT = ".deckeras-loose-"  # of a process that does not hold the directory, which nobody else may remove
+_LOOSE_DRAFT = ".deckeras-loose-"  # drafts of a process without the lock, which no other process may remove
 _ADVICE = {
     errno.ENOSPC: "Make room on the disk.",
     errno.EDQUOT: "Make room within the quota of the disk.",
@@ -29,14 +29,14 @@ _ADVICE = {
 def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield a name to write to, and rename that file to `path` once the block has ended without an error.
 
-    The name is new and hard to guess, and the file is made before the block begins, so that no link or pipe can stand
-    in its place.
+    The name is new and hard to guess, and the file is created before the block begins, so that no link or pipe can take
+    its place.
 
     Args:
-        path: str or path of a file; it is replaced, and another process sees the earlier one until then.
+        path: str or path of a file. It is replaced, and other processes see the earlier file until then.
 
     Raises:
-        OSError: the file cannot be written, with its path and the reason. An earlier one remains unchanged.
+        OSError: the file cannot be written. The message states its path and the reason. An earlier file is unchanged.
     """
     path = os.fspath(path)
     draft = None
@@ -62,8 +62,8 @@ def cannot(what: str, path: str, error: OSError, way_out: str = "") -> OSError:
     Args:
         what: str, "read" or "write".
         path: str, the file.
-        error: OSError, also one in HDF5's words.
-        way_out: str, default what the reason suggests.
+        error: OSError, possibly raised by HDF5 with its own message.
+        way_out: str, advice for the user, by default what the reason suggests.
     """
     number, reason = reason_of(error)
     advice = way_out or _ADVICE.get(number or 0, "Pass another path.")
@@ -73,7 +73,7 @@ def cannot(what: str, path: str, error: OSError, way_out: str = "") -> OSError:
 
 
 def reason_of(error: OSError) -> tuple[int | None, str]:
-    """Return the number and the words of the operating system's reason for an error, which HDF5 has in its text."""
+    """Return the number and the text of the operating system's error, which HDF5 includes in its own message."""
     number = error.errno
     if number is None:
         found = re.search(r"errno = (\d+)", str(error))
@@ -84,11 +84,11 @@ def reason_of(error: OSError) -> tuple[int | None, str]:
 
 
 def _new_draft(path: str) -> str:
-    """Create an empty file beside `path`, under a name that was free, and return the name."""
+    """Create an empty file beside `path`, with a name that was not in use, and return the name."""
     directory, name = os.path.split(path)
     prefix = DRAFT if holds(directory or ".") else _LOOSE_DRAFT
-    extension = os.path.splitext(name)[1]  # by which Keras chooses the format of a file
-    # Not by `tempfile`, whose files nobody else may read: what is written here has the permissions of any new file.
+    extension = os.path.splitext(name)[1]  # Keras chooses the format of a file by its extension.
+    # Files of `tempfile` can be read only by their owner. These files have the default permissions of new files.
     draft = os.path.join(directory, f"{prefix}{secrets.token_hex(8)}.tmp{extension}")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return draft

@@ -99,8 +99,8 @@ def convolutional_autoencoder(
     """Build a convolutional encoder of images and the decoder that mirrors it.
 
     Each convolution halves height and width by its stride, without pooling, and a dense layer maps the result to the
-    embedding. The decoder has a transposed convolution for each. If a side was odd, it crops the extra pixels, so the
-    reconstruction of an image has the size of the image.
+    embedding. The decoder has one transposed convolution for each convolution. If a side was odd, the decoder crops the
+    extra pixels, so that the reconstruction has the size of the image.
 
     Args:
         image_shape: (height, width) or (height, width, channels) of one image.
@@ -126,7 +126,7 @@ def convolutional_autoencoder(
         ((None, 10), (None, 784))
 
     Source: Guo, Liu, Zhu and Yin, "Deep Clustering with Convolutional Autoencoders", ICONIP 2017, figure 1. The source
-    pads by "valid" if 8 does not divide the side. Here the last map of a 28 by 28 image is 4 by 4 instead of 3 by 3.
+    uses "valid" padding if 8 does not divide the side. Here the last map of a 28 by 28 image is 4 by 4, not 3 by 3.
     """
     check_sizes(image_shape=image_shape, n_embedding=n_embedding, filters=filters, kernel_sizes=kernel_sizes)
     if len(filters) != len(kernel_sizes):
@@ -207,7 +207,7 @@ def _is_count(value: Any) -> bool:
 
 
 def layer_seeds(seed: int | None, count: int) -> Iterator[int]:
-    """Return an iterator over `count` seeds for layers, the same in all processes, also with a seed of None."""
+    """Return an iterator over `count` seeds for layers, the same in all processes, even if `seed` is None."""
     seed = distribution.agreed_seed(None) if seed is None else seed
     return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 

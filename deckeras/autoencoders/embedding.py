@@ -88,7 +88,7 @@ def check_decoder(encoder: keras.Model, decoder: keras.Model) -> None:
 
     Raises:
         TypeError: it is not a Keras model.
-        ValueError: it takes or gives another shape.
+        ValueError: it takes or returns another shape.
     """
     if not isinstance(decoder, keras.Model):
         raise TypeError(f"decoder should be a keras.Model. Received: {type(decoder).__name__}")

@@ -25,15 +25,15 @@ def series_autoencoder(
     """Build a convolutional encoder of series and the decoder that mirrors it.
 
     Each convolution runs over time, through all channels, and halves the time by its stride. A dense layer maps the
-    result to the embedding. It is `convolutional_autoencoder` in one dimension.
+    result to the embedding. This is `convolutional_autoencoder` in one dimension.
 
     Args:
         series_shape: (time, channels) of one series.
         n_embedding: int, default 10 as in the paper.
-        row_shape: tuple, the shape of a row of x, default None: flat, (time * channels,), one time after the other.
+        row_shape: tuple, the shape of a row of x, default None: flat, (time * channels,), time step by time step.
         filters: sequence of ints, the channels after each convolution, default (32, 64, 128), as for images.
-        kernel_sizes: sequence of as many ints, the length of each kernel, default (7, 5, 3). It is a little longer than
-            for images, because a kernel has only one dimension.
+        kernel_sizes: sequence of as many ints, the length of each kernel, default (7, 5, 3). Kernels are a little
+            longer than for images, because they have only one dimension.
         activation, kernel_initializer, seed: as in `dense_autoencoder`.
 
     Returns:

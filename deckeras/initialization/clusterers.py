@@ -122,8 +122,8 @@ def mixture_assignments(
 
     Args:
         z, n_clusters: as for `kmeans_centroids`.
-        n_init: int, default 30. Mixtures to choose from. Only a minority of them is good.
-        sample_size: int, default 10,000. Rows that a mixture is fitted to. It bounds the time of each.
+        n_init: int, default 30. The number of mixtures to choose from. Only a minority of them is good.
+        sample_size: int, default 10,000. The number of rows that each mixture is fitted to. It limits the time.
         seed: int, default 0. Draws the samples and the perturbations. None draws new ones each time.
 
     Returns:
@@ -230,7 +230,7 @@ def start_rows(z: Array, n_clusters: int, n: int | None = None, seed: int | None
 
     Returns:
         (n_rows, n_features) array. It is z itself if n is at most 100,000, or at most 50 for each cluster. Otherwise it
-        is a sample of z, so that the samples of all processes have this size together.
+        is a sample of z. The samples of all processes together have this size.
     """
     n = len(z) if n is None else n
     max_rows = max(_START_ROWS, _ROWS_PER_CLUSTER * n_clusters)
@@ -253,12 +253,12 @@ def first_clusters(
         rows: (n_rows, n_features) array of embedded rows for the clusterer.
         n_clusters: int.
         init: "kmeans" (default, as in the paper), "ward", "mixture", or a function of (z, n_clusters) that returns an
-            (n_clusters, n_features) array of centroids or an (n, n_clusters) one of assignments.
+            (n_clusters, n_features) array of centroids or an (n, n_clusters) array of assignments.
         n_init: int, restarts of k-means or of the mixture.
         seed: int, default 0.
         z: (n, n_features) array of the embedded rows to assign, default None: `rows`.
-        sample_weight: (n_rows,) array of weights, default None: 1 each. k-means uses them directly. The others get
-            n_rows rows, drawn with replacement by their weights.
+        sample_weight: (n_rows,) array of weights, default None: 1 each. k-means uses them directly. The other
+            clusterers get n_rows rows, drawn with replacement by their weights.
 
     Returns:
         (centroids, assignments): an (n_clusters, n_features) array, and an (n, n_clusters) array for z. The

@@ -1,8 +1,8 @@
 """The consensus of several clusterings of the same rows, without labels.
 
 Clusterings differ by seed, by the space of the rows and by its metric. Their own scores do not show which one is good,
-because silhouettes in different spaces cannot be compared. Their common part is correct more often than any single
-one.
+because silhouettes in different spaces cannot be compared. What they have in common is correct more often than any
+single clustering.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _N_INIT = 5
 def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
     """Return the clustering that has most in common with all the given ones.
 
-    Finds the partition with the most quadratic mutual information with the given ones. This is k-means on their
-    indicators; each column is centered and divided by the square root of its frequency. A small cluster then counts as
-    much as a large one.
+    Finds the partition with the highest quadratic mutual information with the given ones. This is k-means on their
+    indicators; each column is centered and divided by the square root of its frequency, so that a small cluster counts
+    as much as a large one.
 
     Args:
         labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
@@ -51,7 +51,7 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
         shapes = [labels.shape for labels in labelings]
         raise ValueError(f"labelings should be 1-D arrays of one length, at least one. Received: shapes {shapes}")
     codes = np.stack([np.unique(labels, return_inverse=True)[1] for labels in labelings], axis=1)
-    # Rows with the same label in each labeling are one point, which counts as often as they do.
+    # Rows with the same label in each labeling are one point, weighted by their number.
     combinations, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     if len(combinations) < n_clusters:
         return codes[:, 0]

@@ -38,25 +38,25 @@ _PRINCIPAL = 50  # components of the rows: distances over many noisy features me
 _LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
 _MIXTURES = 3
 _KMEANS_RESTARTS = 10
-_LEAST_ROWS = 10  # below which, or below 3 a cluster, there is no neighborhood to speak of
+_LEAST_ROWS = 10  # Fewer rows than these, or than 3 per cluster, have no meaningful neighborhoods.
 
 
 class Neighborhoods:
-    """Layouts of the neighbor graphs of the same rows in several views, made once and clustered into any number.
+    """Layouts of the neighbor graphs of rows in several views, computed once for any number of clusters.
 
-    In each view the neighbor graph is laid out; a mixture of Gaussians is fitted to each layout, and the clusters are
-    the `consensus` of all the mixtures. Neighborhoods hold classes that neither k-means nor a mixture in the same space
-    sees.
+    The neighbor graph of each view is laid out, a mixture of Gaussians is fitted to each layout, and the clusters are
+    the `consensus` of all the mixtures. Neighborhoods reveal classes that neither k-means nor a mixture finds in the
+    same space.
 
     Args:
-        views: list of (array, metric), arguments of `neighbor_graph`, of the same n rows, as `views` makes them.
+        views: list of (array, metric), the arguments of `neighbor_graph` for the same n rows, as `views` returns it.
         n_init: int, default 1. Layouts of each view, from different seeds.
         n_neighbors: int, default 20, as for `neighbor_graph`.
         n_epochs: int, as for `layout`.
-        rows: (n, n_features) array, default None. k-means in it has one vote in the consensus: neighborhoods mean
-            little in large clusters that overlap, and each layout cuts those in another way. Where k-means cuts fewer
-            neighbors in every view and has larger silhouettes, as for one large and one small cluster, its clusters
-            are taken.
+        rows: (n, n_features) array, default None. k-means on these rows has one vote in the consensus, because
+            neighborhoods mean little in large clusters that overlap, and each layout cuts such clusters differently. If
+            k-means cuts fewer neighbors in every view and has larger silhouettes, as for one large and one small
+            cluster, its clusters are used.
         seed: int, default 0. The same seed gives the same result on any number of cores.
 
     Example:
@@ -85,7 +85,7 @@ class Neighborhoods:
         self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
 
     def labelings(self, n_clusters: int) -> list[Array]:
-        """Return the clusters of each layout, and those of k-means: list of (n,) int arrays."""
+        """Return the clusters of each layout, and those of k-means, as a list of (n,) int arrays."""
         seeds = itertools.cycle(self.seeds)
         found = _in_threads(lambda task: _mixture(task[0], n_clusters, task[1]), zip(self.layouts, seeds, strict=False))
         if self.rows is not None:
@@ -101,7 +101,7 @@ class Neighborhoods:
         return labelings[-1] if self.rows is not None and self._better(labelings[-1], agreed) else agreed
 
     def _better(self, labels: Array, others: Array) -> bool:
-        """Return whether clusters cut fewer neighbors than others in each view, and have larger silhouettes."""
+        """Return whether `labels` cut fewer neighbors than `others` in each view and have larger silhouettes."""
         if any(cut(graph, labels) >= cut(graph, others) for graph in self.graphs):
             return False
         # By distance, as k-means sees the rows.
@@ -136,7 +136,7 @@ def views(z: Array | None, x: Array | None = None) -> list[tuple[Array, Metric]]
 
 
 def cut(graph: sparse.csr_array, labels: Array) -> float:
-    """Return the fraction of the weight of a neighbor graph between rows of different clusters: float from 0 to 1.
+    """Return the fraction of a neighbor graph's weight that connects different clusters, as a float from 0 to 1.
 
     Args:
         graph: (n, n) sparse array, as `neighbor_graph` returns it.
@@ -178,20 +178,20 @@ def _mixture(points: Array, n_clusters: int, seed: int) -> Array:
 def neighbor_graph(x: Array, n_neighbors: int = 20, *, metric: Metric = "euclidean") -> sparse.csr_array:
     """Return the fuzzy graph of nearest neighbors.
 
-    Each row is connected to its neighbors with weights that fall from 1, at the nearest, with the distance beyond it;
-    the bandwidth of a row is set so that its weights sum to log2(n_neighbors). Two rows are connected if either sees
-    the other.
+    Each row is connected to its neighbors. The weight of the nearest neighbor is 1, and the weights of the others fall
+    with their additional distance. The bandwidth of a row is set so that its weights sum to log2(n_neighbors). Two rows
+    are connected if either is a neighbor of the other.
 
     Args:
         x: (n, n_features) float array.
         n_neighbors: int, default 20 as in N2D. At most n - 1 are used.
-        metric: "euclidean" (default), or "cosine" for rows whose length says nothing, such as word counts.
+        metric: "euclidean" (default), or "cosine" for rows whose length is irrelevant, such as word counts.
 
     Returns:
         (n, n) `scipy.sparse.csr_array` of float32, symmetric, with weights from 0 to 1.
 
     Raises:
-        ValueError: x has fewer than two rows, or the metric is neither.
+        ValueError: x has fewer than two rows, or the metric is not one of these.
 
     Example:
         >>> import numpy as np
@@ -226,8 +226,8 @@ def neighbor_graph(x: Array, n_neighbors: int = 20, *, metric: Metric = "euclide
 def _apart_from_zeros(x: Array) -> Array:
     """Add a feature that puts rows of zeros at a right angle to all other rows.
 
-    At the origin, a row of zeros would be nearer to each row of unit length than any row at a right angle to it. It
-    would be a neighbor of all rows: a few texts without a known word hid the classes of 12,000 others.
+    At the origin, a row of zeros would be nearer to each row of unit length than any row at a right angle to that row.
+    It would be a neighbor of all rows. In practice, a few texts without a known word hid the classes of 12,000 others.
     """
     zeros = ~np.any(x, axis=1)
     return np.column_stack([x, zeros.astype(x.dtype)]) if zeros.any() else x
@@ -256,10 +256,10 @@ def layout(
     Minimizes UMAP's cross-entropy by Adam, from the first eigenvectors of the graph's Laplacian.
 
     Args:
-        graph: (n, n) sparse array of weights, as `neighbor_graph` returns it. It may be a sum of several. The weight of
-            two nodes is the mean of both directions.
-        n_components: int, default 10. Dimensions of the layout, at most n - 2.
-        n_epochs: int, steps of the optimization, default 500 up to 1,000 rows, and 200 for more rows.
+        graph: (n, n) sparse array of weights, as `neighbor_graph` returns it. It may be the sum of several graphs. The
+            weight between two nodes is the mean of both directions.
+        n_components: int, default 10. The number of dimensions of the layout, at most n - 2.
+        n_epochs: int, the number of steps of the optimization, default 500 up to 1,000 rows, and 200 for more rows.
         seed: int, default 0.
 
     Returns:
@@ -340,7 +340,7 @@ def _first_layout(graph: sparse.sparray, n_components: int, random: np.random.Ge
     n = graph.shape[0]
     scale = sparse.diags_array(1 / np.sqrt(np.maximum(graph.sum(axis=1), np.finfo(np.float32).tiny)))
     laplacian = (scale @ graph @ scale).astype(np.float64)
-    # Small graphs are too small for Lanczos's iteration.
+    # The Lanczos iteration needs larger graphs than these.
     if n <= 10 * (n_components + 2):
         vectors = np.linalg.eigh(laplacian.toarray())[1][:, ::-1][:, 1 : n_components + 1]
     else:

@@ -79,10 +79,10 @@ class ManifoldStart:
         z: (n, n_features) float array, the embedding.
         x: the n rows of the embedding, an array or any other source that `DEC.fit` takes, default None: neighbors in
             the embedding only.
-        n_init: int, default 1. Layouts of each view.
-        n_neighbors: int, default 20. Neighbors of each row, as for `neighbor_graph`.
-        sample_size: int, default 10,000. It bounds the time of the layouts.
-        seed: int, default 0. Draws the sample and the layouts.
+        n_init: int, default 1. The number of layouts of each view.
+        n_neighbors: int, default 20. The number of neighbors of each row, as for `neighbor_graph`.
+        sample_size: int, default 10,000. It limits the time that the layouts take.
+        seed: int, default 0. Determines the sample and the layouts.
         sample_weight: (n,) array, default None: 1 each. The sample is drawn by these weights.
 
     Raises:
@@ -96,7 +96,7 @@ class ManifoldStart:
         array([30., 30.], dtype=float32)
 
     Source: McConville, Santos-Rodriguez, Piechocki and Craddock, "N2D: (Not Too) Deep Clustering via Clustering the
-    Local Manifold of an Autoencoded Embedding", ICPR 2020, which lays out the embedding by UMAP.
+    Local Manifold of an Autoencoded Embedding", ICPR 2020, which lays out the embedding with UMAP.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class ManifoldStart:
             labels = KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(sample)
         else:
             labels = self.neighborhoods.clusters(n_clusters)
-        # Processes agree on the labels of the first, because different processors round differently.
+        # All processes use the labels of the first process, because different processors round differently.
         labels = np.asarray(distribution.agreed(labels))
         if len(sample) > len(self.rows) or len(self.rows) < len(z):
             placed = KNeighborsClassifier(min(_PLACING_NEIGHBORS, len(sample)), weights="distance").fit(sample, labels)

@@ -1,4 +1,4 @@
-"""Losses, metrics and optimizers of compiled models: in a form that every file can hold, renewed for frozen layers."""
+"""Losses, metrics and optimizers of compiled models, which can be saved to any file and renewed for frozen layers."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def as_metrics(metrics: Any) -> Any:
 
 
 def trained(model: keras.Model) -> tuple[int, ...]:
-    """Return what tells one set of trained variables from another."""
+    """Return a value that distinguishes one set of trained variables from another."""
     return tuple(map(id, model.trainable_variables))
 
 
 def keep_up(model: keras.Model, before: tuple[int, ...]) -> tuple[int, ...]:
-    """Renew the optimizer of a compiled model if other variables are trained now than `before`; return what is."""
+    """Renew the optimizer of a compiled model if its `trained` value is no longer `before`. Return the new value."""
     now = trained(model)
     if now != before:
         renew_optimizer(model)
@@ -66,8 +66,8 @@ def renew_optimizer(model: keras.Model) -> None:
     """Give a compiled model an optimizer of the same settings for the variables that are trainable now.
 
     Keras fixes the trained variables when it compiles. After layers are frozen or unfrozen, it would still train the
-    frozen ones, or skip the others. Iterations, learning rate and the state of the variables trained before and
-    after are carried over.
+    frozen layers, or skip the others. Iterations, learning rate and the state of the variables that are trained both
+    before and after are carried over.
 
     Args:
         model: compiled `keras.Model`.
@@ -80,7 +80,7 @@ def renew_optimizer(model: keras.Model) -> None:
         if old[name].shape == new[name].shape:
             new[name].assign(old[name])
     model.optimizer = optimizer
-    model.train_function = None  # Keras makes it anew.
+    model.train_function = None  # Keras creates it again.
 
 
 def check_trainable(model: keras.Model) -> None:
@@ -93,7 +93,7 @@ def check_trainable(model: keras.Model) -> None:
 
 
 def quantize(model: Any, compute: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-    """Quantize a `deckeras.DEC` by Keras's method, and let the models in it that predict notice."""
+    """Quantize a `deckeras.DEC` by Keras's method, and update the models in it that predict."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Layer InputLayer")  # Keras warns of it for every model.
         compute(*args, **kwargs)
@@ -103,7 +103,7 @@ def quantize(model: Any, compute: Callable[..., None], *args: Any, **kwargs: Any
 
 
 def _by_name(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
-    """Return the variables of an optimizer by their names without its own, leaving out names that occur twice."""
+    """Return the variables of an optimizer by their names without its own. Names that occur twice are left out."""
     names = [variable.path.partition("/")[2] for variable in optimizer.variables]
     count = collections.Counter(names)
     return {name: variable for name, variable in zip(names, optimizer.variables, strict=True) if count[name] == 1}

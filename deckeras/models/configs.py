@@ -12,10 +12,11 @@ from deckeras._typing import Path
 
 
 def for_older_keras(config: Any) -> Any:
-    """Return a config without the arguments of initializers that are None, which is their default.
+    """Return a config without those arguments of initializers that are None, their default.
 
-    Newer versions of Keras write arguments that older ones do not know, and that stop these from loading the model: a
-    `Dense` layer of Keras 3.15 has `input_axes` in the config of its initializer, which Keras 3.13 refuses.
+    Newer versions of Keras write arguments that older versions do not know, which prevents older versions from loading
+    the model. For example, a `Dense` layer of Keras 3.15 has `input_axes` in the config of its initializer, which Keras
+    3.13 refuses.
 
     Args:
         config: dict, list or value, as `get_config` returns it.
@@ -41,14 +42,14 @@ def rewrite_h5(path: Path) -> None:
     """Rewrite the config of a model in an .h5 file by `for_older_keras`. Its weights are not changed.
 
     Args:
-        path: file that `save` of any Keras model has written, such as a plain `Sequential` encoder.
+        path: file written by the `save` method of any Keras model, such as a plain `Sequential` encoder.
     """
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(for_older_keras(json.loads(file.attrs["model_config"])))
 
 
 def _is_initializer(config: dict[str, Any]) -> bool:
-    """Return whether a config is one of an initializer of Keras."""
+    """Return whether a config belongs to a Keras initializer."""
     kind = getattr(keras.initializers, str(config.get("class_name")), None)
     return (
         isinstance(config.get("config"), dict)

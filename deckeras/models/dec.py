@@ -33,18 +33,18 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     """Deep Embedded Clustering: a pretrained encoder and a clustering layer, trained together.
 
     A functional `keras.Model` from the encoder's inputs to the soft assignments q. It holds the encoder itself, not a
-    copy: training the one trains the other.
+    copy: training one also trains the other.
 
     Args:
         encoder: pretrained `keras.Sequential` or other functional model with one input and an output of shape
             (batch, n_embedding).
         n_clusters: int, at least 1.
         alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of the Student-t kernel.
-        **kwargs: `name` (default "dec"), `dtype` of the clustering layer, and what else `keras.Model` takes.
+        **kwargs: `name` (default "dec"), `dtype` of the clustering layer, and other arguments of `keras.Model`.
 
     Raises:
         TypeError: the encoder is not a Keras model.
-        ValueError: the encoder has no symbolic inputs or an output that is not 2-D, or a bad `n_clusters` or `alpha`.
+        ValueError: the encoder has no symbolic inputs or its output is not 2-D; `n_clusters` or `alpha` is invalid.
 
     Example:
         >>> import numpy as np
@@ -69,7 +69,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         else:
             n_clusters = check_n_clusters(n_clusters)
             check_encoder(encoder)
-            # Zeros mean "not placed yet", so that any way of loading weights places them, but for `zero_centroids`.
+            # All zeros mean "not placed yet", so loading weights in any way places them. See also `zero_centroids`.
             clustering = ClusteringLayer(
                 n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
             )
@@ -114,8 +114,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         """Configure the training, as `keras.Model.compile` does.
 
         Args:
-            optimizer: Keras optimizer or its name, default SGD at 0.01 (as in the paper) with momentum 0.9 (as in its
-                code).
+            optimizer: Keras optimizer or its name, default SGD with learning rate 0.01 (as in the paper) and momentum
+                0.9 (as in its code).
             loss: Keras loss of (p, q), default `keras.losses.KLDivergence()`, equation 2 of the paper.
             **kwargs: the other arguments of `keras.Model.compile`.
         """
@@ -123,14 +123,14 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
         loss = keras.losses.KLDivergence() if loss is None else loss
         super().compile(**compiling.in_any_file(optimizer=optimizer, loss=loss, **kwargs))
-        # Keras builds the optimizer of a model that it loads from .h5 without variables, unless it is built already.
+        # When Keras loads a model from .h5, it builds the optimizer without variables, unless it is already built.
         self.optimizer.build(self.trainable_variables)
-        # Taken here, since callbacks may change the learning rate, and a resumed run compares with what was asked.
+        # Recorded now: callbacks may change the learning rate later, but a resumed run compares what was requested.
         self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
-        # Keras drops the optimizer when it saves to .h5, and a .keras file written afterwards would load with another.
+        # Keras drops the optimizer when it saves to .h5. A .keras file written afterward would load a different one.
         return {**config, "optimizer": serialize(self.optimizer)} if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -160,54 +160,54 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     ) -> History:
         """Cluster the rows of x.
 
-        Places the centroids by a first clusterer on the embedding, unless they are given, loaded or trained already.
-        Then alternates: assign every row and sharpen the assignments into the target p; train `update_interval` batches
-        towards p. Assignments of the first clusterer remain the target until the network agrees with 99 % of them, or
-        for `lead` updates of the recipe. Stops when fewer than `tol` of the rows changed cluster between two updates.
-        To callbacks, the progress bar and the history, each such interval is an epoch.
+        Places the centroids by a first clusterer on the embedding, unless they are already given, loaded or trained.
+        Then alternates between two steps: assign every row and sharpen the assignments into the target p; train
+        `update_interval` batches toward p. Assignments of the first clusterer remain the target until the network
+        agrees with 99 % of them, but for no more updates than the recipe's `lead`. Stops when the fraction of rows that
+        changed cluster between two updates is below `tol`. Callbacks, the progress bar and the history treat each such
+        interval as an epoch.
 
-        With `checkpoint_dir`, a training that is found there is resumed: its weights, centroids included, replace the
-        model's. It may be resumed with another batch size, interval, `tol` or optimizer.
+        With `checkpoint_dir`, a training found there is resumed: its weights, including the centroids, replace those of
+        the model. It may be resumed with another batch size, interval, `tol` or optimizer.
 
         Args:
             x: at least `n_clusters` rows that fit the encoder: an array of any real dtype, a SciPy sparse matrix, an
                 `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset`. The last four are read as
-                they are needed; see `deckeras.sources`.
-            y: (n,) labels, default None. For reporting only: they never change the training.
-            batch_size: int. At most n rows are taken. This and each further argument whose default is None is by
-                default what the recipe says.
-            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count alike. Weights of the
-                rows in the first clusters, in the frequencies of the target, in the loss and in `changed`.
+                needed; see `deckeras.sources`.
+            y: (n,) labels, default None. Used only for reporting; they never affect the training.
+            batch_size: int, reduced to n if larger. Here and below, None means the recipe's value, unless noted.
+            sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count equally. The weights
+                apply to the first clusters, the frequencies of the target, the loss and `changed`.
             recipe: `"table"` (default), `"images"`, `"series"`, `"features"`, `"paper"`, `"dec-keras"`, or another
-                `deckeras.recipes.Recipe`. See `deckeras.recipes`. It also says the optimizer of a model that is
-                not compiled.
+                `deckeras.recipes.Recipe`. See `deckeras.recipes`. It also sets the optimizer of a model that is not
+                compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
-            max_iterations: int, batches in all.
+            max_iterations: int, the largest total number of batches.
             tol: float in [0, 1).
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
-            init: "kmeans", as in the paper, "ward", "mixture", "manifold", which follows the neighbors of the rows, or
-                a function of (z, n_clusters) that returns centroids or assignments: see `deckeras.initialization`.
-            n_init: int, restarts of `init`; of "manifold", layouts of each view.
+            init: "kmeans" (as in the paper), "ward", "mixture", "manifold" (which follows the neighbors of the rows),
+                or a function of (z, n_clusters) that returns centroids or assignments; see `deckeras.initialization`.
+            n_init: int, restarts of `init`; for "manifold", the number of layouts of each view.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the unchanged rows.
-            seed: int, default 0. Decides the start and the order of the rows; None draws fresh ones.
-            checkpoint_dir: directory, default None. The training is saved in `checkpoint.h5` there,
-                and no other process may train in it at the same time.
+            seed: int, default 0. Determines the start and the order of the rows. None draws a new seed each time.
+            checkpoint_dir: directory, default None. The training is saved there in `checkpoint.h5`, and no other
+                process may train in this directory at the same time.
             checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
-            callbacks: Keras callback or list of them. One that sets `stop_training` ends the training with the
+            callbacks: Keras callback or list of them. One that sets `stop_training` ends the training after the
                 interval; another `fit` can resume it.
-            verbose: 0 silent, 1 progress bars, 2 a line an epoch; default `"auto"`, which is 1.
+            verbose: 0 silent, 1 progress bars, 2 one line per epoch; default `"auto"`, which is 1.
 
         Returns:
-            `keras.callbacks.History`: for each interval the mean `loss`, the fraction of rows that `changed` cluster
-            over it, and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without
-            y). Its attributes `times`, the seconds from the start to the end of each interval, and `seconds`, the last
-            of them, count all the runs of a training that was resumed.
+            `keras.callbacks.History` with, for each interval, the mean `loss`, the fraction of rows that `changed`
+            cluster and, if y is given, `acc`, `nmi` and `ari` at its end (NaN for intervals of an earlier run without
+            y). Its attribute `times` holds the seconds from the start to the end of each interval, and `seconds` the
+            last of them. Both include all runs of a resumed training.
 
         Raises:
-            TypeError, ValueError: bad x or a bad argument, such as Keras's `validation_split`, or a checkpoint of
-                another training.
-            OSError: the checkpoint cannot be written or read, is damaged, or another process trains in its directory.
+            TypeError, ValueError: x or an argument is invalid, such as Keras's `validation_split`, or the checkpoint
+                belongs to another training.
+            OSError: the checkpoint is damaged or cannot be written or read, or another process trains there.
             FloatingPointError: the training diverged.
 
         Warns:
@@ -222,7 +222,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         given = {"batch_size": batch_size, "update_interval": update_interval, "max_iterations": max_iterations}
         recipe = recipes.get(recipe, tol=tol, init=init, n_init=n_init, **given)
         if max_iterations is not None:
-            recipe = dataclasses.replace(recipe, updates=None)  # which would set an end before that
+            recipe = dataclasses.replace(recipe, updates=None)  # The recipe's limit could come first.
         batch_size, update_interval, iterations = recipe.intervals(distribution.total(len(x)))
         if not self.compiled:
             begun = scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5")) if checkpoint_dir else None
@@ -273,10 +273,10 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         seed: int | None = 0,
         sample_weight: npt.ArrayLike | None = None,
     ) -> Array | None:
-        """Scale the embedding and place the centroids, even if they are placed already. `fit` calls this.
+        """Scale the embedding and place the centroids, even if they are already placed. `fit` calls this.
 
         Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) array of
-        assignments, which `fit` takes for the first target, or None.
+        assignments, which `fit` uses as the first target, or None.
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         x = checks.check_rows(x, self.encoder.input_shape[1:])
@@ -309,7 +309,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def predict_clusters(
         self, x: Rows, batch_size: int | None = None, verbose: Verbose = "auto"
     ) -> npt.NDArray[np.int64]:
-        """Return the cluster of each row, that of its largest soft assignment.
+        """Return the cluster of each row: the one with the largest soft assignment.
 
         Args:
             x, batch_size, verbose: as for `predict`.
@@ -336,19 +336,19 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return self._predicted(self.encoder.predict, x, batch_size, verbose=verbose)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
-        """Quantize the layers but the clustering one, as `keras.Model.quantize`."""
+        """Quantize all layers except the clustering layer, as `keras.Model.quantize` does."""
         compiling.quantize(self, super().quantize, *args, **kwargs)
 
     def export(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
-        """Export the model, as `keras.Model.export`. Keras exports only models that were called, so it is called."""
+        """Export the model as `keras.Model.export` does, after one call: Keras exports only models that were called."""
         self(ops.zeros((1, *(size or 1 for size in self.input_shape[1:])), self.inputs[0].dtype))
         super().export(filepath, *args, **kwargs)
 
     def save(self, filepath: Path, **kwargs: Any) -> None:
-        """Save the model, as `keras.Model.save`; in a distributed training, for one process to do.
+        """Save the model, as `keras.Model.save` does. In distributed training, call it in one process only.
 
         Raises:
-            ValueError: weights of bfloat16, which an .h5 file cannot hold.
+            ValueError: the model has bfloat16 weights, which an .h5 file cannot hold.
         """
         if str(filepath).endswith((".h5", ".hdf5")):
             h5_names.check_writable(self)  # before Keras empties the file
@@ -393,7 +393,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         return p
 
     def _identity(self) -> dict[str, Any]:
-        """Return the settings of the model that must be the same where a training is resumed."""
+        """Return the settings of the model that must be the same when a training is resumed."""
         return specs.clustering(self)
 
 

@@ -1,4 +1,4 @@
-"""Reads the weight files of DEC-keras, the Keras 2 implementation."""
+"""Reading of the weight files of DEC-keras, the Keras 2 implementation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def load_dec_keras_weights(path: Path, *models: keras.Model) -> None:
     Args:
         path: str or path of an .h5 file that Keras 2 wrote: `ae_weights.h5`, with the layers `encoder_0` to
             `encoder_3` and `decoder_3` to `decoder_0`, or `DEC_model_final.h5`, with the encoder's and `clustering`.
-        *models: models whose layers bear those names: an encoder and a decoder of `dense_autoencoder`, or a `DEC`.
+        *models: models whose layers have those names: an encoder and a decoder of `dense_autoencoder`, or a `DEC`.
 
     Raises:
         OSError: the file is missing, truncated or not an HDF5 file.
-        ValueError: the file has no layers, lacks one of a model's, or holds it in other shapes or in another file. No
-            model is changed, and nothing in the file is run.
+        ValueError: the file has no layers or lacks a layer of a model, or a layer has other shapes or is stored in
+            another file. No model is changed, and no code in the file is run.
 
     Example:
         >>> from deckeras import DEC, dense_autoencoder, load_dec_keras_weights

@@ -1,4 +1,4 @@
-"""The preparation of `DEC.fit`: data that is checked in all processes, and the checkpoint."""
+"""The preparation of `DEC.fit`: data, checked in all processes, and the checkpoint."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def check_data(
         x, y, sample_weight: as for `DEC.fit`.
 
     Returns:
-        (rows, labels, weights): the weights have a mean of 1 over all processes, and are None if all rows count alike.
+        (rows, labels, weights): the weights have a mean of 1 over all processes, or are None if all rows count equally.
 
     Raises:
-        TypeError, ValueError: data that does not fit the model, fewer rows than clusters, or labels in some of the
-            processes only.
+        TypeError, ValueError: the data do not fit the model, there are fewer rows than clusters, or only some of the
+            processes have labels.
     """
     rows = checks.check_rows(x, model.encoder.input_shape[1:])
     labels = checks.check_labels(y, len(rows))
@@ -44,7 +44,7 @@ def check_data(
 def checkpoint(
     model: Any, directory: Path | None, x: RowArray, seed: int | None, augmenter: Augmenter, weights: Array | None
 ) -> Checkpoint | None:
-    """Return the checkpoint of a training in a directory, which is created; None for None.
+    """Return the checkpoint of a training in a directory, which is created, or None if there is no directory.
 
     Args:
         model: compiled `deckeras.DEC`.

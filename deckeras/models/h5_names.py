@@ -1,8 +1,8 @@
 """The names of the package's models in .h5 files.
 
-Keras writes the bare class name of a model into an .h5 file, and reads it from a table of names that outrank the user's
-`custom_objects`. A `DEC` of the user's own would then load as ours. So a model of this package is written as
-`deckeras>DEC`, the name it is registered under, and the bare name stays free for others.
+Keras writes the bare class name of a model into an .h5 file, and looks it up in a table of names that override the
+user's `custom_objects`. A user's own class `DEC` would then load as ours. Therefore a model of this package is written
+as `deckeras>DEC`, its registered name, and the bare name remains available to others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def writing_h5() -> bool:
 
 
 class RegisteredInH5(type(keras.Model)):
-    """Metaclass of models whose name is the registered one, such as `deckeras>DEC`, while Keras saves an .h5 file."""
+    """Metaclass of models that use their registered name, such as `deckeras>DEC`, while Keras saves an .h5 file."""
 
     def _get_name(cls) -> str:  # pyright: ignore[reportSelfClsParameterName] - of a metaclass
         name = type.__dict__["__name__"].__get__(cls)
@@ -36,7 +36,7 @@ class RegisteredInH5(type(keras.Model)):
 
 
 def check_writable(model: keras.Model) -> None:
-    """Raise ValueError if a model has weights that HDF5 has no type for."""
+    """Raise ValueError if a model has weights of a type that HDF5 does not support."""
     weights = [weight.path for weight in model.weights if weight.dtype == "bfloat16"]
     if weights:
         raise ValueError(
@@ -46,14 +46,14 @@ def check_writable(model: keras.Model) -> None:
 
 
 def read_bare_name(cls: type[keras.Model], keys: set[str]) -> None:
-    """Make .h5 files of earlier versions, which hold the bare class name, load without `custom_objects`.
+    """Make .h5 files of earlier versions, which contain the bare class name, load without `custom_objects`.
 
-    Keras asks its own layers last, after `custom_objects` and all registered names, so an entry there takes a name from
-    nobody. It answers for configs of `cls` only, and is an unknown layer for others, as it was before.
+    Keras searches its own layers last, after `custom_objects` and all registered names, so an entry there hides no
+    other class. The entry accepts only configs of `cls`. For other configs, the name is an unknown layer, as before.
 
     Args:
         cls: subclass of `keras.Model`.
-        keys: set of str, keys by which to know its configs.
+        keys: set of str, keys that identify its configs.
     """
     name = cls.__name__
 
@@ -68,6 +68,6 @@ def read_bare_name(cls: type[keras.Model], keys: set[str]) -> None:
     bare = type(f"_Bare{name}", (), {"from_config": staticmethod(from_config)})
     try:
         layers = importlib.import_module("keras.src.layers")
-    except ImportError:  # Of another layout: such files then need custom_objects={"DEC": deckeras.DEC}.
+    except ImportError:  # This Keras has another layout: such files need custom_objects={"DEC": deckeras.DEC}.
         return
     vars(layers).setdefault(name, bare)

@@ -1,4 +1,4 @@
-"""IDEC: DEC with the decoder, so that the embedding still describes the rows while it clusters them."""
+"""IDEC: DEC that keeps the decoder, so that the embedding still represents the rows during clustering."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class IDEC(DEC):
       L_r = \frac{1}{n d} \sum_i \lVert x_i - \mathrm{decoder}(\mathrm{encoder}(x_i)) \rVert^2$$
 
     A functional `keras.Model` from the encoder's inputs to a dict: `q`, the soft assignments, and `reconstruction`.
-    `fit`, `predict`, `predict_clusters`, `embed`, saving and loading are those of `DEC`; `predict` gives q alone. With
-    `augment`, the reconstruction is compared with the changed row.
+    `fit`, `predict`, `predict_clusters`, `embed`, saving and loading are those of `DEC`; `predict` returns only q. With
+    `augment`, the reconstruction is compared with the augmented row.
 
     Args:
         encoder: as for `DEC`.
-        decoder: model that was pretrained with it, from the embedding to the shape of a row.
+        decoder: model that was pretrained with the encoder and maps the embedding back to the shape of a row.
         n_clusters, alpha: as for `DEC`.
         gamma: float > 0, default 0.1 as in the paper. The weight of the clustering loss.
         **kwargs: as for `DEC`; `name` is "idec" by default.
 
     Raises:
-        TypeError, ValueError: as for `DEC`; or the decoder does not map the embedding to rows, or a bad `gamma`.
+        TypeError, ValueError: as for `DEC`; or the decoder does not map the embedding to rows, or `gamma` is invalid.
 
     Example:
         >>> import numpy as np
@@ -76,7 +76,7 @@ class IDEC(DEC):
         kwargs.setdefault("name", "idec")
         super().__init__(encoder, check_n_clusters(n_clusters), alpha, decoder=decoder, **kwargs)
         self.gamma = float(gamma)
-        # A model of its own, so that `predict` need not reconstruct every row to throw it away.
+        # A separate model, so that `predict` does not compute reconstructions only to discard them.
         self.assignment = keras.Model(self.inputs[0], self.output["q"], name="assignment")
 
     def compile(
@@ -85,11 +85,11 @@ class IDEC(DEC):
         """Configure the training, as `keras.Model.compile` does.
 
         Args:
-            optimizer: Keras optimizer or its name, default SGD at 0.01 / gamma with momentum 0.9, so that the clusters
-                move as fast as those of `DEC`.
-            loss: Keras loss of (p, q), as for `DEC.compile`, beside the mean squared error of the reconstruction; or a
-                dict of both, `{"q": ..., "reconstruction": ...}`.
-            **kwargs: the other arguments of `keras.Model.compile`; `loss_weights` are by default gamma for q and 1 for
+            optimizer: Keras optimizer or its name, default SGD with learning rate 0.01 / gamma and momentum 0.9, so
+                that the clusters move as fast as in `DEC`.
+            loss: Keras loss of (p, q), as for `DEC.compile`, used together with the mean squared error of the
+                reconstruction; or a dict of both, `{"q": ..., "reconstruction": ...}`.
+            **kwargs: the other arguments of `keras.Model.compile`; the default `loss_weights` are gamma for q and 1 for
                 the reconstruction.
         """
         if not isinstance(loss, dict):
@@ -107,7 +107,7 @@ class IDEC(DEC):
         steps: int | None = None,
         callbacks: Callbacks = None,
     ) -> Array:
-        """Return the soft assignments q, as `DEC.predict`. Call the model itself for the reconstruction."""
+        """Return the soft assignments q, as `DEC.predict` does. Call the model itself for the reconstruction."""
         return self._predicted(
             self.assignment.predict, x, batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )
@@ -120,7 +120,7 @@ class IDEC(DEC):
         }
 
     def _optimizer_of(self, recipe: Recipe, iterations: int) -> keras.optimizers.Optimizer:
-        # The recipe's rate is one for the clustering loss alone, which counts gamma times here.
+        # The recipe's learning rate is meant for the clustering loss alone, which is weighted by gamma here.
         return recipe.optimizer(iterations, recipe.learning_rate / self.gamma)
 
     def _targets(self, rows: Tensor, p: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Prediction: rows from any source in large batches, checked before Keras sees them, and outputs that are numbers."""
+"""Prediction in large batches, with rows from any source and checks of the rows and of the outputs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from deckeras._typing import Array, RowArray, Tensor
 def outputs(
     compute: Any, x: Any, row_shape: Sequence[int | None], n_outputs: int, batch_size: int | None = None, **kwargs: Any
 ) -> Array:
-    """Return what a model gives for the rows of x.
+    """Return the outputs of a model for the rows of x.
 
     Args:
         compute: the method `predict` of a `keras.Model`.
         x: n rows, from any source that `DEC.fit` takes.
         row_shape: tuple, the shape of a row.
-        n_outputs: int, the numbers that the model gives for a row.
+        n_outputs: int, the number of values that the model returns for a row.
         batch_size: int, default None: as many rows as memory allows.
         **kwargs: `verbose`, `steps` and `callbacks` of `keras.Model.predict`.
 
@@ -32,9 +32,9 @@ def outputs(
         (n, n_outputs) float array.
 
     Raises:
-        TypeError, ValueError: rows that do not fit, as in `DEC.fit`, or whose outputs are NaN or infinite.
+        TypeError, ValueError: the rows do not fit, as in `DEC.fit`, or their outputs are NaN or infinite.
     """
-    if isinstance(x, batching.OrderedBatches):  # of a training, which looks for NaN itself
+    if isinstance(x, batching.OrderedBatches):  # from a training, which looks for NaN itself
         return _computed(compute, x, **kwargs)
     if distribution.active():
         x = checks.check_rows(x, row_shape)
@@ -47,7 +47,7 @@ def outputs(
 def batches(
     x: Any, row_shape: Sequence[int | None], n_outputs: int, batch_size: int | None = None, steps: int | None = None
 ) -> Any:
-    """Return the rows of x in large batches, or in batches of its own where x has them."""
+    """Return the rows of x in large batches, or in x's own batches if it has them."""
     if not row_views.reads_itself(x):
         return batching.large_batches(x, row_shape, n_outputs, batch_size)
     if isinstance(x, batching.OrderedBatches):
@@ -58,7 +58,7 @@ def batches(
 
 
 class _Checked:
-    """Rows in batches of their own; it remembers an error, which TensorFlow would turn into one of its own."""
+    """Rows in their own batches. It remembers an error, which TensorFlow would replace by one of its own."""
 
     source: Any
     row_shape: Sequence[int | None]
@@ -107,7 +107,7 @@ def _computed(compute: Any, rows: Any, **kwargs: Any) -> Array:
     try:
         if not isinstance(rows, _CheckedStream):
             return device.predict(compute, rows, **kwargs)
-        with warnings.catch_warnings():  # Keras is surprised that an iterator ends.
+        with warnings.catch_warnings():  # Keras warns if an iterator ends.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             return device.predict(compute, iter(rows), **kwargs)
     except Exception as error:

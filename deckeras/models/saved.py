@@ -1,4 +1,4 @@
-"""Models in .keras files, checked before Keras opens them: whole, without code, and no larger than they say."""
+"""Models in .keras files, checked before Keras opens them: complete, without code, and no larger than they declare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deckeras._train import hdf5_contents
 from deckeras._typing import Path
 
 _HARMLESS_BYTES = 2**26
-_DEFLATED = 1100  # beyond the ratio of 1,032 that deflate can reach
+_DEFLATED = 1100  # more than the ratio of 1,032 that deflate can reach
 _SIZES = {"units", "filters", "n_clusters", "input_dim", "output_dim", "state_size"}
 
 
@@ -32,7 +32,7 @@ def load(path: Path) -> keras.Model:
 
     Raises:
         OSError: there is no such file, it cannot be read, or it is damaged.
-        ValueError: it contains code, or sizes that its weights cannot have, or it is not a model.
+        ValueError: it contains code, declares sizes that its weights cannot have, or is not a model.
     """
     path = os.fspath(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -61,14 +61,14 @@ def load(path: Path) -> keras.Model:
 
 
 class _ForeignError(Exception):
-    """The file holds what no file of a model holds."""
+    """The file contains something that a model file never contains."""
 
 
 def _check(archive: zipfile.ZipFile) -> None:
     for member in archive.infolist():
         if member.file_size > max(_HARMLESS_BYTES, _DEFLATED * member.compress_size):
             raise _ForeignError(f"{member.filename!r}, which promises {member.file_size:,} bytes that it does not hold")
-    damaged = archive.testzip()  # Keras reads no more of it than it needs, and does not notice.
+    damaged = archive.testzip()  # Keras reads only the parts that it needs, and does not notice damage.
     if damaged is not None:
         raise OSError(f"the checksum of {damaged!r} does not match")
     weights = sum(member.file_size for member in archive.infolist() if member.filename.endswith(".h5"))

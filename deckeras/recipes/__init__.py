@@ -3,12 +3,12 @@
     paper       the protocol of Xie et al. (2016), section 4.3
     dec-keras   the hyper-parameters of DEC-keras
     table       any table of numbers: the default
-    series      series of several channels over time: a table, with each channel scaled as a whole
-    features    features of pictures or texts by a pretrained network
+    series      series of several channels over time: like a table, but each channel is scaled as a whole
+    features    features of images or texts, computed by a pretrained network
     images      images that keep their meaning under small shifts and rotations
 
 `deckeras.pretrain`, `DEC.fit` and `examples/run_mnist.py` take them by name. Arguments override the values of the
-recipe. `get` returns a recipe with other values.
+recipe. `get` returns a recipe with changed values.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ __all__ = [
 ]
 
 for _function in (adam_with_cosine, sgd_at_one, sgd_in_steps, default_update_interval):
-    _function.__module__ = __name__  # the public name, under which pickles and the files of studies know it
+    _function.__module__ = __name__  # Pickles and the files of studies use the public name.
 
-# As accurate as the paper's 2000 in the third layer on 14 real sets (`benchmarks/variants.py`), and faster.
+# On 14 real data sets as accurate as the paper's 2000 units in the third layer (`benchmarks/variants.py`), and faster.
 _NARROW = (500, 500, 500, 10)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
-    """A set of hyper-parameters. It is immutable: `get` and `dataclasses.replace` return another.
+    """An immutable set of hyper-parameters. `get` and `dataclasses.replace` return a changed copy.
 
-    Its attributes are its name and those of five groups, which `deckeras.recipes.groups` describes: `Network`,
+    Its attributes are its name and those of five groups, which are documented in `deckeras.recipes.groups`: `Network`,
     `Pretraining`, `Augmenting`, `Start` and `Clustering`.
 
     Attributes:
@@ -84,7 +84,7 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
         """Return x itself or, with `unit_scale`, a scaled copy in Keras's float type.
 
         Args:
-            x: (n, ...) array. New rows must be multiplied by the same number as those of the training.
+            x: (n, ...) array. New rows must be multiplied by the same number as the training rows.
         """
         if not self.unit_scale:
             return x
@@ -96,7 +96,7 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
 
         Args:
             row_shape: tuple, the shape of a row.
-            seed: int, default 0. Decides the initial weights. None draws other weights each time.
+            seed: int, default 0. Determines the initial weights. None draws new weights each time.
 
         Returns:
             (encoder, decoder), two `keras.Sequential`. The embedding is as wide as the last of `units`.
@@ -141,10 +141,10 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
 
         Args:
             row_shape: tuple, the shape of a row.
-            seed: int, default 0. Decides the random changes.
+            seed: int, default 0. Determines the random changes.
             clustering: bool, default False. True for clustering, in which small images are not augmented.
-            x: (n, ...) rows, default None. Their background fills what comes from beyond the edge of an image. Without
-                them, 0 does.
+            x: (n, ...) rows, default None. Their background fills the pixels from beyond the edge of an image. Without
+                them, these pixels are 0.
 
         Returns:
             `keras.Sequential`, or None if there is no augmentation.
@@ -169,7 +169,7 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
         return image_augmentation(image_shape, row_shape=row_shape, seed=seed, **changes)
 
     def settings(self) -> dict[str, Any]:
-        """Return all values as a dict for JSON, functions by name. Raise ValueError for a function without a name."""
+        """Return all values as a JSON-able dict, functions by name. Raise ValueError if a function has no name."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.loads(json.dumps(values, default=_plain))
 
@@ -185,7 +185,7 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value that JSON does not know."""
+    """Convert a value that JSON cannot represent."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, keras.initializers.Initializer | keras.losses.Loss):
@@ -207,7 +207,7 @@ PAPER = Recipe(
     least_batches=1,
     pretraining_loss=least_squares,
     pretraining_optimizer=sgd_in_steps,
-    # The paper's text names no interval. This is the one of its code.
+    # The text of the paper does not state an interval. This is the one in its code.
     update_interval=160,
 )
 
@@ -249,7 +249,7 @@ RECIPES = types.MappingProxyType(
 
 
 def get(recipe: str | Recipe, **changes: Any) -> Recipe:
-    """Return a recipe, by its name or unchanged, with the given values that are not None.
+    """Return a recipe, looked up by name or given, with all changes that are not None.
 
     Args:
         recipe: str, one of `RECIPES`, or a `Recipe`.

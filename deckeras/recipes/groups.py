@@ -19,11 +19,11 @@ INITS = ("kmeans", "ward", "mixture", "manifold")
 
 
 def default_update_interval(n: int, batch_size: int = 256) -> int:
-    """Return the batches between two updates of the target: as many as cover all rows once, but at least 100.
+    """Return the number of batches between two updates of the target: one epoch, but at least 100 batches.
 
-    An update is a forward pass over all rows, a third of the arithmetic of training on all rows. With one update each
-    time all rows were seen, updates are a quarter of the arithmetic for any n. On small data this would be so few
-    batches that hardly a row could change cluster, and the training would seem to have converged. The minimum of 100
+    An update is a forward pass over all rows, which takes a third of the arithmetic of training on them. With one
+    update per epoch, updates take a quarter of all arithmetic for any n. On small data sets, an epoch has so few
+    batches that hardly any row could change cluster, and the training would seem to have converged. The minimum of 100
     prevents this.
     """
     return max(100, math.ceil(n / batch_size))
@@ -34,8 +34,8 @@ def _widths(name: str, value: Any) -> tuple[int, ...]:
     return tuple(map(int, value))
 
 
-# The fewest neighbors up to 3,000 rows, and the most from 6,000: the data sets that gain and lose by few neighbors are
-# below and above (`benchmarks/variants.py`).
+# Up to 3,000 rows have the fewest neighbors, and 6,000 rows or more have the most. The data sets that gain by few
+# neighbors are smaller, and those that lose by them are larger (`benchmarks/variants.py`).
 _ROWS_PER_NEIGHBOR = 300
 _flag = values.instance("True or False", bool, np.bool_)
 _positive = values.number("a positive number", lambda value: 0 < value < math.inf)
@@ -43,7 +43,7 @@ _size = values.number("a number of at least 0", lambda value: 0 <= value < math.
 
 
 class Group:
-    """A frozen dataclass whose values are checked by the functions in `CHECKS`, those of its bases included."""
+    """A frozen dataclass whose values are checked by the functions in `CHECKS`, including those of its base classes."""
 
     CHECKS: ClassVar[dict[str, values.Check]] = {}
 
@@ -99,8 +99,8 @@ class Pretraining(Group):
             one.
         layer_iterations: int. Batches for each pair of layers in layer-wise pretraining.
         epochs: int. Epochs of the pretraining of all layers together.
-        least_iterations: int. The smallest number of batches of this pretraining, because few rows need as many batches
-            as many rows.
+        least_iterations: int. The smallest number of batches of this pretraining, because a small data set needs as
+            many batches as a large one.
         pretraining_batch_size: int. The largest number of rows in a batch of pretraining.
         least_batches: int. The smallest number of batches in an epoch. Few rows are split into smaller batches, because
             they need more steps.
@@ -153,8 +153,8 @@ class Augmenting(Group):
         shift, rotation: floats. The largest changes, as a fraction of the side and in degrees. If both are 0, there is
             no augmentation.
         least_side: int. The smallest side, in pixels, of images that are augmented in clustering. Smaller images are
-            augmented only in pretraining, which profits at any size. In clustering, a shift by a part of a pixel would
-            blur the differences between digits of 8 by 8 pixels.
+            augmented only in pretraining, which benefits at any size. In clustering, a shift by a fraction of a pixel
+            would blur the differences between digits of 8 by 8 pixels.
     """
 
     shift: float = 0.0
@@ -179,9 +179,9 @@ class Start(Group):
         neighbors: "both" or "embedding". The start "manifold" finds neighbors in the embedding and among the rows, or
             only in the embedding.
         n_neighbors: int. Neighbors of each row for "manifold".
-        min_neighbors: int or None. Neighbors where there are few rows: one for every 300 rows, from this number to
-            `n_neighbors`. They follow thin classes, such as the views of one object. None if their number does not
-            depend on that of the rows.
+        min_neighbors: int or None. The smallest number of neighbors, used for few rows. There is one neighbor for every
+            300 rows, from this number up to `n_neighbors`. Few neighbors follow thin classes, such as the views of one
+            object. With None, the number of neighbors does not depend on the number of rows.
         lead: int. The largest number of updates for which the assignments of the first clusterer remain the target.
             They are replaced as soon as the network agrees with 99 % of them. A clusterer that returns only centroids
             has no assignments.
@@ -218,7 +218,7 @@ class Clustering(Group):
 
     Attributes:
         batch_size, update_interval, tol, max_iterations: as for `DEC.fit`.
-        updates: int or None. The largest number of updates of the target. Clustering ends with it, if not before.
+        updates: int or None. The largest number of updates of the target. Clustering ends after them at the latest.
         learning_rate: float. The learning rate of SGD with momentum 0.9 in the clustering.
         decay: float from 0 to 1. The fraction of the learning rate that remains at the last iteration, along a cosine.
             With 1 the rate is constant, and a few augmented rows may never stop changing cluster.
@@ -249,7 +249,7 @@ class Clustering(Group):
         return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
 
     def optimizer(self, iterations: int, learning_rate: float | None = None) -> keras.optimizers.Optimizer:
-        """Return the Keras optimizer for a clustering of so many batches. The default learning rate is the recipe's."""
+        """Return the Keras optimizer for a clustering of `iterations` batches, by default at the recipe's rate."""
         rate = self.learning_rate if learning_rate is None else learning_rate
         if self.decay < 1:
             rate = keras.optimizers.schedules.CosineDecay(rate, iterations, alpha=self.decay)

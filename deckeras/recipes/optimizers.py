@@ -6,12 +6,12 @@ import keras
 
 
 def sgd_at_one(iterations: int) -> keras.optimizers.Optimizer:
-    """Return SGD at 1.0 with momentum 0.9."""
+    """Return SGD with a learning rate of 1.0 and momentum 0.9."""
     return keras.optimizers.SGD(1.0, momentum=0.9)
 
 
 def sgd_in_steps(iterations: int) -> keras.optimizers.Optimizer:
-    """Return SGD at 0.1, divided by 10 every 20,000 iterations as in the paper, with the momentum 0.9 of its code."""
+    """Return SGD at 0.1, divided by 10 every 20,000 iterations as in the paper, with momentum 0.9 as in its code."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=20_000, decay_rate=0.1, staircase=True)
     return keras.optimizers.SGD(schedule, momentum=0.9)
 
