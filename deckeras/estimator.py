@@ -51,10 +51,10 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         alpha: float > 0, default 1.0 as in the paper.
         epochs: int, the exact number of epochs in pretraining; default None: the recipe's, or more for few rows.
         max_iter: int, the maximum number of batches in clustering; default None: the recipe's.
-        tol: float, the fraction of rows that may still change cluster at convergence; default None: the recipe's.
+        tol: float. Clustering stops when a smaller fraction of the rows changes cluster; default None: the recipe's.
         features: name, path or `keras.Model`, default None. A network that computes features, which are clustered
             instead of the rows: from pictures with values from 0 to 255 (`deckeras.features.network`) or from tokens
-            (the model of `deckeras.features.texts.encoder`). The recipe is then "features".
+            (the model of `deckeras.features.texts.encoder`). The recipe "auto" is then "features".
         checkpoint_dir: directory, default None. `fit` saves its training there, including the features, and resumes it
             after an interruption.
         verbose: int, default 0: silent. 1 shows a progress bar, 2 one line per epoch.

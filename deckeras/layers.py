@@ -40,7 +40,7 @@ class ClusteringLayer(keras.layers.Layer):
         alpha: float > 0, default 1.0 as in the paper. Degrees of freedom of Student's t. A larger alpha gives a lighter
             tail; in the limit, the kernel is Gaussian.
         clusters_initializer: Keras initializer of the centroids, default `"glorot_uniform"`. `DEC` overwrites them
-            with the centroids of k-means before it trains.
+            with those of its first clusterer before it trains.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
 
     Input shape:

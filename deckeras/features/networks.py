@@ -33,7 +33,7 @@ def network(
             the name of a network of `keras.applications`, such as "ConvNeXtTiny";
             a preset of KerasHub, such as "dinov2_small", or the folder of one (the extra `hub`);
             the path of a .keras file, or a `keras.Model`, that takes pixels from 0 to 255; `image_shape` may differ
-            from its own. The model is copied.
+            from its own. The model is copied, unless `copy` is False.
         weights: path of a file of weights for a network of `keras.applications`, default None: the ImageNet weights,
             which Keras downloads once. "random" leaves the network untrained, for tests.
         image_shape: (height, width) or (height, width, channels) of the pictures, default None: the size that the
