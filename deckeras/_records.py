@@ -32,6 +32,8 @@ LAYOUT = {
     "affixes": {str: str},
     "image_shape": ([int], None),
     "white": (int, None),
+    "n_columns": (int, None),
+    "zero_based": (bool, None),
 }
 NEEDED = {
     "data": str,

@@ -242,6 +242,57 @@ def test_svmlight_with_queries(text, n):
     assert f" {n} of them" in told
 
 
+@pytest.mark.parametrize(
+    ("fit", "new", "expected"),
+    [
+        ("1 1:1 3:2\n2 2:1\n", "1 1:5\n1 2:6\n", [[5, 0, 0], [0, 6, 0]]),
+        ("1 0:1 2:2\n2 1:1\n", "1 1:5\n1 2:6\n", [[0, 5, 0], [0, 0, 6]]),
+        ("1 0:1 2:2\n2 1:1\n", "1\n1 0:6\n", [[0, 0, 0], [6, 0, 0]]),
+        ("1 1:1 3:2\n2 2:1\n", "1 0:5\n", "columns from 1 to 3, as the earlier file. Received: 0"),
+        ("1 1:1 3:2\n2 2:1\n", "1 4:5\n", "columns from 1 to 3, as the earlier file. Received: 4"),
+        ("1 0:1 2:2\n2 1:1\n", "1 3:5\n", "columns from 0 to 2, as the earlier file. Received: 3"),
+    ],
+)
+def test_new_rows_of_svmlight_have_the_columns_of_the_fit(fit, new, expected):
+    layout = files.read(_write("fit.svm", fit.encode())).layout
+    layout = files.Layout(**json.loads(json.dumps(dataclasses.asdict(layout))))
+    _write("new.svm", new.encode())
+    if isinstance(expected, str):
+        with pytest.raises(ValueError, match=f"'new.svm' should have {expected}"):
+            files.read_like("new.svm", layout)
+    else:
+        np.testing.assert_array_equal(files.read_like("new.svm", layout).x.toarray(), expected)
+
+
+def test_svmlight_with_the_layout_of_an_earlier_version():
+    layout = files.Layout(kind="array")
+    x = files.read_like(_write("new.svm", b"1 1:5\n1 2:6\n"), layout).x
+    np.testing.assert_array_equal(x.toarray(), [[5, 0], [0, 6]])
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia", "csr_array", "coo_array"])
+def test_sparse_npz_of_any_form(kind):
+    matrix = sparse.csr_matrix(np.where(X > 0, X, 0))
+    written = getattr(sparse, kind)(matrix) if "array" in kind else matrix.asformat(kind)
+    sparse.save_npz("data.npz", written)
+    rows = files.read("data.npz")
+    assert rows.x.format == "csr"
+    np.testing.assert_array_equal(rows.x[2:4].toarray(), matrix[2:4].toarray())
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking"),
+    [("csr", "indices"), ("csr", "indptr"), ("csc", "indptr"), ("bsr", "indices"), ("coo", "row"), ("dia", "offsets")],
+)
+def test_sparse_npz_without_a_part(kind, lacking):
+    sparse.save_npz("whole.npz", sparse.csr_matrix(X).asformat(kind))
+    parts = dict(np.load("whole.npz"))
+    del parts[lacking]
+    np.savez("data.npz", **parts)
+    with pytest.raises(ValueError, match="'data.npz' has the names of a sparse matrix"):
+        files.read("data.npz")
+
+
 def test_channels_first():
     images = np.random.default_rng(0).random((5, 3, 8, 6))
     np.save("x.npy", images)
@@ -357,6 +408,8 @@ def _torn(name, size=700):
         (lambda: _write("x.pkl", pickle.dumps(1)), {}, "runs code"),
         (lambda: np.save("x.npy", np.array([{}])) or "x.npy", {}, "a pickle runs"),
         (lambda: np.save("x.npy", X.astype(complex)) or "x.npy", {}, "real numbers. Received: complex"),
+        (lambda: sparse.save_npz("x.npz", sparse.csr_matrix(X * 1j)) or "x.npz", {}, "real numbers. Received: complex"),
+        (lambda: np.savez("x.npz", format="csr", shape=(2, 2), data=[1.0]) or "x.npz", {}, "not its parts"),
         (lambda: np.save("x.npy", np.array(["a", "b"])) or "x.npy", {}, "real numbers. Received: values of dtype"),
         (lambda: np.save("x.npy", np.where(X[3, 2] == X, np.nan, X)) or "x.npy", {}, "nan in row 3, column 2"),
         (lambda: np.save("x.npy", np.where(X[3, 2] == X, np.inf, X)) or "x.npy", {}, "inf in row 3, column 2"),

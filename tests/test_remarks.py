@@ -266,6 +266,7 @@ RECORDS = [{"a": float(a), "b": float(b)} for a, b in zip(A, B, strict=True)]
     [
         ("[" + ", ".join(f'{{"a": {a}, "b": {b}}}' for a, b in zip(A, B, strict=True)) + "]", None),
         (pandas.DataFrame(RECORDS).to_json(orient="records", indent=1), None),
+        *((end.join(map(json.dumps, RECORDS)) + end, None) for end in ("\n", "\r\n", "\r")),
         (pandas.DataFrame(RECORDS).to_json(), "pandas writes rows by orient='records'"),
         (pandas.DataFrame(RECORDS).to_json(orient="split"), "pandas writes rows by orient='records'"),
         ('{"a": 1, "a": 2}\n{"a": 2, "b": 2}', "has the name 'a' twice"),
@@ -280,6 +281,15 @@ def test_json(content, problem):
     else:
         with pytest.raises(ValueError, match=problem):
             files.read("data.json")
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\u2029b", "a\u0085b", "a\x1eb", "a\nb"])
+def test_lines_of_json_end_at_line_feeds_only(name):
+    records = [{"name": name, "a": 1.5}, {"name": "c", "a": 2.5}]
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    pathlib.Path("data.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    rows = files.read("data.jsonl", names="name")
+    assert (rows.names.tolist(), rows.x.tolist()) == ([name, "c"], [[1.5], [2.5]])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pandas
 import pytest
 
 from deckeras import files
-from deckeras.files import headers, numerals
+from deckeras.files import csv_records, headers, numerals
 
 X = np.array([[0.5, 1.25], [1.5, -2], [2.5, 3], [4.5, 0.75], [3.5, 1], [0.25, 9]])
 LINES = "\n".join(f"{a:g},{b:g}" for a, b in X) + "\n"
@@ -433,6 +433,28 @@ def test_new_rows_in_another_dialect():
     np.testing.assert_array_equal(files.read_like(write("a;b\n1.234;5\n", "new.csv"), point).x, [[1.234, 5]])
     with pytest.raises(ValueError, match='column "p" has no sign beside its numbers, but % in the fit'):
         files.read_like(write("a;b;p\n1,5;5;0,6\n", "new.csv"), layout)
+
+
+@pytest.mark.parametrize("sep", [*"\t;|, ", *"~:^!/_"])
+def test_new_rows_with_the_separator_of_the_fit(sep):
+    layout = files.read(write(f"a{sep}b\n" + lines(sep)), sep=sep).layout
+    rows = files.read_like(write(f"a{sep}b\n1.5{sep}2\n2.5{sep}3\n", "new.csv"), layout)
+    np.testing.assert_array_equal(rows.x, [[1.5, 2], [2.5, 3]])
+
+
+@pytest.mark.parametrize("n", [100, 2**17, 2**17 + 1, 10**6])
+@pytest.mark.parametrize("tail", ["", "4,\n"])
+def test_cells_of_any_length(n, tail):
+    """The csv module has a limit of 131,072 characters, which is that of the whole process."""
+    limit = csv.field_size_limit()
+    rows = files.read(write(f'a,note\n1,{"x" * n}\n2,short\n3,"{"y" * n}"\n{tail}'), drop=["note"])
+    assert rows.x.ravel().tolist() == [1, 2, 3, 4][: len(rows.x)]
+    assert csv.field_size_limit() == limit
+
+
+def test_lines_that_the_csv_module_refuses():
+    with pytest.raises(ValueError, match="is not a regular table: new-line .*in line 2 .*Correct the line"):
+        list(csv_records.parse(["1,2\n", "3,4\r5\n"], ",", '"'))
 
 
 def test_labels_may_be_missing():

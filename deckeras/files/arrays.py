@@ -31,6 +31,7 @@ class Found:
         labels: array or None.
         names, features: arrays of the names of rows and of features, or None.
         notices: list of str, one sentence per detail that was detected.
+        zero_based: bool, whether an svmlight file counts columns from 0; None for other files.
     """
 
     x: Any
@@ -39,15 +40,17 @@ class Found:
     names: np.ndarray | None = None
     features: list | None = None
     notices: list = dataclasses.field(default_factory=list)
+    zero_based: bool | None = None
 
 
-def read(path, key=None, labels=None):
+def read(path, key=None, labels=None, *, n_columns=None, zero_based=None):
     """Read an array.
 
     Args:
         path: the file.
         key: str, default None: the only array with more than one dimension, or the one named "x" or "X".
         labels: str, the array with the classes; default None.
+        n_columns, zero_based: as for `deckeras.files.svmlight.read`.
 
     Returns:
         `Found`, whose `x` has at least two dimensions.
@@ -65,7 +68,10 @@ def read(path, key=None, labels=None):
             notices = [f"X is read, and not {', '.join(others[:5])} (--key)"] if others else []
             found = Found(x, key, y, names, features, notices)
         elif kind in (".svmlight", ".svm", ".libsvm"):
-            found = _svmlight(path)
+            from deckeras.files import svmlight
+
+            x, y, zero_based, notices = svmlight.read(path, n_columns, zero_based)
+            found = Found(x, None, y, None, None, notices, zero_based)
         else:
             with contextlib.ExitStack() as stack:
                 found = _choose(path, _arrays(path, kind, stack), key, labels)
@@ -100,11 +106,9 @@ def _arrays(path, kind, stack):
         if kind == ".npz":
             file = stack.enter_context(np.load(path))
             if {"format", "shape", "data"} <= set(file.files):
-                from scipy import sparse
-
                 for name in file.files:
                     _check_member(path, file.zip, name)
-                return {"": lambda: sparse.load_npz(path)}
+                return {"": lambda: _sparse(path)}
             return {name: lambda name=name: _of_zip(path, file, name) for name in file.files}
     except ValueError as error:
         # NumPy's message suggests allowing pickles, which may run untrusted code.
@@ -133,6 +137,24 @@ def _of_zip(path, file, name):
         return file[name]
     except ValueError as error:
         raise _unreadable(path, error) from error
+
+
+def _sparse(path):
+    """Return the matrix that `scipy.sparse.save_npz` wrote, whose parts fit each other."""
+    from scipy import sparse
+
+    try:
+        x = sparse.load_npz(path)
+        if hasattr(x, "check_format"):
+            x.check_format(full_check=True)
+    except (KeyError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} has the names of a sparse matrix, as scipy.sparse.save_npz writes it, and not its "
+            f"parts: {error}. Write it again."
+        ) from error
+    if x.ndim != 2:
+        raise ValueError(f"{os.fspath(path)!r} should hold a matrix. Received: a sparse array of shape {x.shape}")
+    return x
 
 
 def _check_member(path, archive, name):
@@ -209,22 +231,6 @@ def _check_variables(path, variables):
     promises.check(path, total, "the sum of its variables")
 
 
-def _svmlight(path):
-    from sklearn.datasets import load_svmlight_file
-
-    promises.check_text(path, os.path.getsize(path))
-    try:
-        x, y, queries = load_svmlight_file(os.fspath(path), query_id=True)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} should have lines of svmlight format, such as '1 3:0.5 7:1.2': {error}"
-        ) from error
-    notices = ["the first number of each line is its label, not a feature"]
-    if queries.any():  # otherwise all are 0, or there are none
-        notices.append(f"the queries (qid) that the lines belong to, {len(np.unique(queries)):,} of them, are left out")
-    return Found(x, None, y, None, None, notices)
-
-
 def _choose(path, readers, key, labels):
     if labels is not None and labels not in readers:
         raise ValueError(_lacks(path, readers, labels))
@@ -261,21 +267,21 @@ def _lacks(path, readers, key):
 def _shaped(path, found):
     """Return the array with one row per sample, and with channels last if it holds images."""
     x = found.x
-    if not hasattr(x, "tocsr"):
-        if not isinstance(x, np.ndarray):
-            raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: {x!r:.60}")
-        if x.dtype.names:
-            raise ValueError(
-                f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}"
-            )
-        if x.dtype.kind not in "biuf":
-            what = "complex numbers" if x.dtype.kind == "c" else f"values of dtype {x.dtype}"
-            raise ValueError(f"{os.fspath(path)!r} should hold real numbers. Received: {what}")
-        if not x.dtype.isnative:
-            promises.check(path, x.nbytes, "an array of another byte order")
-            x = x.astype(x.dtype.newbyteorder("="))
-    else:
+    is_sparse = hasattr(x, "tocsr")
+    if not is_sparse and not isinstance(x, np.ndarray):
+        raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: {x!r:.60}")
+    if x.dtype.names:
+        raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}")
+    if x.dtype.kind not in "biuf":
+        what = "complex numbers" if x.dtype.kind == "c" else f"values of dtype {x.dtype}"
+        raise ValueError(f"{os.fspath(path)!r} should hold real numbers. Received: {what}")
+    if is_sparse:
         promises.check_sparse(path, x.shape)
+        # Other forms have no rows that can be indexed.
+        x = x.tocsr()
+    elif not x.dtype.isnative:
+        promises.check(path, x.nbytes, "an array of another byte order")
+        x = x.astype(x.dtype.newbyteorder("="))
     if x.ndim == 0:
         raise ValueError(f"{os.fspath(path)!r} should hold an array of rows. Received: the single number {x}")
     if 0 in x.shape:
@@ -301,7 +307,6 @@ def _check_numbers(path, found):
     if x.dtype.kind != "f":
         return
     if hasattr(x, "tocsr"):
-        x = x.tocsr()
         bad = np.flatnonzero(~np.isfinite(x.data))
         if bad.size:
             row = int(np.searchsorted(x.indptr, bad[0], side="right")) - 1

@@ -5,13 +5,12 @@ equal numbers of cells, most of which are numbers.
 """
 
 import collections
-import csv
 import dataclasses
 import io
 import itertools
 import re
 
-from deckeras.files import headers, numerals
+from deckeras.files import csv_records, headers, numerals
 
 _SEPARATORS = "\t;|, "
 _CELLS = 20_000  # the number of cells that decide whether the first line has names
@@ -47,13 +46,6 @@ class Dialect:
     notices: tuple = ()
 
 
-@dataclasses.dataclass
-class _Record:
-    cells: list
-    start: int  # the number of its first line
-    end: int  # the number of the line after it
-
-
 def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=None):
     """Detect the dialect of a table.
 
@@ -87,7 +79,7 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
         raise ValueError("The lines are of svmlight format, such as 1 3:0.5 7:1.2. Rename the file to .svmlight.")
     quote = _quote(body)
     found = sep or _separator(body, quote, prefer)
-    records = _records(body, found, quote)
+    records = csv_records.of(body, found, quote)
     blanks = found not in (" ", "") and _blanks_follow(records)
     if blanks:
         records = [dataclasses.replace(record, cells=[cell.lstrip() for cell in record.cells]) for record in records]
@@ -100,7 +92,7 @@ def find(text, *, sep=None, skip=None, comment=None, header=None, na=(), prefer=
         and headers.has_names(remark, [r.cells for r in _sample(records)], na)
         and not headers.has_names(first.cells, [r.cells for r in _sample(rest)], na)
     ):
-        first, rest = _Record([cell.strip() for cell in remark], 0, first.start), records
+        first, rest = csv_records.Record([cell.strip() for cell in remark], 0, first.start), records
         notices.append("the last line of comments taken as names")
         above = above[:-1]
     for line in above if comment is None else []:
@@ -147,7 +139,7 @@ def cells(text, dialect):
     lines = io.StringIO(text, newline="")
     body = [(number, line) for number, line in enumerate(lines) if number >= dialect.start]
     body = [(number, line) for number, line in body if not dialect.comment or not line.startswith(dialect.comment)]
-    records = _records(body, dialect.sep, dialect.quote) if body else []
+    records = csv_records.of(body, dialect.sep, dialect.quote) if body else []
     return [record.cells for record in records if len(record.cells) == len(dialect.names)]
 
 
@@ -158,10 +150,8 @@ def short_lines(lines, dialect):
         lines: iterable of str, the lines, beginning with the first row.
         dialect: `Dialect`.
     """
-    if dialect.sep == " ":
-        lines = map(_with_blanks, lines)
-    reader = csv.reader(lines, delimiter=dialect.sep, quotechar=dialect.quote, skipinitialspace=dialect.sep == " ")
-    return [dialect.start + reader.line_num for cells in reader if cells and len(cells) < len(dialect.names)]
+    parsed = csv_records.parse(lines, dialect.sep, dialect.quote)
+    return [dialect.start + number for cells, number in parsed if cells and len(cells) < len(dialect.names)]
 
 
 def _above(lines, sep, skip):
@@ -203,15 +193,16 @@ def _separator(body, quote, prefer):
     scores, cuts = {}, {}
     lengths = itertools.accumulate(len(line) for _, line in body[:_LINES])
     part = body[: max(_SCORED, sum(length < _CHARACTERS for length in lengths))]
-    for sep in _SEPARATORS:
-        records = _records(part, sep, quote)[-_SCORED:]
+    # An earlier file of the same kind may have been split by a character that is never detected.
+    for sep in dict.fromkeys([*_SEPARATORS, *filter(None, [prefer])]):
+        records = csv_records.of(part, sep, quote)[-_SCORED:]
         scores[sep], cuts[sep] = _score(records), [record.cells for record in records]
     best = max(scores, key=lambda sep: (round(scores[sep], 9), sep == prefer))
     if not scores[best] or (best == "," and _is_one_column([line for _, line in body[:_SCORED]])):
         return ""
     others = [sep for sep in scores if abs(scores[sep] - scores[best]) < 1e-9 and cuts[sep] != cuts[best]]
     if others and best != prefer:
-        words = " or ".join(f"{WORDS[sep]}s" for sep in (best, *others))
+        words = " or ".join(f"{WORDS.get(sep, repr(sep))}s" for sep in (best, *others))
         raise ValueError(f"The cells may be separated by {words}. Choose by --sep.")
     return best
 
@@ -237,35 +228,8 @@ def _score(records):
     return counts[width] / len(records) * (0.5 + values / len(cells))
 
 
-def _records(body, sep, quote):
-    lines = (line for _, line in body)
-    if sep == " ":
-        lines = map(_with_blanks, lines)
-    reader = csv.reader(lines, delimiter=sep or "\x1f", quotechar=quote, skipinitialspace=sep == " ")
-    records, before = [], 0
-    numbers = [number for number, _ in body] + [body[-1][0] + 1]
-    try:
-        for cells in reader:
-            if cells and not (len(cells) == 1 and cells[0].isspace()):
-                records.append(_Record(cells, numbers[before], numbers[reader.line_num]))
-            before = reader.line_num
-    except csv.Error:
-        # A cell whose quotation mark is not closed does not count.
-        pass
-    return records
-
-
-def _with_blanks(line):
-    """Replace tabs between cells with blanks, and remove blanks at the end of the line."""
-    bare = line.rstrip(" \t\r\n")
-    # Every second part is quoted.
-    parts = bare.split('"')
-    parts[::2] = [part.replace("\t", " ") for part in parts[::2]]
-    return '"'.join(parts) + line[len(line.rstrip("\r\n")) :]
-
-
 def _cells(line, sep, quote):
-    records = _records([(0, line)], sep, quote)
+    records = csv_records.of([(0, line)], sep, quote)
     return records[0].cells if records else []
 
 

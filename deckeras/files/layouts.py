@@ -26,6 +26,8 @@ class Layout:
         affixes: dict from column to the sign next to its numbers, such as "%".
         image_shape: list (height, width) or (height, width, channels), or None.
         white: int or None, the value of white in images.
+        n_columns: int or None, the number of columns of an svmlight file.
+        zero_based: bool or None, whether an svmlight file counts its columns from 0.
     """
 
     kind: str
@@ -48,6 +50,8 @@ class Layout:
     affixes: dict = dataclasses.field(default_factory=dict)
     image_shape: list | None = None
     white: int | None = None
+    n_columns: int | None = None
+    zero_based: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)

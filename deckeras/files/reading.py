@@ -180,7 +180,7 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
     if kind == "images":
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
     if kind == "array":
-        return dataclasses.replace(_read_array(path, layout.key, labels, shape), layout=layout)
+        return dataclasses.replace(_read_array(path, layout.key, labels, shape, like=layout), layout=layout)
     text_options = tables.Options(
         skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,
@@ -301,8 +301,9 @@ def _table(path, table, layout, y, notices):
     return Rows(np.hstack(parts), layouts.row_names(frame, table, layout), features, y, layout, notices)
 
 
-def _read_array(path, key, y, image_shape):
-    found = arrays.read(path, key, y)
+def _read_array(path, key, y, image_shape, like=None):
+    counted = {} if like is None else {"n_columns": like.n_columns, "zero_based": like.zero_based}
+    found = arrays.read(path, key, y, **counted)
     x = found.x
     if x.ndim > 4:
         raise ValueError(f"{os.fspath(path)!r} should hold rows or images. Received: an array of shape {x.shape}")
@@ -320,7 +321,10 @@ def _read_array(path, key, y, image_shape):
             )
     notices = list(found.notices)
     y = None if found.labels is None else class_labels.of_rows(found.labels, x.shape[0], f"the array {y!r}", notices)
-    layout = Layout(kind="array", key=key or found.key, image_shape=None if image_shape is None else list(image_shape))
+    layout = Layout(
+        kind="array", key=key or found.key, image_shape=None if image_shape is None else list(image_shape),
+        n_columns=None if found.zero_based is None else x.shape[1], zero_based=found.zero_based,
+    )  # fmt: skip
     names = np.arange(x.shape[0]) if found.names is None else found.names
     return Rows(x, names, found.features, y, layout, notices)
 

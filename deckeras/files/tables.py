@@ -188,7 +188,8 @@ def _json(path, encoding):
         text = file.read()
     whole = text.lstrip().startswith("[") or (text.count("\n") > 1 and text.lstrip()[:2].strip() == "{")
     records = []
-    for number, part in enumerate([text] if whole else text.splitlines()):
+    # str.splitlines splits at U+2028 and others, too, which may stand in the texts of JSON.
+    for number, part in enumerate([text] if whole else io.StringIO(text, newline=None)):
         try:
             records += [json.loads(part, object_pairs_hook=_distinct)] if part.strip() else []
         except json.JSONDecodeError as error:
