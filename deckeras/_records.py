@@ -32,6 +32,8 @@ LAYOUT = {
     "affixes": {str: str},
     "image_shape": ([int], None),
     "white": (int, None),
+    "row_shape": ([int], None),
+    "features": ([str], None),
     "n_columns": (int, None),
     "zero_based": (bool, None),
 }

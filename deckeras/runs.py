@@ -75,6 +75,8 @@ def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str
         )
     for name in "data", "layout", "settings":
         before, now = found.get(name), json.loads(json.dumps(run[name]))
+        if name == "layout" and isinstance(before, dict):  # Earlier versions describe less.
+            now = {entry: value for entry, value in now.items() if entry in before}
         if before != now:
             raise ValueError(
                 f"{folder!r} holds another run, with {name} {before!s:.1000}. Received: {now!s:.1000}. Choose another "

@@ -445,3 +445,61 @@ def test_square_sparse_groups_must_say_how_they_are_compressed():
         file["m/shape"] = matrix.shape
     with pytest.raises(ValueError, match='Set the attribute "encoding-type"'):
         files.read("data.h5")
+
+
+def write_cells(path, genes, rows):
+    with h5py.File(path, "w") as file:
+        file["X"] = rows
+        for name, index in ("obs", [f"c{row}" for row in range(len(rows))]), ("var", genes):
+            group = file.create_group(name)
+            group.attrs.update({"_index": "_index", "column-order": []})
+            group["_index"] = index
+    return path
+
+
+@pytest.mark.parametrize(
+    ("genes", "expected", "told"),
+    [
+        ("abc", [0, 1, 2], None),
+        ("cba", [2, 1, 0], None),
+        ("bdac", [2, 0, 3], 'left out, because the model does not have them: "d"'),
+        ("abd", None, 'lacks "c"'),
+        ("ab", None, 'lacks "c"'),
+        ("abca", None, "some names twice"),
+    ],
+)
+def test_genes_of_new_cells_are_found_by_name(genes, expected, told, tmp_path):
+    layout = files.read(write_cells(tmp_path / "old.h5ad", list("abc"), np.ones((2, 3)))).layout
+    new = write_cells(tmp_path / "new.h5ad", list(genes), np.arange(2.0 * len(genes)).reshape(2, -1))
+    if expected is None:
+        with pytest.raises(ValueError, match=rf"should have the features that the model was fitted to.*{told}"):
+            files.read_like(new, layout)
+        return
+    rows = files.read_like(new, layout)
+    assert rows.features == ["a", "b", "c"]
+    assert rows.x[0].tolist() == expected
+    assert rows.notices == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "options", "taken"),
+    [
+        ((4, 6), (3, 6), {}, True),
+        ((4, 6), (3, 5), {}, False),
+        ((4, 6), (3, 2, 3), {}, False),
+        ((4, 6), (3, 2, 3), {"image_shape": (2, 3)}, True),
+        ((4, 6), (3, 3, 2), {"image_shape": (2, 3)}, False),
+        ((4, 2, 3), (3, 2, 3), {}, True),
+        ((4, 2, 3), (3, 3, 2), {}, False),
+        ((4, 2, 3), (3, 2, 4), {}, False),
+    ],
+)
+def test_new_rows_have_the_shape_of_the_earlier_ones(old, new, options, taken, tmp_path):
+    np.save(tmp_path / "old.npy", np.zeros(old))
+    np.save(tmp_path / "new.npy", np.zeros(new))
+    layout = files.read(tmp_path / "old.npy", **options).layout
+    if taken:
+        assert files.read_like(tmp_path / "new.npy", layout).x.shape == new
+        return
+    with pytest.raises(ValueError, match=r"should hold (rows|images) of shape .*Received"):
+        files.read_like(tmp_path / "new.npy", layout)

@@ -1,9 +1,13 @@
 """Rows that were read, and the description of how a file is converted to them."""
 
 import dataclasses
+import math
+import os
 from typing import Any
 
 import numpy as np
+
+from deckeras.files import headers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,8 @@ class Layout:
         affixes: dict from column to the sign next to its numbers, such as "%".
         image_shape: list (height, width) or (height, width, channels), or None.
         white: int or None, the value of white in images.
+        row_shape: list of ints, the shape of a row of an array; None for tables.
+        features: list of str, the names of the features of an array, such as genes; None if it has none.
         n_columns: int or None, the number of columns of an svmlight file.
         zero_based: bool or None, whether an svmlight file counts its columns from 0.
     """
@@ -50,6 +56,8 @@ class Layout:
     affixes: dict = dataclasses.field(default_factory=dict)
     image_shape: list | None = None
     white: int | None = None
+    row_shape: list | None = None
+    features: list | None = None
     n_columns: int | None = None
     zero_based: bool | None = None
 
@@ -98,6 +106,43 @@ def of_file(table, names, key, skip):
         encoding=options.encoding,
         header=options.header,
     )
+
+
+def like_array(path, found, layout, notices):
+    """Return an array with the features that a model was fitted to, in their order.
+
+    Args:
+        path: the file.
+        found: `deckeras.files.arrays.Found`.
+        layout: `Layout` of the array that the model was fitted to.
+        notices: list of str, to which sentences about features that are left out are added.
+
+    Raises:
+        ValueError: features are missing, or the rows have another shape.
+    """
+    x, wanted = found.x, layout.features
+    given = None if found.features is None else [str(name) for name in found.features]
+    if None not in (wanted, given) and given != wanted:
+        places = {name: place for place, name in enumerate(given)}
+        missing = [name for name in wanted if name not in places]
+        if missing or len(places) < len(given) or len(set(wanted)) < len(wanted):
+            what = f"lacks {headers.listed(missing)}" if missing else "has them in another order, and some names twice"
+            raise ValueError(f"{os.fspath(path)!r} should have the features that the model was fitted to. It {what}.")
+        x = x[:, [places[name] for name in wanted]]
+        if len(given) > len(wanted):
+            others = [name for name in given if name not in set(wanted)]
+            notices.append(f"left out, because the model does not have them: {headers.listed(others)}")
+        found = dataclasses.replace(found, x=x, features=wanted)
+    if layout.row_shape is not None:
+        shapes = {tuple(layout.row_shape)}
+        if layout.image_shape is not None:  # Images may be flat rows, too.
+            shapes |= {tuple(layout.image_shape), (math.prod(layout.image_shape),)}
+        if x.shape[1:] not in shapes:
+            raise ValueError(
+                f"{os.fspath(path)!r} should hold rows of shape {tuple(layout.row_shape)}, as the model was fitted to. "
+                f"Received: {x.shape[1:]}"
+            )
+    return found
 
 
 def row_names(frame, table, layout):

@@ -304,6 +304,9 @@ def _table(path, table, layout, y, notices):
 def _read_array(path, key, y, image_shape, like=None):
     counted = {} if like is None else {"n_columns": like.n_columns, "zero_based": like.zero_based}
     found = arrays.read(path, key, y, **counted)
+    notices = list(found.notices)
+    if like is not None:
+        found = layouts.like_array(path, found, like, notices)
     x = found.x
     if x.ndim > 4:
         raise ValueError(f"{os.fspath(path)!r} should hold rows or images. Received: an array of shape {x.shape}")
@@ -319,10 +322,10 @@ def _read_array(path, key, y, image_shape, like=None):
                 f"--image-shape should have as many pixels as the rows of {os.fspath(path)!r} have values, "
                 f"{int(np.prod(x.shape[1:]))}. Received: {tuple(image_shape)}"
             )
-    notices = list(found.notices)
     y = None if found.labels is None else class_labels.of_rows(found.labels, x.shape[0], f"the array {y!r}", notices)
     layout = Layout(
         kind="array", key=key or found.key, image_shape=None if image_shape is None else list(image_shape),
+        row_shape=list(x.shape[1:]), features=found.features and list(map(str, found.features)),
         n_columns=None if found.zero_based is None else x.shape[1], zero_based=found.zero_based,
     )  # fmt: skip
     names = np.arange(x.shape[0]) if found.names is None else found.names
