@@ -15,7 +15,6 @@ from deckeras import metrics, recipes
 from deckeras._data import checks, row_views
 from deckeras._typing import Array, Callbacks, Rows, Verbose
 from deckeras.autoencoders.embedding import check_encoder
-from deckeras.files import class_labels
 from deckeras.initialization import ManifoldStart
 from deckeras.models.dec import DEC
 from deckeras.pretraining import pretrain
@@ -62,8 +61,8 @@ def choose_n_clusters(
     Args:
         x: (n, ...) array of any real dtype.
         candidates: ints of at least 2, default 2 to 15. Each takes the time of one clustering.
-        y: (n,) labels, default None. None and NaN are missing labels. For reporting only: with labels, each candidate
-            has an NMI, as in the paper's figure. Labels never change the suggestion.
+        y: (n,) labels, default None. For reporting only: with labels, each candidate has an NMI, as in the paper's
+            figure. Labels never change the suggestion.
         encoder: Keras model, default None. An encoder that is already pretrained, on any rows. Its weights are
             restored afterwards.
         recipe: str or `deckeras.recipes.Recipe`, default `"table"`.
@@ -91,7 +90,7 @@ def choose_n_clusters(
     """
     recipe = recipes.get(recipe)
     x = recipe.prepare(checks.check_rows(x))
-    y = None if y is None else class_labels.clean(y, len(x), "y")
+    y = checks.check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
     candidates = check_candidates(candidates, len(inside))
     x, others, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]
@@ -163,11 +162,7 @@ def evaluate(
         "silhouette": float(silhouettes.mean()),
         "silhouette_error": _standard_error(silhouettes),
     }
-    if y is None:
-        return found
-    y = class_labels.clean(y, len(labels), "y")
-    known = class_labels.present(y)
-    return {**found, "nmi": metrics.nmi(y[known].tolist(), labels[known])}
+    return found if y is None else {**found, "nmi": metrics.nmi(y, labels)}
 
 
 def suggest(rows: list[dict[str, Any]]) -> tuple[int, str]:

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+import deckeras
 from deckeras import convolutional_autoencoder, dense_autoencoder
 from deckeras.autoencoders.embedding import scale_embedding
 
@@ -132,3 +133,56 @@ def test_embedding_that_cannot_be_scaled_is_left():
     before = encoder.get_weights()
     assert not scale_embedding(3.0, encoder, decoder)
     np.testing.assert_array_equal(encoder.get_weights()[0], before[0])
+
+
+def normalized():
+    rows = keras.Input((8,))
+    return keras.Model(rows, keras.ops.normalize(keras.layers.Dense(2)(rows), axis=-1)), None
+
+
+def with_decoder(*layers):
+    encoder, _ = dense_autoencoder(8, units=(4, 2))
+    return encoder, keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(8)])
+
+
+def with_low_rank():
+    encoder, decoder = dense_autoencoder(8, units=(4, 2))
+    encoder.layers[-1].enable_lora(1)
+    return encoder, decoder
+
+
+UNSCALED = {
+    "an operation after the last layer": normalized,
+    "a layer before the first one of the decoder": lambda: with_decoder(keras.layers.Activation("tanh")),
+    "low-rank changes": with_low_rank,
+}
+
+
+@pytest.mark.parametrize("kind", UNSCALED)
+def test_an_embedding_that_a_factor_would_not_scale_is_left(kind):
+    encoder, decoder = UNSCALED[kind]()
+    before = [weight.copy() for weight in encoder.get_weights()]
+    assert not scale_embedding(2.0, encoder, decoder)
+    for one, other in zip(before, encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_rows_without_spread_are_not_scaled():
+    encoder, _ = dense_autoencoder(8, units=(4, 2))
+    model = deckeras.DEC(encoder, 2)
+    model.initialize_centroids(np.ones((30, 8)), recipe=deckeras.recipes.get("table", embedding_scale=3.0))
+    assert all(np.abs(weight).max() < 100 for weight in encoder.get_weights())
+
+
+def test_builders_do_not_depend_on_the_format_of_images():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for build in deckeras.convolutional_autoencoder, deckeras.series_autoencoder:
+            shape = (8, 8) if build is deckeras.convolutional_autoencoder else (20, 3)
+            encoder, decoder = build(shape, 2)
+            x = np.zeros((3, *encoder.input_shape[1:]))
+            assert decoder.predict(encoder.predict(x, verbose=0), verbose=0).shape == x.shape
+    finally:
+        keras.config.set_image_data_format("channels_last")

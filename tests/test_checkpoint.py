@@ -565,3 +565,87 @@ def test_writing_takes_a_tenth_of_the_time_of_a_pretraining(
         encoder, decoder, blobs[0], epochs=13, checkpoint_dir=tmp_path, callbacks=ticking, verbose=0
     )
     assert saved == [0, *written, 13]
+
+
+def functional(operation):
+    rows = keras.Input((8,))
+    hidden = operation(keras.layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(0.1, seed=1))(rows))
+    return keras.Model(rows, keras.layers.Dense(2, kernel_initializer=keras.initializers.RandomNormal(seed=2))(hidden))
+
+
+OTHERWISE = {
+    "an operation": ((functional, keras.ops.relu, {}), (functional, keras.ops.sin, {}), "encoder_graph"),
+    "its numbers": ((functional, lambda h: h * 2.0, {}), (functional, lambda h: h * 3.0, {}), "encoder_graph"),
+    "the loss": ((functional, keras.ops.relu, {"loss": "mse"}), (functional, keras.ops.relu, {}), "loss"),
+    "the weight of the loss": (
+        (functional, keras.ops.relu, {"loss_weights": [1.0]}),
+        (functional, keras.ops.relu, {"loss_weights": [2.0]}),
+        "loss_weights",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+@pytest.mark.parametrize("kind", OTHERWISE)
+def test_another_function_or_loss_is_another_training(blobs, tmp_path, kind):
+    def fit(make, operation, compiled):
+        model = DEC(make(operation), 3)
+        if compiled:
+            model.compile(**compiled)
+        model.fit(blobs[0], max_iterations=5, init="kmeans", checkpoint_dir=tmp_path, verbose=0)
+
+    first, other, name = OTHERWISE[kind]
+    fit(*first)
+    fit(*first)
+    with pytest.raises(ValueError, match=rf"another training. They differ in {name}"):
+        fit(*other)
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+@pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16"])
+def test_trainings_in_bfloat16_are_saved_and_resumed(blobs, tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    models = [dense_autoencoder(8, units=(16, 2)) for _ in range(2)]
+    found = []
+    for encoder, decoder in models:
+        options = {"epochs": 2, "checkpoint_dir": tmp_path, "verbose": 0}
+        deckeras.pretrain_autoencoder(encoder, decoder, blobs[0], **options)
+        model = DEC(encoder, 3)
+        model.fit(blobs[0], max_iterations=5, checkpoint_dir=tmp_path, verbose=0)
+        found.append(model.predict(blobs[0], verbose=0))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+def test_momentum_is_not_that_of_another_layer(blobs, tmp_path):
+    """Two layers of the same shape, of which another is frozen now."""
+
+    def fit(frozen, iterations):
+        model = DEC(dense_autoencoder(8, units=(8, 8, 2))[0], 3)
+        model.encoder.layers[frozen].trainable = False
+        model.fit(blobs[0], update_interval=5, max_iterations=iterations, tol=0, checkpoint_dir=tmp_path, verbose=0)
+
+    fit(0, 5)
+    fit(0, 10)
+    with pytest.warns(UserWarning, match="other frozen layers"):
+        fit(1, 15)
+
+
+def test_numbers_of_numpy_are_settings(blobs, tmp_path):
+    encoder, decoder = dense_autoencoder(8, units=(4, 2))
+    recipe = deckeras.recipes.get("table", learning_rate=np.float32(0.01), tol=np.float64(0.1))
+    options = {"epochs": np.int64(1), "dropout": np.float32(0.25), "seed": np.int64(1), "checkpoint_dir": tmp_path}
+    deckeras.pretrain_autoencoder(encoder, decoder, blobs[0], verbose=0, **options)
+    DEC(encoder, 3).fit(blobs[0], recipe=recipe, max_iterations=2, init="kmeans", seed=np.int64(1), verbose=0)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_the_schedule_is_kept_at_any_precision(blobs, tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    recipe = deckeras.recipes.get("table", decay=0.1, init="kmeans", n_init=1, updates=None)
+    for iterations in 10, 15:
+        model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
+        options = {"update_interval": 5, "tol": 0, "checkpoint_dir": tmp_path, "verbose": 0}
+        model.fit(blobs[0], recipe=recipe, max_iterations=iterations, **options)
+    rate = getattr(model.optimizer, "inner_optimizer", model.optimizer).learning_rate
+    assert float(keras.ops.convert_to_numpy(rate)) == pytest.approx(0.001, rel=1e-3)

@@ -323,7 +323,7 @@ def test_labels_that_are_missing_do_not_stop_the_choice(flowers, capsys):
     frame.loc[[3, 57], "kind"] = None
     frame.to_csv("flowers.csv", index=False)
     run("choose-k", *flowers, "--to", "2", "--epochs", "1", "--max-iter", "2", "--json")
-    assert 0 <= json.loads(capsys.readouterr().out)["rows"][0]["nmi"] <= 1
+    assert "nmi" not in json.loads(capsys.readouterr().out)["rows"][0]
 
 
 def test_names_of_columns_may_have_line_breaks():

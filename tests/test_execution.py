@@ -102,6 +102,20 @@ def test_callbacks_of_batches_hear_of_each(blobs, calls):
     assert len({loss for _, loss in callback.seen}) > 80
 
 
+@pytest.mark.parametrize("frequency", [10, "batch"])
+def test_callbacks_of_keras_count_batches_where_they_are_asked_to(blobs, calls, tmp_path, frequency):
+    pytest.importorskip("tensorflow")
+    callback = keras.callbacks.TensorBoard(tmp_path / "logs", update_freq=frequency)
+    if frequency == 10:
+        callback = keras.callbacks.ModelCheckpoint(
+            tmp_path / "{batch}.weights.h5", save_freq=10, save_weights_only=True
+        )
+    fit(blobs[0], callback)
+    assert not calls
+    if frequency == 10:
+        assert len(list(tmp_path.iterdir())) == 9
+
+
 def test_functions_of_a_user_hear_of_each_batch(blobs, calls):
     heard = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: heard.append(batch))

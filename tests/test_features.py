@@ -198,6 +198,16 @@ def test_the_file_is_by_content_and_network(core, pictures, tmp_path):
     assert len(list(tmp_path.iterdir())) == 5
 
 
+@pytest.mark.usefixtures("small_batches")
+def test_operations_are_part_of_a_network(pictures, tmp_path):
+    def core(divisor):
+        inputs = keras.Input((16, 16, 3))
+        return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs / divisor))
+
+    one, other = (features.compute(features.network(core(by)), pictures[0], folder=tmp_path) for by in (1.0, 2.0))
+    np.testing.assert_allclose(one, 2 * other, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("x", "match"),
     [

@@ -152,3 +152,14 @@ def test_as_many_clusters_as_rows(clusterer, rows):
     assert np.isfinite(clusterer(z, rows)).all()
     with pytest.raises(ValueError, match="n_clusters should be from 1 to the number of rows"):
         clusterer(z, rows + 1)
+
+
+def test_votes_are_assignments():
+    """Whole numbers, which need not sum to 1."""
+    z, labels = np.arange(8.0)[:, None], np.arange(8) // 4
+    votes = 1 + 2 * np.eye(2, dtype=int)[labels]
+    found = first_clusters(z, 2, lambda rows, n_clusters: votes)[1]
+    np.testing.assert_allclose(found, votes / 4)
+    for wrong in votes * np.r_[-1, np.ones(7, int)][:, None], votes * np.r_[np.ones(7, int), 0][:, None]:
+        with pytest.raises(ValueError, match="assignments of at least 0, with a positive one in each row"):
+            first_clusters(z, 2, lambda rows, n_clusters, wrong=wrong: wrong)

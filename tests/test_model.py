@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import deckeras
 from deckeras import (
     DEC,
     default_update_interval,
@@ -761,3 +762,27 @@ def test_import_adds_nothing_heavy_to_keras(run_python):
         "print(sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     )
     assert added.strip().splitlines()[-1] == "['deckeras']"
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+def test_a_recipe_brings_its_own_optimizer(blobs):
+    """Unless the model was compiled by the user."""
+    options = {"init": "kmeans", "n_init": 1, "max_iterations": 5, "verbose": 0}
+    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+    model.fit(blobs[0], recipe=deckeras.recipes.get("table", decay=0.1), **options)
+    first = model.optimizer
+    model.fit(blobs[0], recipe=deckeras.recipes.get("table", decay=0.1), **options)
+    assert model.optimizer is first
+    model.fit(blobs[0], recipe=deckeras.recipes.get("table", learning_rate=0.05), **options)
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.05)
+    model.compile(keras.optimizers.SGD(0.02))
+    model.fit(blobs[0], recipe=deckeras.recipes.get("table", learning_rate=0.05), **options)
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.02)
+
+
+def test_the_start_of_an_earlier_fit_is_forgotten(blobs):
+    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+    model.initialize_centroids(blobs[0])
+    assert model.start_labels.shape == (300,)
+    model.centroids = np.eye(3, 2)
+    assert model.start_labels is None

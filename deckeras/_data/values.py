@@ -31,7 +31,7 @@ def number(expected: str, holds: Callable[[float], bool]) -> Check:
     def check(name, value):
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not holds(float(value)):
             raise ValueError(f"{name} should be {expected}. Received: {name}={value!r}")
-        return value
+        return value.item() if isinstance(value, np.generic) else value
 
     return check
 

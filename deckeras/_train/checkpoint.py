@@ -78,7 +78,9 @@ def scheduled_iterations(path: Path) -> int | None:
     A training that is resumed with more iterations keeps this schedule, because a new one would raise the rate again.
     """
     with contextlib.suppress(OSError, KeyError, ValueError), hdf5_contents.opened(path) as (file, _):
-        rate = json.loads(file.attrs["optimizer"])["config"].get("learning_rate")
+        config = json.loads(file.attrs["optimizer"])["config"]
+        # Under float16, the optimizer is within another that scales the loss.
+        rate = config.get("inner_optimizer", {"config": config})["config"].get("learning_rate")
         return rate["config"].get("decay_steps") if isinstance(rate, dict) else None
     return None
 
@@ -107,7 +109,7 @@ class Checkpoint:
     ) -> None:
         self.path = os.fspath(path)
         self.model = model
-        self.identity = json.loads(json.dumps(identity))
+        self.identity = json.loads(json.dumps(identity, default=lambda number: number.item()))  # of NumPy
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.others = list(others)
@@ -175,7 +177,7 @@ class Checkpoint:
         self._check(found["identity"], found["version"])
         values = self._fitting(found, "model", self.model.variables) + self._fitting(found, "others", self.others)
         other = found["optimizer_settings"] != self.optimizer
-        if not other and len(found["optimizer"]) == len(optimizer):
+        if not other and len(found["optimizer"]) == len(optimizer) and found["trained"] in (None, self._trained()):
             values += self._fitting(found, "optimizer", optimizer)
         else:
             what = "another optimizer, so this one" if other else "other frozen layers, so the optimizer"
@@ -190,11 +192,17 @@ class Checkpoint:
         self.arrays, self._iteration = found["arrays"], found["state"].get("iteration")
         return found["state"]
 
+    def _trained(self) -> list[int]:
+        """Return the positions of the trained variables among all, whose momentum the optimizer has in this order."""
+        places = {id(variable): place for place, variable in enumerate(self.model.variables)}
+        return [places[id(variable)] for variable in self.model.trainable_variables]
+
     def _write(self, draft: str, state: dict[str, Any]) -> None:
         try:
             with h5py.File(draft, "w", locking=False, userblock_size=hdf5_contents.BLOCK) as file:
                 file.attrs["deckeras_checkpoint"] = VERSION
-                for name, value in ("identity", self.identity), ("optimizer", self.optimizer), ("state", state):
+                described = {"identity": self.identity, "optimizer": self.optimizer, "trained": self._trained()}
+                for name, value in {**described, "state": state}.items():
                     file.attrs[name] = json.dumps(value, default=float)  # callbacks may log NumPy numbers
                 _write_variables(file.create_group("model"), self.model.variables)
                 _write_variables(file.create_group("others"), self.others)
@@ -262,6 +270,7 @@ def _contents(file: h5py.File) -> dict[str, Any]:
     hdf5_contents.check(file, os.path.getsize(file.filename))
     found = {name: json.loads(file.attrs[name]) for name in ("identity", "optimizer", "state")}
     found["optimizer_settings"] = found.pop("optimizer")
+    found["trained"] = json.loads(file.attrs.get("trained", "null"))
     for name in "model", "others", "optimizer":
         found[name] = [file[name][str(position)][()] for position in range(len(file[name]))]
     found["arrays"] = {name: array[()] for name, array in file.get("arrays", {}).items()}
@@ -300,4 +309,7 @@ def _known(asked: Any, found: Any) -> Any:
 
 def _write_variables(group: h5py.Group, variables: Iterable[keras.Variable]) -> None:
     for position, variable in enumerate(variables):
-        group.create_dataset(str(position), data=keras.ops.convert_to_numpy(variable)).attrs["path"] = variable.path
+        value = keras.ops.convert_to_numpy(variable)
+        # HDF5 has no bfloat16, all of whose numbers are float32, too.
+        value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+        group.create_dataset(str(position), data=value).attrs["path"] = variable.path

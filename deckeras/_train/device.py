@@ -189,9 +189,13 @@ def _runs_eagerly(model: keras.Model) -> bool:
 
 
 def _sees_batches(callback: keras.callbacks.Callback) -> bool:
-    """Return whether a user's callback does anything at each batch."""
+    """Return whether a user's callback, or one of Keras's by its settings, does anything at each batch."""
     base = keras.callbacks.Callback
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    frequencies = (getattr(callback, name, "epoch") for name in ("update_freq", "save_freq"))
+    # TensorBoard can profile some batches.
+    if any(frequency != "epoch" for frequency in frequencies) or getattr(callback, "_stop_batch", 0) > 0:
+        return True
     kind = type(callback)
     own = not kind.__module__.startswith("keras.")
     # Keras's own LambdaCallback stores the user's functions in the instance.

@@ -6,6 +6,7 @@ steps themselves are Keras's.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -258,11 +259,10 @@ def _diverged(model: keras.Model, logs: dict[str, float]) -> bool:
 def _divergence_message(
     model: keras.Model, iteration: int, steps: int, checkpoint: Checkpoint | None, rows: RowArray | None
 ) -> str:
-    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    message = (
-        f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}, at a "
-        f"learning rate of {rate:g}. {_cure(rows)}"
-    )
+    message = f"The loss or a weight became NaN or infinite between iterations {iteration} and {iteration + steps}"
+    with contextlib.suppress(AttributeError):  # Several optimizers in one have no rate.
+        message += f", at a learning rate of {float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)):g}"
+    message += f". {_cure(rows)}"
     if checkpoint is None or checkpoint.restore() is None:
         return message
     return f"{message} The weights are back at those of the last checkpoint, {checkpoint.path!r}."

@@ -64,6 +64,8 @@ def fit(
                 "augment": augmenter.settings,
                 "augment_asked": augmenter.asked,
                 "settings": specs.layers(model),
+                "graph": specs.graph(model),
+                "precision": specs.precision(model),
                 "loss_asked": specs.function(model.loss),
                 "dropout": dropout,
                 "seed": seed,

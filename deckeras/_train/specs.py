@@ -77,9 +77,53 @@ def clustering(model: Any) -> dict[str, Any]:
         "kind": "clustering",
         "encoder": architecture(model.encoder),
         "encoder_layers": layers(model.encoder),
+        "encoder_graph": graph(model.encoder),
         "n_clusters": model.n_clusters,
         "alpha": model.alpha,
     }
+
+
+def precision(model: keras.Model) -> list[str]:
+    """Return the names of the dtype policies of all layers."""
+    return [layer.dtype_policy.name for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+
+
+def graph(model: keras.Model) -> Any:
+    """Describe the operations of a functional model and what each takes, which may be more than its layers.
+
+    Returns:
+        JSON-able list, in which the place of an operation stands for its name; of a Sequential, that of its models.
+        None if the model cannot be described.
+    """
+    if isinstance(model, keras.Sequential):
+        return [graph(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    try:
+        operations = model.get_config()["layers"]
+    except (NotImplementedError, KeyError, TypeError):  # A model of the user's own class need not have them.
+        return None
+    places = {operation["name"]: f"#{place}" for place, operation in enumerate(operations)}
+
+    def described(value):
+        if isinstance(value, str):
+            return places.get(value, value)
+        if isinstance(value, list | tuple):
+            return [described(item) for item in value]
+        if isinstance(value, dict):
+            return {key: described(item) for key, item in value.items() if _is_asked(key)}
+        return value if isinstance(value, _PLAIN) else type(value).__qualname__
+
+    inside = {layer.name: layer for layer in model.layers}
+
+    def settings(operation):
+        layer = inside.get(operation["name"])
+        if isinstance(layer, keras.Model):
+            return graph(layer)
+        return described(operation["config"]) if layer is None else None  # Those of layers are in `layers`.
+
+    return [
+        [operation["class_name"], described(operation["inbound_nodes"]), settings(operation)]
+        for operation in operations
+    ]
 
 
 def layers(model: keras.Model) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def convolutional_autoencoder(
     encoder = keras.Sequential(
         [keras.Input(row_shape), keras.layers.Reshape(shapes[0])]
         + [convolution("Conv2D", count, i) for i, count in enumerate(filters)]
-        + [keras.layers.Flatten(), layer("Dense", n_embedding, "embedding", last=True)],
+        + [keras.layers.Flatten(data_format="channels_last"), layer("Dense", n_embedding, "embedding", last=True)],
         name="encoder",
     )
     decoder = keras.Sequential(
@@ -224,6 +224,8 @@ def full_layer(
 ) -> keras.Layer:
     """Build a Keras layer with its own initializer. Under a half-precision policy, the last layer is in float32."""
     half = keras.config.dtype_policy().compute_dtype in HALF_PRECISION
+    if kind.startswith("Conv"):
+        settings["data_format"] = "channels_last"  # as the shapes of rows, whatever Keras's own setting
     return getattr(keras.layers, kind)(
         size,
         activation=activation,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -15,19 +17,31 @@ def scale_embedding(factor: float, encoder: keras.Model, decoder: keras.Model | 
 
     Returns:
         bool, True if the embedding was scaled. This needs an encoder that ends in a linear `Dense` layer, and a decoder
-        that begins with a `Dense` layer. Other models and frozen layers are unchanged.
+        that begins with a `Dense` layer. Other models, frozen and quantized layers and those with low-rank changes are
+        unchanged.
     """
-    last = encoder.layers[-1]
-    first = next((layer for layer in decoder.layers if layer.weights), None) if decoder else None
-    linear = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear
-    if not linear or (decoder and not isinstance(first, keras.layers.Dense)):
+    last = _operations(encoder)[-1]
+    if not _is_plain(last) or last.activation is not keras.activations.linear:
         return False
-    if not last.trainable or (first and not first.trainable):
+    if decoder and not _is_plain(_operations(decoder)[0]):
         return False
     last.set_weights([weight * factor for weight in last.get_weights()])
-    if first:
+    if decoder:
         scale_decoder(factor, decoder)
     return True
+
+
+def _operations(model: keras.Model) -> list[Any]:
+    """Return what a model computes, in order. In a functional model, not all of it need be layers."""
+    found = model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", model.layers)
+    return [operation for operation in found if not isinstance(operation, keras.layers.InputLayer)]
+
+
+def _is_plain(layer: Any) -> bool:
+    """Return whether a layer is a trainable `Dense` layer whose kernel alone multiplies its input."""
+    if not isinstance(layer, keras.layers.Dense) or not layer.trainable:
+        return False
+    return not getattr(layer, "lora_enabled", False) and getattr(layer, "quantization_mode", None) is None
 
 
 def scale_decoder(factor: float, decoder: keras.Model) -> None:
@@ -39,7 +53,7 @@ def scale_decoder(factor: float, decoder: keras.Model) -> None:
 
 def embedding_spread(z: Array) -> float:
     """Return the mean standard deviation of the features of an embedding, (n, n_embedding), as a float above 0."""
-    return max(float(z.std(axis=0).mean()), float(np.finfo(np.float32).tiny))
+    return max(float(z.std(axis=0, dtype=np.float64).mean()), float(np.finfo(np.float32).tiny))
 
 
 @keras.saving.register_keras_serializable(package="deckeras")

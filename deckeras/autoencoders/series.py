@@ -73,7 +73,7 @@ def series_autoencoder(
     encoder = keras.Sequential(
         [keras.Input(row_shape), keras.layers.Reshape(tuple(map(int, series_shape)))]
         + [convolution("Conv1D", channels[i + 1], f"encoder_{i}", i) for i in range(depth)]
-        + [keras.layers.Flatten(), layer("Dense", n_embedding, "embedding", last=True)],
+        + [keras.layers.Flatten(data_format="channels_last"), layer("Dense", n_embedding, "embedding", last=True)],
         name="encoder",
     )
     inside = (lengths[-1], channels[-1])

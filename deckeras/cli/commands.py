@@ -130,7 +130,12 @@ def choose_k(options):
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows, network)}")
     from deckeras import recipes, selection
+    from deckeras.files import class_labels
 
+    labels = rows.labels
+    if labels is not None and not class_labels.present(labels).all():
+        labels = None
+        _say(options, "Some rows have no label, so the candidates have no NMI.")
     candidates = range(options.min_clusters, options.max_clusters + 1)
     selection.check_candidates(candidates, len(selection.split(len(rows.names))[0]))
     with _progress(options) as progress:
@@ -141,7 +146,7 @@ def choose_k(options):
         choice = selection.choose_n_clusters(
             x,
             candidates,
-            y=rows.labels,
+            y=labels,
             recipe=recipes.get(estimator.recipe_, unit_scale=False),  # `prepare` has scaled the rows
             seed=options.seed,
             callbacks=progress,

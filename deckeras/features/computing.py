@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from deckeras._data import batching, checks, row_views
+from deckeras._train import specs
 from deckeras._train.checkpoint import settings
 from deckeras._train.directories import hold_directory, prepare_directory
 from deckeras._train.interrupts import DeferredInterrupt
@@ -204,7 +205,8 @@ def _key(network: keras.Model, x: Any) -> str:
     """Return a key that identifies the features of these pictures by this network: 16 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=8)
     layers = [layer for layer in network._flatten_layers() if not isinstance(layer, keras.Model)]
-    digest.update(json.dumps([settings(layer) for layer in layers], sort_keys=True).encode())
+    described = [[settings(layer) for layer in layers], specs.graph(network)]
+    digest.update(json.dumps(described, sort_keys=True).encode())
     for weight in network.get_weights():
         digest.update(np.ascontiguousarray(weight).data)
     source: Any = row_views.blocks_of(x)

@@ -102,7 +102,7 @@ def pooled(x: Any) -> Tensor:
     if isinstance(x, list | tuple) or x is None or len(x.shape) not in (2, 3, 4):
         raise ValueError(f"A network should have one output, of 2 to 4 dimensions. Received: {x}")
     if len(x.shape) == 4:
-        return keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+        return keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pooling")(x)
     return x[:, 0] if len(x.shape) == 3 else x
 
 

@@ -266,7 +266,7 @@ def _lacks(path, readers, key):
 
 def _shaped(path, found):
     """Return the array with one row per sample, and with channels last if it holds images."""
-    x = found.x
+    x: Any = found.x
     is_sparse = hasattr(x, "tocsr")
     if not is_sparse and not isinstance(x, np.ndarray):
         raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: {x!r:.60}")

@@ -122,7 +122,7 @@ def like_array(path, found, layout, notices):
     """
     x, wanted = found.x, layout.features
     given = None if found.features is None else [str(name) for name in found.features]
-    if None not in (wanted, given) and given != wanted:
+    if wanted is not None and given is not None and given != wanted:
         places = {name: place for place, name in enumerate(given)}
         missing = [name for name in wanted if name not in places]
         if missing or len(places) < len(given) or len(set(wanted)) < len(wanted):

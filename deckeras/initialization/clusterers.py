@@ -293,11 +293,26 @@ def first_clusters(
     if found.shape == (n_clusters, rows.shape[1]):
         return found, None
     if found.shape == (len(rows), n_clusters):
+        found = _as_assignments(found)
         return cluster_means(rows, found), found if sample_weight is None and np.array_equal(rows, z) else None
     raise ValueError(
         f"init should return centroids of shape {(n_clusters, rows.shape[1])} or assignments of shape "
         f"{(len(rows), n_clusters)}. Received: shape {found.shape}"
     )
+
+
+def _as_assignments(found: Array) -> Array:
+    """Return assignments as floats whose rows sum to 1. They may be votes, in whole numbers."""
+    sums = found.sum(axis=1, dtype=np.float64, keepdims=True)
+    if (found < 0).any() or not (sums > 0).all():
+        row = int(np.argmax((found < 0).any(axis=1) | (sums[:, 0] <= 0)))
+        raise ValueError(
+            "init should return assignments of at least 0, with a positive one in each row. Received: "
+            f"{found[row].tolist()!s:.100} in row {row}"
+        )
+    if found.dtype.kind == "f" and np.allclose(sums, 1, atol=1e-3):
+        return found
+    return (found / sums).astype(np.float32)
 
 
 def cluster_means(z: Array, q: Array) -> Array:

@@ -20,6 +20,7 @@ _PLACING_NEIGHBORS = 10
 # With more clusters, the sample has too few rows for each, and mixtures take minutes.
 _MAX_CLUSTERS = 300
 _KMEANS_RESTARTS = 20
+_LEAST_SPREAD = 1e-12
 # Rows with more features than the first number are projected to the second.
 _WIDE, _NARROW = 10_000, 2048
 
@@ -42,8 +43,10 @@ def first_clusters(
     """
     rows, weights = _gathered(z, model.n_clusters, seed, sample_weight)
     if recipe.embedding_scale is not None:
-        factor = recipe.embedding_scale / embedding_spread(rows)
-        if scale_embedding(factor, model.encoder, model.decoder):
+        spread = embedding_spread(rows)
+        factor = recipe.embedding_scale / spread
+        # Rows that are all alike have no spread.
+        if spread > _LEAST_SPREAD and scale_embedding(factor, model.encoder, model.decoder):
             z *= factor
             rows *= factor
     start, n_init = recipe.init, recipe.n_init

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from deckeras._train.checkpoint import settings
+
 _DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
 
 
@@ -47,6 +49,18 @@ def as_metrics(metrics: Any) -> Any:
     if isinstance(metric, keras.metrics.Metric):
         return type(metric).from_config({**metric.get_config(), "name": metrics})
     return keras.metrics.MeanMetricWrapper(metric, name=metrics)
+
+
+def by_recipe(model: Any, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile a `deckeras.DEC` with the optimizer of a recipe, unless it is compiled already.
+
+    A model that was compiled for an earlier recipe with other settings is compiled again: a learning rate that has
+    fallen to its end would serve no other training.
+    """
+    if model.compiled and not (model._by_recipe and settings(optimizer) != model._optimizer_settings):
+        return
+    model.compile(optimizer)
+    model._by_recipe = True
 
 
 def trained(model: keras.Model) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def centroids(self, centroids: npt.ArrayLike) -> None:
         centroids = check_centroids(centroids, self.centroids.shape)
         self.clustering.clusters.assign(centroids)
-        self._zero_centroids = not centroids.any()
+        self._zero_centroids, self.start_labels = not centroids.any(), None
 
     @property
     def placed(self) -> bool:
@@ -127,6 +127,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         self.optimizer.build(self.trainable_variables)
         # Recorded now: callbacks may change the learning rate later, but a resumed run compares what was requested.
         self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
+        self._loss_weights, self._by_recipe = kwargs.get("loss_weights"), False
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
@@ -177,10 +178,10 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             y: (n,) labels, default None. Used only for reporting; they never affect the training.
             batch_size: int, reduced to n if larger. Here and below, None means the recipe's value, unless noted.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count equally. The weights
-                apply to the first clusters, the frequencies of the target, the loss and `changed`.
+                apply to the first clusters ("manifold" only draws its sample by them), the target's frequencies, the
+                loss and `changed`.
             recipe: `"table"` (default), `"images"`, `"series"`, `"features"`, `"paper"`, `"dec-keras"`, or another
-                `deckeras.recipes.Recipe`. See `deckeras.recipes`. It also sets the optimizer of a model that is not
-                compiled.
+                `deckeras.recipes.Recipe`. It also sets the optimizer of a model that the user has not compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
             max_iterations: int, the largest total number of batches.
             tol: float in [0, 1).
@@ -207,7 +208,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         Raises:
             TypeError, ValueError: x or an argument is invalid, such as Keras's `validation_split`, or the checkpoint
                 belongs to another training.
-            OSError: the checkpoint is damaged or cannot be written or read, or another process trains there.
+            OSError: the checkpoint is damaged or not accessible, or another process trains there.
             FloatingPointError: the training diverged.
 
         Warns:
@@ -224,9 +225,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         if max_iterations is not None:
             recipe = dataclasses.replace(recipe, updates=None)  # The recipe's limit could come first.
         batch_size, update_interval, iterations = recipe.intervals(distribution.total(len(x)))
-        if not self.compiled:
-            begun = scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5")) if checkpoint_dir else None
-            self.compile(self._optimizer_of(recipe, begun or iterations))
+        begun = scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5")) if checkpoint_dir else None
+        compiling.by_recipe(self, self._optimizer_of(recipe, begun or iterations))
         self._trained = compiling.keep_up(self, self._trained)
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True, x=x)
@@ -275,8 +275,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     ) -> Array | None:
         """Scale the embedding and place the centroids, even if they are already placed. `fit` calls this.
 
-        Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) array of
-        assignments, which `fit` uses as the first target, or None.
+        Takes x, recipe, init, n_init, seed and sample_weight as `fit` does. Returns the (n, n_clusters) assignments or
+        None. They are the first target of a `fit` that calls this; a later `fit` starts from the centroids alone.
         """
         recipe = recipes.get(recipe, init=init, n_init=n_init)
         x = checks.check_rows(x, self.encoder.input_shape[1:])

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from deckeras import distribution
 from deckeras._data import checks
+from deckeras._train import specs
 from deckeras._train.checkpoint import Checkpoint
 from deckeras._train.directories import prepare_directory
 from deckeras._typing import Array, Path, RowArray, Rows
@@ -55,6 +56,9 @@ def checkpoint(
         return None
     identity = {
         **model._identity(),
+        "loss": specs.function(model.loss),
+        "loss_weights": model._loss_weights,
+        "precision": specs.precision(model),
         "data": distribution.fingerprint(x),
         "augment": augmenter.settings,
         "augment_asked": augmenter.asked,

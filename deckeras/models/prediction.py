@@ -41,7 +41,8 @@ def outputs(
     rows = batches(x, row_shape, n_outputs, batch_size, kwargs.get("steps"))
     found = _computed(compute, rows, **kwargs)
     _check_finite(compute.__self__, found, getattr(rows, "x", None))
-    return found
+    # Other libraries do not compute with bfloat16.
+    return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
 
 
 def batches(
