@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import datetime
 import io
 import json
 import os
@@ -10,11 +9,10 @@ import os
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import numerals, promises, text_files, text_tables, workbooks
+from deckeras.files import columns, numerals, promises, text_files, text_tables, values, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
-_EXACT = 2**53  # float64 holds all whole numbers up to it
 LINES = (".arff", ".jsonl", ".ndjson", ".json")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 OTHER = (".parquet", ".feather", ".arrow", *WORKBOOKS, *LINES)
@@ -101,7 +99,8 @@ def read(path, options, texts=(), names=None):
         ImportError: a library is not installed.
     """
     kind, row_names = extension(path), None
-    if kind in TEXT or kind in COMPRESSED:
+    is_text = kind in TEXT or kind in COMPRESSED
+    if is_text:
         frame, options, notices = text_tables.read(path, options, texts, names)
     elif kind in WORKBOOKS:
         frame, header, notices = workbooks.read(path, options.sheet, options.skip, options.header, options.na)
@@ -113,19 +112,16 @@ def read(path, options, texts=(), names=None):
     if not frame.columns.is_unique:
         doubled = frame.columns[frame.columns.duplicated()][0]
         raise ValueError(f"{os.fspath(path)!r} should have columns of different names. Received: {doubled!r} twice")
-    if kind not in TEXT and options.na:
-        frame = frame.replace([*options.na, *_plain_numbers(options.na)], np.nan)
-    empty = frame.isna().all(axis=1)
-    if empty.any() and len(frame.columns) > 1:
-        frame = frame[~empty]
-        n = int(empty.sum())
-        notices = [
-            *notices,
-            f"{n:,} rows without any value are left out" if n > 1 else "1 row without any value is left out",
-        ]
-    frame, found = _numbers(frame, texts, options)
+    names = names or (columns.index_column(frame) if row_names is None else None)
+    if not is_text:
+        frame = _without_types(
+            frame, [*texts, names], names, options.na, text_tables.MISSING if kind in WORKBOOKS else ()
+        )
+    frame, found = _numbers(frame, [*texts, names], options)
+    frame, told = _without_empty_rows(frame)
+    notices = [*notices, *told]
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
-    if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
+    if decimals == {","} and options.decimal is None and is_text:
         # The points of other columns may be between thousands rather than before decimals.
         again = read(path, dataclasses.replace(options, decimal=","), texts, names)
         for name, form in found.forms.items():
@@ -135,25 +131,45 @@ def read(path, options, texts=(), names=None):
     return Table(frame, options, found, notices, row_names)
 
 
-def _plain_numbers(texts):
-    """Return the numbers among the texts."""
-    numbers = []
-    for text in texts:
-        with contextlib.suppress(ValueError):
-            numbers.append(float(text))
-    return numbers
+def _without_types(frame, texts, names, na, common):
+    """Return a table with the exact texts in the columns of text, and without those that mean a missing value.
+
+    Args:
+        frame: pandas.DataFrame.
+        texts, names: as for `read`.
+        na: texts that mean a missing value.
+        common: others, which may be the names of rows.
+    """
+    missing = values.missing_texts(na)
+    changed = {}
+    for name in frame.columns:
+        column = values.as_texts(frame[name]) if name in texts else values.simple(frame[name])
+        changed[name] = values.without_texts(column, missing if name == names else missing.union(common))
+    return _with_columns(frame, changed)
+
+
+def _with_columns(frame, changed):
+    """Return a table with some columns replaced, a dict of Series. Their names may be any, even self."""
+    import pandas
+
+    return pandas.DataFrame(dict(frame.items()) | changed, frame.index, copy=False)
+
+
+def _without_empty_rows(frame):
+    """Return (the table without rows that have no value, sentences about them)."""
+    empty = frame.isna().all(axis=1)
+    if not empty.any() or len(frame.columns) == 1:
+        return frame, []
+    n = int(empty.sum())
+    told = f"{n:,} rows without any value are left out" if n > 1 else "1 row without any value is left out"
+    return frame[~empty], [told]
 
 
 def _other(path, kind, encoding):
     """Read a table whose format has types."""
-    import pandas
-
     try:
-        if kind == ".parquet":
-            _check_parquet(path)
-            return pandas.read_parquet(path)
-        if kind in (".feather", ".arrow"):
-            return pandas.read_feather(path)
+        if kind in (".parquet", ".feather", ".arrow"):
+            return _arrow(path, kind)
         return _arff(path, encoding) if kind == ".arff" else _json(path, encoding)
     except ImportError as error:
         raise _extras.needed(f"Reading {kind}", "pyarrow", "parquet") from error
@@ -175,9 +191,9 @@ def _indexed(frame):
         return frame.reset_index(drop=True), None, []
     index = frame.index
     parts = [f'"{name}"' for name in index.names if name is not None]
-    values = index.map(lambda key: " ".join(map(str, key))) if index.nlevels > 1 else index
+    names = [" ".join(map(values.text, key)) if index.nlevels > 1 else values.text(key) for key in index]
     sentence = " ".join(["the index", *([", ".join(parts)] if parts else []), "is read as the names of the rows"])
-    return frame.reset_index(drop=True), np.array(values.astype(str), object), [sentence]
+    return frame.reset_index(drop=True), np.array(names, object), [sentence]
 
 
 def _json(path, encoding):
@@ -198,7 +214,8 @@ def _json(path, encoding):
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("it should hold objects of names and values, a list of them or one per line")
     promises.check_dense(path, (len(records), len(set().union(*records))), "a table")
-    frame = pandas.DataFrame(records)
+    # Whole numbers beside missing ones would become float64.
+    frame = pandas.DataFrame(records, dtype=object)
     if len(frame) == 1 and len(frame.columns) and frame.iloc[0].map(lambda value: isinstance(value, list | dict)).all():
         raise ValueError(
             "it should hold an object for each row. It has one of columns; pandas writes rows by orient='records'"
@@ -206,12 +223,20 @@ def _json(path, encoding):
     return frame
 
 
-def _check_parquet(path):
-    """Raise a ValueError if a table does not fit in memory: a few bytes may hold any number of equal values."""
-    import pyarrow.parquet
+def _arrow(path, kind):
+    """Read a Parquet or Feather file, in which whole numbers beside missing ones remain such."""
+    if kind == ".parquet":
+        import pyarrow.parquet
 
-    found = pyarrow.parquet.read_metadata(path)
-    promises.check_dense(path, (found.num_rows, max(1, found.num_columns)), "a table")
+        # A few bytes may hold any number of equal values.
+        promised = pyarrow.parquet.read_metadata(path)
+        promises.check_dense(path, (promised.num_rows, max(1, promised.num_columns)), "a table")
+        table = pyarrow.parquet.read_table(path)
+    else:
+        import pyarrow.feather
+
+        table = pyarrow.feather.read_table(path)
+    return table.to_pandas(integer_object_nulls=True)
 
 
 def _distinct(pairs):
@@ -256,107 +281,37 @@ def _arff(path, encoding):
 
 
 def _numbers(frame, texts, options):
-    """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`)."""
+    """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`).
+
+    Args:
+        frame: pandas.DataFrame.
+        texts: columns that remain text.
+        options: `Options`.
+    """
     import pandas
 
-    strings, replaced, dotted = {}, {}, False
-    truths, padded, long = [], [], []
-    for column in [name for name in frame.columns if name not in texts]:
-        values = frame[column]
-        if isinstance(values.dtype, pandas.CategoricalDtype):
-            values = values.astype(object)
-        if pandas.api.types.is_float_dtype(values):
-            dotted = dotted or (options.decimal != "," and bool((values.dropna() % 1 != 0).any()))
-        truths += [column] if _are_truths(values) else []
-        long += [column] if _is_long(values) else []
-        changed, found = _opened(values)
+    strings, replaced, others = {}, {}, {}
+    dotted, truths, padded, long = False, [], [], []
+    for name in [name for name in frame.columns if name not in texts]:
+        column = frame[name]
+        if pandas.api.types.is_float_dtype(column):
+            dotted = dotted or (options.decimal != "," and bool((column.dropna() % 1 != 0).any()))
+        truths += [name] if values.are_truths(column) else []
+        long += [name] if values.is_long(column) else []
+        changed, found = values.opened(column)
         if changed is not None:
-            replaced[column] = changed
+            replaced[name] = changed
         if found is not None:
-            strings[column] = found
-            padded += [column] if found.str.fullmatch(r"\s*0[0-9]+\s*").any() else []
-    found = numerals.recognize(strings, decimal=options.decimal, thousands=options.thousands, dotted=dotted)
-    for column, form in found.forms.items():
-        converted = numerals.convert(strings[column], form)
-        values = replaced.get(column, frame[column])
-        others = pandas.to_numeric(values.drop(strings[column].index), errors="coerce").astype("float64")
-        replaced[column] = pandas.concat([others, converted]).reindex(frame.index)
+            strings[name], others[name] = found, column.drop(found.index).dropna()
+            padded += [name] if found.str.fullmatch(r"\s*0[0-9]+\s*").any() else []
+    found = numerals.recognize(
+        strings, decimal=options.decimal, thousands=options.thousands, dotted=dotted,
+    )  # fmt: skip
+    for name, form in found.forms.items():
+        numbers = pandas.to_numeric(others[name]).astype("float64")
+        replaced[name] = pandas.concat([numbers, numerals.convert(strings[name], form)]).reindex(frame.index)
     found.truths, found.long = truths, long
-    padded = [column for column in padded if found.forms.get(column) == numerals.Form()]
+    padded = [name for name in padded if found.forms.get(name) == numerals.Form()]
     found.padded = [*frame.attrs.pop("padded", []), *padded]
-    return frame.assign(**replaced) if replaced else frame, found
-
-
-def _opened(values):
-    """Return (the column with plain values or None if it does not change, its texts or None if it has none)."""
-    import pandas
-
-    kind = values.dtype
-    if pandas.api.types.is_numeric_dtype(kind):
-        return (_plain(values) if kind == np.dtype(bool) or not isinstance(kind, np.dtype) else None), None
-    if kind.kind in "mM" or isinstance(kind, pandas.PeriodDtype):
-        return None, None
-    changed = None
-    if kind == np.dtype(object):
-        changed = values = values.map(_simple).astype(object)
-    present = values.dropna()
-    strings = present[present.map(lambda value: isinstance(value, str))]
-    if len(strings) < len(present):
-        others = present.drop(strings.index)
-        if others.map(lambda value: isinstance(value, datetime.timedelta | np.timedelta64)).any():
-            return changed, None
-        if pandas.to_numeric(others, errors="coerce").isna().any():
-            return changed, None
-        if not len(strings):
-            return pandas.to_numeric(values).astype("float64"), None
-    if not len(strings):
-        # All values are missing.
-        return values.astype("float64"), None
-    return changed, strings.astype(str)
-
-
-def _are_truths(values):
-    import pandas
-
-    if values.dtype != object:
-        return bool(pandas.api.types.is_bool_dtype(values.dtype))
-    present = values.dropna()
-    return len(present) > 0 and bool(present.map(lambda value: isinstance(value, bool | np.bool_)).all())
-
-
-def _is_long(values):
-    """Return whether a column holds whole numbers that float64 cannot hold exactly."""
-    import pandas
-
-    if pandas.api.types.is_integer_dtype(values.dtype):
-        return bool(values.max() > _EXACT or values.min() < -_EXACT)
-    if pandas.api.types.is_numeric_dtype(values.dtype) or values.dtype.kind in "mM":
-        return False
-    return bool(
-        values.map(
-            lambda value: (
-                (isinstance(value, int) and abs(value) > _EXACT)
-                or (isinstance(value, str) and value.isdecimal() and _is_beyond(value))
-            )
-        ).any()
-    )
-
-
-def _is_beyond(digits):
-    """Return whether a whole number of so many digits, perhaps more than Python converts, is beyond the exact ones."""
-    digits = digits.lstrip("0")
-    return len(digits) > len(str(_EXACT)) or int(digits or 0) > _EXACT
-
-
-def _plain(values):
-    """Return a nullable or Arrow column of numbers as float64."""
-    return values.astype("float64") if not values.isna().any() else values.astype("Float64").astype("float64")
-
-
-def _simple(value):
-    """Return a value as text or number: bytes decoded, and numbers such as decimals as floats."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, bool | np.bool_):
-        return float(value)
-    return float(value) if type(value).__name__ in ("Decimal", "Fraction") else value
+    frame = _with_columns(frame, replaced) if replaced else frame
+    return frame, found

@@ -65,7 +65,7 @@ def read(path, sheet=None, skip=None, header=None, na=()):
         notices += told + more
     cells.columns = names
     what = "first line taken as names" if header else "no line of names (--header if the first one is)"
-    return cells.infer_objects(), header, [f"{len(names):,} columns, {what}", *notices]
+    return cells, header, [f"{len(names):,} columns, {what}", *notices]
 
 
 @dataclasses.dataclass
@@ -97,7 +97,11 @@ def _sheets(path):
         sheet, visible = python_calamine.SheetTypeEnum.WorkSheet, python_calamine.SheetVisibleEnum.Visible
         names = [each.name for each in found if each.typ == sheet]
         with open(path, "rb") as file:
-            sheets = pandas.read_excel(file, sheet_name=names, header=None, dtype=object, engine="calamine")
+            # A text such as NA may be the name of a row.
+            sheets = pandas.read_excel(
+                file, sheet_name=names, header=None, dtype=object, engine="calamine", keep_default_na=False,
+                na_values=[""],
+            )  # fmt: skip
     except ImportError as error:
         raise _extras.needed("Reading workbooks", "openpyxl and python-calamine", "excel") from error
     except Exception as error:

@@ -1,0 +1,139 @@
+"""Values of columns: the same text, number or gap in every format, with or without missing values beside them."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+import pandas
+import pytest
+
+from deckeras import files
+
+LONG = 2**53 + 1  # the first whole number that float64 does not hold
+TYPED = ["xlsx", "parquet", "feather", "jsonl"]
+ALL = ["csv", *TYPED]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(extension, **columns):
+    """Write a table of lists, in which None is a missing value, and return the name of the file."""
+    name = f"data.{extension}"
+    lines = [list(columns), *map(list, zip(*columns.values(), strict=True))]
+    if extension == "csv":
+        with open(name, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(lines)
+    elif extension == "jsonl":
+        records = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+        pathlib.Path(name).write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    elif extension == "xlsx":
+        pytest.importorskip("python_calamine")
+        sheet = pytest.importorskip("openpyxl").Workbook()
+        for line in lines:
+            sheet.active.append(line)
+        sheet.save(name)
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        table = pyarrow.table(columns)
+        if extension == "parquet":
+            pytest.importorskip("pyarrow.parquet").write_table(table, name)
+        else:
+            pytest.importorskip("pyarrow.feather").write_feather(table, name)
+    return name
+
+
+@pytest.mark.parametrize("extension", ALL)
+@pytest.mark.parametrize("gap", [[], [None]])
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([1, 2, 3], ["1", "2", "3"]),
+        ([LONG, 5, 2**60 + 1, 2**60 + 3], [str(LONG), "5", str(2**60 + 1), str(2**60 + 3)]),
+        (["007", "1E5", "x"], ["007", "1E5", "x"]),
+        ([0.5, 0.25], ["0.5", "0.25"]),
+        ([True, False], ["True", "False"]),
+    ],
+)
+def test_texts_are_exact(values, texts, gap, extension):
+    if extension == "xlsx" and LONG in values:
+        values = list(map(str, values))  # A cell of Excel holds float64.
+    column = [*values, *gap]
+    name = write(extension, a=np.linspace(0, 1, len(column)).tolist(), v=column)
+    rows = files.read(name, names="v")
+    assert [None if isinstance(value, float) else value for value in rows.names] == [*texts, *gap]
+    assert files.read(name, labels="v").labels.tolist() == [*texts, *gap]
+    rows = files.read(name, one_hot="v", missing="median")
+    assert rows.layout.categories == {"v": sorted(texts)}
+    expected = np.array([[text == each for each in sorted(texts)] for text in [*texts, *gap]], float)
+    np.testing.assert_array_equal(rows.x[:, 1:], expected)
+
+
+@pytest.mark.parametrize("fit", ALL)
+@pytest.mark.parametrize("new", ALL)
+def test_categories_are_known_in_every_format(fit, new):
+    zips = [10115, 20095, 80331]
+    layout = files.read(write(fit, a=[1.5, 2.5, 3.5, 4.5], zip=[*zips, None]), one_hot="zip", missing="median").layout
+    np.testing.assert_array_equal(files.read_like(write(new, a=[1, 2, 3], zip=zips), layout).x[:, 1:], np.eye(3))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "Int64", "datetime64[ns]", "category"])
+def test_texts_of_other_types(kind):
+    pytest.importorskip("pyarrow")
+    values = {"Int64": [LONG, None], "category": ["b", None], "datetime64[ns]": ["2020-01-31", None]}.get(
+        kind, [0.1, None]
+    )
+    pandas.DataFrame({"a": [1, 2], "v": pandas.Series(values, dtype=kind)}).to_parquet("data.parquet")
+    rows = files.read("data.parquet", one_hot="v", missing="median")
+    assert rows.features == ["a", f"v={values[0]}"]
+    np.testing.assert_array_equal(rows.x, [[1, 1], [2, 0]])
+
+
+def test_a_category_called_nan_is_not_a_gap():
+    rows = files.read(write("jsonl", a=[1, 2, 3], v=["nan", None, "b"]), one_hot="v", missing="median")
+    np.testing.assert_array_equal(rows.x[:, 1:], [[0, 1], [0, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("extension", ["csv", "xlsx"])
+@pytest.mark.parametrize("column", ["name", ""])
+def test_names_of_rows_may_be_any_text(extension, column):
+    texts = ["NA", "None", "007", "1E5", "null"]
+    name = write(extension, **{column: texts, "a": [1, 2, 4, 8, 9], "b": [7, 5, 1, 2, 3]})
+    assert files.read(name, names=column or None).names.tolist() == texts
+
+
+def test_an_unnamed_column_beside_names_is_a_feature():
+    rows = files.read(write("csv", **{"": [1, 2, 4], "a": [5, 6, 9], "name": ["x", "y", "z"]}), names="name")
+    assert (rows.names.tolist(), rows.features) == (["x", "y", "z"], ["Unnamed: 0", "a"])
+
+
+@pytest.mark.parametrize("extension", ALL)
+@pytest.mark.parametrize("gap", [0, 1])
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ([f"00{7 * k * k}" for k in range(1, 9)], "whole numbers with zeros in front"),
+        ([2**60 + k * k for k in range(1, 9)], "whole numbers of more digits than float64 has"),
+        ([-(2**60) - k * k for k in range(1, 9)], "whole numbers of more digits than float64 has"),
+    ],
+)
+def test_remarks_do_not_depend_on_gaps(column, told, gap, extension):
+    if extension == "xlsx":
+        column = list(map(str, column))
+    name = write(extension, x=[*column[gap:], *[None] * gap], a=[0.5, 7, 3.25, 1, 9, 2, 8, 4])
+    assert any(told in notice for notice in files.read(name, missing="median").notices)
+
+
+@pytest.mark.parametrize("column", ["self", "name", "index", "a"])
+def test_columns_of_any_name(column):
+    rows = files.read(write("jsonl", **{column: ["1,5", "2,25"]}))
+    assert rows.x.tolist() == [[1.5], [2.25]]
+
+
+def test_missing_values_beside_lists():
+    pytest.importorskip("pyarrow")
+    name = write("parquet", a=[1.5, -1.0, 3.0], v=[[1, 2], [3], None])
+    assert files.read(name, na=["-1", "?"], drop="v", missing="drop").x.tolist() == [[1.5], [3]]
