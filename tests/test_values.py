@@ -133,6 +133,31 @@ def test_columns_of_any_name(column):
     assert rows.x.tolist() == [[1.5], [2.25]]
 
 
+@pytest.mark.parametrize("extension", ["xlsx", "jsonl", "csv"])
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (["50%", "12%"], [50, 12]),
+        ([0.25, "50%", 0.1, "12%"], None),
+        ([5, "7 €"], None),
+        (["50%", "7 €"], None),
+        ([5, "7.5"], [5, 7.5]),
+        ([5, "(7)"], [5, -7]),
+        ([True, False], [1, 0]),
+        ([True, 5, 3], None),
+        ([5, 3, False], None),
+        ([True, "5", "3"], None),
+    ],
+)
+def test_signs_are_those_of_all_numbers(column, expected, extension):
+    name = write(extension, x=column, a=[0.5, 0.25, 4, 3][: len(column)])
+    if expected is None:
+        with pytest.raises(ValueError, match='column "x" holds'):
+            files.read(name)
+    else:
+        np.testing.assert_array_equal(files.read(name).x[:, 0], expected)
+
+
 def test_missing_values_beside_lists():
     pytest.importorskip("pyarrow")
     name = write("parquet", a=[1.5, -1.0, 3.0], v=[[1, 2], [3], None])

@@ -127,13 +127,14 @@ def is_date(text):
     return _DATES.fullmatch(text.strip()) is not None
 
 
-def recognize(columns, *, decimal=None, thousands=None, dotted=False):
+def recognize(columns, *, decimal=None, thousands=None, dotted=False, unsigned=()):
     """Find the form of the numbers in columns of text.
 
     Args:
         columns: dict from name to a pandas Series of texts without missing values.
         decimal, thousands: str, the characters if they are known; default None.
         dotted: bool, default False. Whether other columns of the table have decimal points.
+        unsigned: columns that have plain numbers beside the texts, so that none of these may have a sign such as "%".
 
     Returns:
         `Found`.
@@ -152,6 +153,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
         if parts is None:
             continue
         digits, affix = parts
+        if affix and name in unsigned:
+            continue
         forms = [form for form in _allowed(decimal, thousands) if digits.str.fullmatch(form.pattern()).all()]
         if not forms:
             continue

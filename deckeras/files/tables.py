@@ -306,6 +306,7 @@ def _numbers(frame, texts, options):
             padded += [name] if found.str.fullmatch(r"\s*0[0-9]+\s*").any() else []
     found = numerals.recognize(
         strings, decimal=options.decimal, thousands=options.thousands, dotted=dotted,
+        unsigned=[name for name, numbers in others.items() if len(numbers)],
     )  # fmt: skip
     for name, form in found.forms.items():
         numbers = pandas.to_numeric(others[name]).astype("float64")

@@ -32,14 +32,20 @@ def as_texts(column):
 
 
 def simple(column):
-    """Return a column with bytes decoded, and decimals and fractions as floats."""
+    """Return a column with bytes decoded, and decimals and fractions as floats.
+
+    True and false beside other values are texts, as in a text file, since 1 and 0 beside numbers would look like them.
+    """
     import pandas
 
     if isinstance(column.dtype, pandas.CategoricalDtype):
         column = column.astype(object)
     if column.dtype != object:
         return column
-    return _mapped(column, _simple)
+    present = column.dropna()
+    truths = sum(map(_is_truth, present))
+    mixed = 0 < truths < len(present)
+    return _mapped(column, lambda value: text(value) if mixed and _is_truth(value) else _simple(value))
 
 
 def missing_texts(na):
