@@ -162,3 +162,14 @@ def test_missing_values_beside_lists():
     pytest.importorskip("pyarrow")
     name = write("parquet", a=[1.5, -1.0, 3.0], v=[[1, 2], [3], None])
     assert files.read(name, na=["-1", "?"], drop="v", missing="drop").x.tolist() == [[1.5], [3]]
+
+
+@pytest.mark.parametrize("extension", TYPED)
+@pytest.mark.parametrize("beside", [[0.5, 0.25], [5, 7]])
+def test_numbers_of_a_format_do_not_show_the_form_of_texts(beside, extension):
+    """A German program writes 1,234 where its cells hold 0.5."""
+    name = write(extension, a=beside, b=["1,234", "5,678"])
+    with pytest.raises(ValueError, match=r'such as "1,234", with decimals or with thousands: --decimal ","'):
+        files.read(name)
+    np.testing.assert_array_equal(files.read(name, decimal=",").x[:, 1], [1.234, 5.678])
+    np.testing.assert_array_equal(files.read(name, thousands=",").x[:, 1], [1234, 5678])

@@ -117,7 +117,7 @@ def read(path, options, texts=(), names=None):
         frame = _without_types(
             frame, [*texts, names], names, options.na, text_tables.MISSING if kind in WORKBOOKS else ()
         )
-    frame, found = _numbers(frame, [*texts, names], options)
+    frame, found = _numbers(frame, [*texts, names], options, typed=not is_text)
     frame, told = _without_empty_rows(frame)
     notices = [*notices, *told]
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
@@ -280,13 +280,14 @@ def _arff(path, encoding):
     return frame
 
 
-def _numbers(frame, texts, options):
+def _numbers(frame, texts, options, *, typed):
     """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`).
 
     Args:
         frame: pandas.DataFrame.
         texts: columns that remain text.
         options: `Options`.
+        typed: bool, whether the format has numbers, whose form says nothing of that of numbers in texts.
     """
     import pandas
 
@@ -294,7 +295,7 @@ def _numbers(frame, texts, options):
     dotted, truths, padded, long = False, [], [], []
     for name in [name for name in frame.columns if name not in texts]:
         column = frame[name]
-        if pandas.api.types.is_float_dtype(column):
+        if not typed and pandas.api.types.is_float_dtype(column):
             dotted = dotted or (options.decimal != "," and bool((column.dropna() % 1 != 0).any()))
         truths += [name] if values.are_truths(column) else []
         long += [name] if values.is_long(column) else []
