@@ -158,6 +158,31 @@ def test_signs_are_those_of_all_numbers(column, expected, extension):
         np.testing.assert_array_equal(files.read(name).x[:, 0], expected)
 
 
+@pytest.mark.parametrize("extension", ALL)
+@pytest.mark.parametrize("na", ["-999", "-999.0", "-9.99e2"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        [-999, 1, 2],
+        [-999.0, 1.5, 2.5],
+        ["-999", "1", "2"],
+        ["-999,0", "1,5", "2,5"],
+        ["-999,00 €", "1,50 €", "2,50 €"],
+        ["-999 %", "1 %", "2 %"],
+        ["(999)", "1", "2"],
+    ],
+)
+def test_numbers_that_mean_missing_in_any_form(column, na, extension):
+    rows = files.read(write(extension, x=column, a=[5, 4, 3]), na=na, missing="drop")
+    assert rows.x[:, 1].tolist() == [4, 3]
+
+
+@pytest.mark.parametrize("extension", ALL)
+def test_texts_that_mean_missing_by_their_number(extension):
+    rows = files.read(write(extension, v=[-999, 1, 2], a=[0.5, 4, 3]), na="-999", labels="v")
+    assert rows.labels.tolist() == [None, "1", "2"]
+
+
 def test_missing_values_beside_lists():
     pytest.importorskip("pyarrow")
     name = write("parquet", a=[1.5, -1.0, 3.0], v=[[1, 2], [3], None])

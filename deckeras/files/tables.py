@@ -316,4 +316,22 @@ def _numbers(frame, texts, options, *, typed):
     padded = [name for name in padded if found.forms.get(name) == numerals.Form()]
     found.padded = [*frame.attrs.pop("padded", []), *padded]
     frame = _with_columns(frame, replaced) if replaced else frame
-    return frame, found
+    return _without_numbers(frame, values.missing_numbers(options.na), {*texts, *truths}), found
+
+
+def _without_numbers(frame, missing, others):
+    """Return the table with NaN in place of the numbers that mean a missing value, in whatever form they are written.
+
+    Args:
+        frame: pandas.DataFrame.
+        missing: list of float.
+        others: columns that are left as they are.
+    """
+    import pandas
+
+    lacking = {}
+    for name in frame.columns if missing else ():
+        if name not in others and pandas.api.types.is_numeric_dtype(frame[name]):
+            lacking[name] = frame[name].isin(missing)
+    changed = {name: frame[name].mask(where, np.nan) for name, where in lacking.items() if where.any()}
+    return _with_columns(frame, changed) if changed else frame
