@@ -198,3 +198,24 @@ def test_numbers_of_a_format_do_not_show_the_form_of_texts(beside, extension):
         files.read(name)
     np.testing.assert_array_equal(files.read(name, decimal=",").x[:, 1], [1.234, 5.678])
     np.testing.assert_array_equal(files.read(name, thousands=",").x[:, 1], [1234, 5678])
+
+
+@pytest.mark.parametrize("extension", ALL)
+@pytest.mark.parametrize(
+    ("column", "options", "expected"),
+    [
+        (["1_234", "5_678_901", "12"], {"thousands": "_"}, [1234, 5678901, 12]),
+        (["1_234.5", "5_678.25", "12"], {"thousands": "_"}, [1234.5, 5678.25, 12]),
+        (["1_234,5", "5_678,25", "12"], {"thousands": "_"}, [1234.5, 5678.25, 12]),
+        (["-1_234 €", "5_678 €", "12 €"], {"thousands": "_"}, [-1234, 5678, 12]),
+        (["1·5", "2·25", "12"], {"decimal": "·"}, [1.5, 2.25, 12]),
+        (["1_2", "5", "12"], {"thousands": "_"}, None),
+    ],
+)
+def test_marks_of_any_kind(column, options, expected, extension):
+    name = write(extension, x=column, a=[1, 5, 3])
+    if expected is None:
+        with pytest.raises(ValueError, match='column "x" holds text'):
+            files.read(name, **options)
+    else:
+        np.testing.assert_array_equal(files.read(name, **options).x[:, 0], expected)

@@ -6,6 +6,7 @@ text, and `Found.ambiguous` names it.
 """
 
 import dataclasses
+import functools
 import re
 import unicodedata
 
@@ -18,10 +19,6 @@ _BLANK = " \u00a0\u202f\u2009"
 _GROUPS = {",": ",", ".": r"\.", " ": f"[{_BLANK}]", "'": "['’]"}
 _EXPONENT = r"(?:[eE][-+]?\d+)?"
 _SIGN = r"[-+−–]?"
-_WRAPPED = re.compile(
-    rf"(?P<open>\()?\s*(?P<sign>{_SIGN})\s*(?P<before>{_AFFIX})?\s*(?P<inner>{_SIGN})"
-    rf"(?P<digits>[\d.,'’{_BLANK}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
-)
 _PLAIN = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _WORD = r"[^\W\d_]{1,11}\.?"
 _MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
@@ -62,11 +59,18 @@ class Form:
         return rf"(?:(?:{whole}){decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
 
 
+@functools.cache
+def _wrapped(marks=""):
+    """Return the pattern of digits with a sign and an affix. Further marks may stand between the digits."""
+    between = rf"\d.,'’{_BLANK}{re.escape(marks)}"
+    return re.compile(
+        rf"(?P<open>\()?\s*(?P<sign>{_SIGN})\s*(?P<before>{_AFFIX})?\s*(?P<inner>{_SIGN})"
+        rf"(?P<digits>[{between}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
+    )
+
+
 # The digits of other scripts, such as ٣ or ３, as those of ASCII.
 _DIGITS = {code: str(unicodedata.digit(chr(code))) for code in range(128, 0x20000) if chr(code).isdecimal()}
-_FORMS = [
-    Form(decimal, thousands) for thousands in (None, ",", ".", " ", "'") for decimal in ".," if decimal != thousands
-]
 
 
 @dataclasses.dataclass
@@ -106,10 +110,10 @@ def is_number(text):
         return False
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
-    match = _WRAPPED.fullmatch(text)
+    match = _wrapped().fullmatch(text)
     if not match or bool(match["open"]) != bool(match["close"]):
         return False
-    return any(re.fullmatch(form.pattern(), match["digits"]) for form in _FORMS)
+    return any(re.fullmatch(form.pattern(), match["digits"]) for form in _allowed(None, None))
 
 
 def ascii_digits(text):
@@ -149,7 +153,7 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False, unsigned=(
     found, open_columns = Found(dotted=dotted), {}
     for name, values in columns.items():
         texts = values.map(ascii_digits)
-        parts = _parts(texts)
+        parts = _parts(texts, _wrapped(f"{decimal or ''}{thousands or ''}"))
         if parts is None:
             continue
         digits, affix = parts
@@ -192,7 +196,8 @@ def convert(texts, form):
     """
     import pandas
 
-    parts = texts.map(ascii_digits, na_action="ignore").str.strip().str.extract(_WRAPPED)
+    parts = texts.map(ascii_digits, na_action="ignore").str.strip()
+    parts = parts.str.extract(_wrapped(f"{form.decimal}{form.thousands or ''}"))
     digits = parts["digits"].where(parts["digits"].str.fullmatch(form.pattern(), na=False))
     if form.thousands is not None:
         digits = digits.str.replace(_GROUPS.get(form.thousands, re.escape(form.thousands)), "", regex=True)
@@ -206,29 +211,31 @@ def convert(texts, form):
     return numbers.where(~negative, -numbers)
 
 
-def _parts(texts):
+def _parts(texts, wrapped):
     """Return (digits of the texts, the sign beside them or ""), or None if one is not a number or the signs differ."""
     texts = texts.drop_duplicates().str.strip()
     texts = texts[~texts.str.lower().str.lstrip("+-").isin(["inf", "infinity"])]
     head = texts.head(1)
-    if head.empty or not head.str.fullmatch(_WRAPPED).all():
+    if head.empty or not head.str.fullmatch(wrapped).all():
         return None
-    parts = texts.str.extract(_WRAPPED)
-    whole = texts.str.fullmatch(_WRAPPED) & (parts["open"].notna() == parts["close"].notna())
+    parts = texts.str.extract(wrapped)
+    whole = texts.str.fullmatch(wrapped) & (parts["open"].notna() == parts["close"].notna())
     if not whole.all():
         return None
     signs = set((parts["before"].fillna("") + parts["after"].fillna("")).unique())
     return (parts["digits"], signs.pop()) if len(signs) == 1 else None
 
 
+@functools.cache
 def _allowed(decimal, thousands):
-    forms = _FORMS if thousands in (None, *_GROUPS) else [Form(decimal or ".", thousands), Form(decimal or ".")]
-    return [
-        form
-        for form in forms
-        if decimal in (None, form.decimal)
-        and (thousands is None or (form.thousands in (None, thousands) and form.decimal != thousands))
-    ]
+    """Return the forms with these characters, where None stands for any."""
+    marks = (None, *_GROUPS) if thousands is None else (None, thousands)
+    return tuple(
+        Form(point, mark)
+        for mark in marks
+        for point in (".," if decimal is None else decimal)
+        if point not in (mark, thousands)
+    )
 
 
 def _without_needless(forms, digits):
