@@ -437,6 +437,15 @@ def test_cells_with_gaps_are_named_by_their_genes():
         files.read(cells(broken))
 
 
+@pytest.mark.parametrize("group", ["obs", "var"])
+def test_cells_whose_index_names_nothing(group):
+    name = cells()
+    with h5py.File(name, "r+") as file:
+        file[group].attrs["_index"] = "nothing"
+    with pytest.raises(ValueError, match=f"'cells.h5ad' should have the column 'nothing' in '/{group}'"):
+        files.read(name)
+
+
 def test_square_sparse_groups_must_say_how_they_are_compressed():
     with h5py.File("data.h5", "w") as file:
         matrix = sparse.csr_matrix(np.eye(3))

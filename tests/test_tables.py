@@ -437,7 +437,7 @@ def test_new_rows_with_the_separator_of_the_fit(sep):
 def test_cells_of_any_length(n, tail):
     """The csv module has a limit of 131,072 characters, which is that of the whole process."""
     limit = csv.field_size_limit()
-    rows = files.read(write(f"a,note\n1,{'x' * n}\n2,short\n3,\"{'y' * n}\"\n{tail}"), drop=["note"])
+    rows = files.read(write(f'a,note\n1,{"x" * n}\n2,short\n3,"{"y" * n}"\n{tail}'), drop=["note"])
     assert rows.x.ravel().tolist() == [1, 2, 3, 4][: len(rows.x)]
     assert csv.field_size_limit() == limit
 

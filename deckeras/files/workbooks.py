@@ -201,11 +201,14 @@ def _column_number(letters):
 
 def _choose(path, sheets, seen, wanted):
     """Return the name of the sheet to read."""
+    full = [name for name, cells in sheets.items() if cells.notna().to_numpy().any()]
     if wanted is not None:
         if wanted not in sheets:
             raise ValueError(f"{os.fspath(path)!r} has no sheet {wanted!r}. It has {', '.join(map(repr, sheets))}.")
+        if wanted not in full:
+            what = f"The sheets with cells are {', '.join(map(repr, full))}" if full else "No sheet has cells"
+            raise ValueError(f"{os.fspath(path)!r} has no cells in the sheet {wanted!r}. {what}.")
         return wanted
-    full = [name for name, cells in sheets.items() if cells.notna().to_numpy().any()]
     shown = [name for name in full if seen[name].visible]
     if len(shown) == 1:
         return shown[0]
