@@ -36,6 +36,10 @@ def write(extension, **columns):
         for line in lines:
             sheet.active.append(line)
         sheet.save(name)
+    elif extension == "arff":
+        head = [f"@attribute {column} numeric" for column in columns]
+        rows = [",".join("?" if value is None else str(value) for value in line) for line in lines[1:]]
+        pathlib.Path(name).write_text("\n".join(["@relation r", *head, "@data", *rows]))
     else:
         pyarrow = pytest.importorskip("pyarrow")
         table = pyarrow.table(columns)
@@ -72,8 +76,8 @@ def test_texts_are_exact(values, texts, gap, extension):
     np.testing.assert_array_equal(rows.x[:, 1:], expected)
 
 
-@pytest.mark.parametrize("fit", ALL)
-@pytest.mark.parametrize("new", ALL)
+@pytest.mark.parametrize("fit", [*ALL, "arff"])
+@pytest.mark.parametrize("new", [*ALL, "arff"])
 def test_categories_are_known_in_every_format(fit, new):
     zips = [10115, 20095, 80331]
     layout = files.read(write(fit, a=[1.5, 2.5, 3.5, 4.5], zip=[*zips, None]), one_hot="zip", missing="median").layout
@@ -90,6 +94,23 @@ def test_texts_of_other_types(kind):
     rows = files.read("data.parquet", one_hot="v", missing="median")
     assert rows.features == ["a", f"v={values[0]}"]
     np.testing.assert_array_equal(rows.x, [[1, 1], [2, 0]])
+
+
+def test_whole_numbers_of_a_dictionary():
+    pyarrow = pytest.importorskip("pyarrow")
+    column = pyarrow.array([LONG, None, 5, LONG], pyarrow.int64()).dictionary_encode()
+    pytest.importorskip("pyarrow.parquet").write_table(
+        pyarrow.table({"a": [1.5, 2, 3, 4], "v": column}), "data.parquet"
+    )
+    assert files.read("data.parquet", labels="v").labels.tolist() == [str(LONG), None, "5", str(LONG)]
+
+
+def test_folders_of_a_table_are_no_columns():
+    pytest.importorskip("pyarrow")
+    folder = pathlib.Path("year=2020")
+    folder.mkdir()
+    pathlib.Path(write("parquet", a=[1, 2, 4])).rename(folder / "data.parquet")
+    assert files.read(folder / "data.parquet").features == ["a"]
 
 
 def test_a_category_called_nan_is_not_a_gap():
@@ -125,6 +146,20 @@ def test_remarks_do_not_depend_on_gaps(column, told, gap, extension):
         column = list(map(str, column))
     name = write(extension, x=[*column[gap:], *[None] * gap], a=[0.5, 7, 3.25, 1, 9, 2, 8, 4])
     assert any(told in notice for notice in files.read(name, missing="median").notices)
+
+
+@pytest.mark.parametrize("extension", ["csv", "jsonl"])
+@pytest.mark.parametrize("gap", [0, 1])
+def test_remarks_on_numbers_beyond_int64(gap, extension):
+    column = [10**25 + k * k for k in range(gap, 8)] + [None] * gap
+    rows = files.read(write(extension, x=column, a=[0.5, 7, 3.25, 1, 9, 2, 8, 4]), missing="median")
+    assert any("whole numbers of more digits than float64 has" in notice for notice in rows.notices)
+
+
+@pytest.mark.parametrize("column", [[1, None, "inf"], [2.5, None, 1e20], [1e20, None, 2], [None, None, None]])
+def test_no_remark_on_other_numbers_with_gaps(column):
+    rows = files.read(write("csv", x=column, a=[1, 2, 5]), missing="median", na="inf")
+    assert not any("more digits" in notice for notice in rows.notices)
 
 
 @pytest.mark.parametrize("column", ["self", "name", "index", "a"])

@@ -142,9 +142,11 @@ def _without_types(frame, texts, names, na, common):
     """
     missing = values.missing_texts(na)
     changed = {}
-    for name in frame.columns:
-        column = values.as_texts(frame[name]) if name in texts else values.simple(frame[name])
-        changed[name] = values.without_texts(column, missing if name == names else missing.union(common))
+    for name, given in frame.items():
+        column = values.as_texts(given) if name in texts else values.simple(given)
+        column = values.without_texts(column, missing if name == names else missing.union(common))
+        if column is not given:
+            changed[name] = column
     return _with_columns(frame, changed)
 
 
@@ -152,6 +154,8 @@ def _with_columns(frame, changed):
     """Return a table with some columns replaced, a dict of Series. Their names may be any, even self."""
     import pandas
 
+    if not changed:
+        return frame
     return pandas.DataFrame(dict(frame.items()) | changed, frame.index, copy=False)
 
 
@@ -231,7 +235,8 @@ def _arrow(path, kind):
         # A few bytes may hold any number of equal values.
         promised = pyarrow.parquet.read_metadata(path)
         promises.check_dense(path, (promised.num_rows, max(1, promised.num_columns)), "a table")
-        table = pyarrow.parquet.read_table(path)
+        # Folders such as year=2020 are no columns.
+        table = pyarrow.parquet.read_table(path, partitioning=None)
     else:
         import pyarrow.feather
 
@@ -263,7 +268,7 @@ def _arff(path, encoding):
     promises.check_text(path, os.path.getsize(path))
     try:
         with _text(path, encoding) as file:
-            values, _ = arff.loadarff(io.StringIO(file.read().replace("\r\n", "\n")))
+            rows, _ = arff.loadarff(io.StringIO(file.read().replace("\r\n", "\n")))
     except StopIteration as error:
         raise ValueError("it has no @data line") from error
     except NotImplementedError as error:
@@ -272,11 +277,14 @@ def _arff(path, encoding):
         if "{" not in str(error):
             raise
         raise ValueError("its rows are sparse, in braces; write it in the dense form, or as .svmlight") from error
-    frame = pandas.DataFrame(values)
+    frame = pandas.DataFrame(rows)
     for column in frame.columns:
         if frame[column].dtype == object:
             texts = frame[column].map(lambda value: value.decode() if isinstance(value, bytes) else value)
             frame[column] = texts.where(texts != "?")
+        elif values.are_whole(frame[column], 2**63):
+            # SciPy reads all numbers as float64, whose texts would be 1.0 and 2.0.
+            frame[column] = frame[column].astype("Int64")
     return frame
 
 
@@ -315,7 +323,7 @@ def _numbers(frame, texts, options, *, typed):
     found.truths, found.long = truths, long
     padded = [name for name in padded if found.forms.get(name) == numerals.Form()]
     found.padded = [*frame.attrs.pop("padded", []), *padded]
-    frame = _with_columns(frame, replaced) if replaced else frame
+    frame = _with_columns(frame, replaced)
     return _without_numbers(frame, values.missing_numbers(options.na), {*texts, *truths}), found
 
 
@@ -334,4 +342,4 @@ def _without_numbers(frame, missing, others):
         if name not in others and pandas.api.types.is_numeric_dtype(frame[name]):
             lacking[name] = frame[name].isin(missing)
     changed = {name: frame[name].mask(where, np.nan) for name, where in lacking.items() if where.any()}
-    return _with_columns(frame, changed) if changed else frame
+    return _with_columns(frame, changed)

@@ -91,10 +91,7 @@ def _padded(frame, head, dialect):
 
 def _are_whole_with_gaps(column):
     """Return whether a column holds whole numbers, which pandas reads as float64 because some are missing."""
-    if column.dtype != "float64" or not column.isna().any():
-        return False
-    present = column.dropna()
-    return len(present) > 0 and bool((np.isfinite(present) & (present % 1 == 0)).all())
+    return column.dtype == "float64" and column.isna().any() and values.are_whole(column)
 
 
 def _rounded(frame):

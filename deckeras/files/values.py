@@ -115,6 +115,12 @@ def are_truths(column):
     return len(present) > 0 and all(map(_is_truth, present))
 
 
+def are_whole(column, limit=math.inf):
+    """Return whether all values of a column of float64, at least one, are whole numbers smaller than a limit."""
+    present = np.abs(column.dropna().to_numpy())
+    return present.size > 0 and bool(((present < limit) & (present == np.floor(present))).all())
+
+
 def is_long(column):
     """Return whether a column holds whole numbers that float64 cannot hold exactly."""
     import pandas
