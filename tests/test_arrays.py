@@ -13,7 +13,7 @@ import pandas
 import pytest
 from scipy import io, sparse
 
-from deckeras import files
+from deckeras import _records, files
 from deckeras.files import hdf5
 
 X = np.random.default_rng(0).normal(size=(6, 4)).round(3)
@@ -265,7 +265,11 @@ def test_new_rows_of_svmlight_have_the_columns_of_the_fit(fit, new, expected):
 
 
 def test_svmlight_with_the_layout_of_an_earlier_version():
-    layout = files.Layout(kind="array")
+    entries = dataclasses.asdict(files.Layout(kind="array"))
+    assert _records._fits(entries, _records.LAYOUT)
+    del entries["n_columns"], entries["zero_based"]
+    assert _records._fits(entries, _records.LAYOUT)
+    layout = files.Layout(**entries)
     x = files.read_like(_write("new.svm", b"1 1:5\n1 2:6\n"), layout).x
     np.testing.assert_array_equal(x.toarray(), [[5, 0], [0, 6]])
 

@@ -105,6 +105,19 @@ def test_whole_numbers_of_a_dictionary():
     assert files.read("data.parquet", labels="v").labels.tolist() == [str(LONG), None, "5", str(LONG)]
 
 
+@pytest.mark.parametrize(
+    ("keys", "names"), [([LONG, None, 7], [str(LONG), None, "7"]), ([LONG, 5, 7], [str(LONG), "5", "7"])]
+)
+@pytest.mark.parametrize("extension", ["parquet", "feather"])
+def test_names_in_an_index_are_exact(keys, names, extension):
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"a": [1, 2, 4]}, index=pandas.Index(keys, dtype="Int64", name="id"))
+    getattr(frame, f"to_{extension}")(f"data.{extension}")
+    rows = files.read(f"data.{extension}")
+    assert [None if isinstance(name, float) else name for name in rows.names] == names
+    assert 'the index "id" is read as the names of the rows' in rows.notices
+
+
 def test_folders_of_a_table_are_no_columns():
     pytest.importorskip("pyarrow")
     folder = pathlib.Path("year=2020")

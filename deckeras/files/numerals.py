@@ -175,10 +175,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False, unsigned=(
     decimals |= {"."} if found.dotted else set()
     found.dotted = "." in decimals
     for name, (forms, digits) in open_columns.items():
-        fitting = [form for form in forms if form.decimal in decimals] if len(decimals) == 1 else forms
-        if len({form.decimal for form in fitting}) == 1:
-            found.forms[name] = fitting[0]
-        elif (form := _grouped(forms, digits)) is not None:
+        form = _settled(forms, digits, decimals)
+        if form is not None:
             found.forms[name] = form
         else:
             found.ambiguous[name] = next(text for text in columns[name] if re.search(r"[.,]", text))
@@ -252,6 +250,12 @@ def _without_needless(forms, digits):
 def _shows(form, texts):
     """Return whether the texts have decimals or groups, which show the form of other columns, too."""
     return form.thousands in (",", ".") or bool(texts.str.contains(form.decimal, regex=False).any())
+
+
+def _settled(forms, digits, decimals):
+    """Return the form that the decimals of other columns or the values of this one show, else None."""
+    fitting = [form for form in forms if form.decimal in decimals] if len(decimals) == 1 else forms
+    return fitting[0] if len({form.decimal for form in fitting}) == 1 else _grouped(forms, digits)
 
 
 def _grouped(forms, digits):

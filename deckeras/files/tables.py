@@ -195,9 +195,11 @@ def _indexed(frame):
         return frame.reset_index(drop=True), None, []
     index = frame.index
     parts = [f'"{name}"' for name in index.names if name is not None]
-    names = [" ".join(map(values.text, key)) if index.nlevels > 1 else values.text(key) for key in index]
+    if index.nlevels > 1:
+        index = index.map(lambda key: " ".join(map(values.text, key)))
+    names = values.as_texts(index.to_series()).to_numpy()
     sentence = " ".join(["the index", *([", ".join(parts)] if parts else []), "is read as the names of the rows"])
-    return frame.reset_index(drop=True), np.array(names, object), [sentence]
+    return frame.reset_index(drop=True), names, [sentence]
 
 
 def _json(path, encoding):
@@ -229,6 +231,9 @@ def _json(path, encoding):
 
 def _arrow(path, kind):
     """Read a Parquet or Feather file, in which whole numbers beside missing ones remain such."""
+    import pandas
+    import pyarrow
+
     if kind == ".parquet":
         import pyarrow.parquet
 
@@ -241,7 +246,13 @@ def _arrow(path, kind):
         import pyarrow.feather
 
         table = pyarrow.feather.read_table(path)
-    return table.to_pandas(integer_object_nulls=True)
+    frame = table.to_pandas(integer_object_nulls=True)
+    # The option is not applied to the index.
+    stored = [name for name in (table.schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
+    if len(stored) == 1 and pyarrow.types.is_integer(table.schema.field(stored[0]).type):
+        keys = table.column(stored[0]).to_pandas(integer_object_nulls=True)
+        frame.index = pandas.Index(keys.to_numpy(object), dtype=object, name=frame.index.name)
+    return frame
 
 
 def _distinct(pairs):
@@ -333,7 +344,7 @@ def _without_numbers(frame, missing, others):
     Args:
         frame: pandas.DataFrame.
         missing: list of float.
-        others: columns that are left as they are.
+        others: columns that remain unchanged.
     """
     import pandas
 
