@@ -13,7 +13,7 @@ import pandas
 import pytest
 from scipy import io, sparse
 
-from deckeras import files
+from deckeras import _records, files
 from deckeras.files import hdf5
 
 X = np.random.default_rng(0).normal(size=(6, 4)).round(3)
@@ -265,7 +265,11 @@ def test_new_rows_of_svmlight_have_the_columns_of_the_fit(fit, new, expected):
 
 
 def test_svmlight_with_the_layout_of_an_earlier_version():
-    layout = files.Layout(kind="array")
+    entries = dataclasses.asdict(files.Layout(kind="array"))
+    assert _records._fits(entries, _records.LAYOUT)
+    del entries["n_columns"], entries["zero_based"]
+    assert _records._fits(entries, _records.LAYOUT)
+    layout = files.Layout(**entries)
     x = files.read_like(_write("new.svm", b"1 1:5\n1 2:6\n"), layout).x
     np.testing.assert_array_equal(x.toarray(), [[5, 0], [0, 6]])
 
@@ -435,6 +439,15 @@ def test_cells_with_gaps_are_named_by_their_genes():
         files.read(cells(sparse.csr_matrix(broken)))
     with pytest.raises(ValueError, match="nan in row 4, column b"):
         files.read(cells(broken))
+
+
+@pytest.mark.parametrize("group", ["obs", "var"])
+def test_cells_whose_index_names_nothing(group):
+    name = cells()
+    with h5py.File(name, "r+") as file:
+        file[group].attrs["_index"] = "nothing"
+    with pytest.raises(ValueError, match=f"'cells.h5ad' should have the column 'nothing' in '/{group}'"):
+        files.read(name)
 
 
 def test_square_sparse_groups_must_say_how_they_are_compressed():

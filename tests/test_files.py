@@ -89,7 +89,7 @@ def test_text(text, options, x):
     rows = files.read(write(text), **options)
     np.testing.assert_array_equal(rows.x, x)
     if text.startswith(",a"):
-        assert rows.names.tolist() == [7, 8]
+        assert rows.names.tolist() == ["7", "8"]
 
 
 def test_class_in_the_first_line_of_a_file_without_header():

@@ -113,6 +113,12 @@ def test_what_the_cells_do_not_say(change, told):
     assert all(notice.startswith(start) for notice, start in zip(said, told, strict=True))
 
 
+def test_a_sheet_without_cells():
+    name = book(change=lambda book, sheet: book.create_sheet("empty"))
+    with pytest.raises(ValueError, match="has no cells in the sheet 'empty'. The sheets with cells are 'Sheet'"):
+        files.read(name, key="empty")
+
+
 def test_names_of_merged_cells():
     lines = [["size", None, "mass"], ["low", "high", "all"], *X.tolist()]
     rows = files.read(book(lines, lambda book, sheet: sheet.merge_cells("A1:B1")))

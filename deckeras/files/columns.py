@@ -57,8 +57,13 @@ def check_names(frame, wanted):
 
 def index_column(frame):
     """Return the first column if it has values but no name, as pandas and R write row names, otherwise None."""
-    first = frame.columns[0] if len(frame.columns) else ""
-    return first if first == "Unnamed: 0" and frame[first].notna().any() else None
+    first = unnamed(list(frame.columns))
+    return first if first is not None and frame[first].notna().any() else None
+
+
+def unnamed(names):
+    """Return the name that stands for that of the first column if it has none, else None."""
+    return names[0] if names[:1] == ["Unnamed: 0"] else None
 
 
 def text_problems(frame, columns, found):

@@ -246,6 +246,11 @@ def column(frame, name):
         return texts(contents(frame)[name or frame.dtype.names[0]])
     if name is None:
         name = _text(frame.attrs.get("_index", "_index"))
+    if name not in frame:
+        raise ValueError(
+            f"{frame.file.filename!r} should have the column {name!r} in {frame.name!r}, which its attributes name. "
+            "Write it again by anndata."
+        )
     item = _member(frame, name)
     if isinstance(item, h5py.Group) and "codes" in item:
         codes, categories = contents(_member(item, "codes")), texts(contents(_member(item, "categories")))

@@ -6,6 +6,7 @@ text, and `Found.ambiguous` names it.
 """
 
 import dataclasses
+import functools
 import re
 import unicodedata
 
@@ -18,10 +19,6 @@ _BLANK = " \u00a0\u202f\u2009"
 _GROUPS = {",": ",", ".": r"\.", " ": f"[{_BLANK}]", "'": "['’]"}
 _EXPONENT = r"(?:[eE][-+]?\d+)?"
 _SIGN = r"[-+−–]?"
-_WRAPPED = re.compile(
-    rf"(?P<open>\()?\s*(?P<sign>{_SIGN})\s*(?P<before>{_AFFIX})?\s*(?P<inner>{_SIGN})"
-    rf"(?P<digits>[\d.,'’{_BLANK}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
-)
 _PLAIN = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _WORD = r"[^\W\d_]{1,11}\.?"
 _MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
@@ -62,11 +59,18 @@ class Form:
         return rf"(?:(?:{whole}){decimals}|{re.escape(self.decimal)}\d+){_EXPONENT}"
 
 
+@functools.cache
+def _wrapped(marks=""):
+    """Return the pattern of digits with a sign and an affix. Further marks may stand between the digits."""
+    between = rf"\d.,'’{_BLANK}{re.escape(marks)}"
+    return re.compile(
+        rf"(?P<open>\()?\s*(?P<sign>{_SIGN})\s*(?P<before>{_AFFIX})?\s*(?P<inner>{_SIGN})"
+        rf"(?P<digits>[{between}]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>{_AFFIX})?(?P<minus>-)?\s*(?P<close>\))?"
+    )
+
+
 # Map the digits of other scripts, such as ٣ or ３, to ASCII digits.
 _DIGITS = {code: str(unicodedata.digit(chr(code))) for code in range(128, 0x20000) if chr(code).isdecimal()}
-_FORMS = [
-    Form(decimal, thousands) for thousands in (None, ",", ".", " ", "'") for decimal in ".," if decimal != thousands
-]
 
 
 @dataclasses.dataclass
@@ -106,10 +110,10 @@ def is_number(text):
         return False
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
-    match = _WRAPPED.fullmatch(text)
+    match = _wrapped().fullmatch(text)
     if not match or bool(match["open"]) != bool(match["close"]):
         return False
-    return any(re.fullmatch(form.pattern(), match["digits"]) for form in _FORMS)
+    return any(re.fullmatch(form.pattern(), match["digits"]) for form in _allowed(None, None))
 
 
 def ascii_digits(text):
@@ -127,13 +131,14 @@ def is_date(text):
     return _DATES.fullmatch(text.strip()) is not None
 
 
-def recognize(columns, *, decimal=None, thousands=None, dotted=False):
+def recognize(columns, *, decimal=None, thousands=None, dotted=False, unsigned=()):
     """Find the form of the numbers in columns of text.
 
     Args:
         columns: dict from name to a pandas Series of texts without missing values.
         decimal, thousands: str, the separators if they are known; default None.
         dotted: bool, default False. Whether other columns of the table have decimal points.
+        unsigned: columns that have plain numbers beside the texts, so that none of these may have a sign such as "%".
 
     Returns:
         `Found`.
@@ -148,10 +153,12 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
     found, open_columns = Found(dotted=dotted), {}
     for name, values in columns.items():
         texts = values.map(ascii_digits)
-        parts = _parts(texts)
+        parts = _parts(texts, _wrapped(f"{decimal or ''}{thousands or ''}"))
         if parts is None:
             continue
         digits, affix = parts
+        if affix and name in unsigned:
+            continue
         forms = [form for form in _allowed(decimal, thousands) if digits.str.fullmatch(form.pattern()).all()]
         if not forms:
             continue
@@ -168,10 +175,8 @@ def recognize(columns, *, decimal=None, thousands=None, dotted=False):
     decimals |= {"."} if found.dotted else set()
     found.dotted = "." in decimals
     for name, (forms, digits) in open_columns.items():
-        fitting = [form for form in forms if form.decimal in decimals] if len(decimals) == 1 else forms
-        if len({form.decimal for form in fitting}) == 1:
-            found.forms[name] = fitting[0]
-        elif (form := _grouped(forms, digits)) is not None:
+        form = _settled(forms, digits, decimals)
+        if form is not None:
             found.forms[name] = form
         else:
             found.ambiguous[name] = next(text for text in columns[name] if re.search(r"[.,]", text))
@@ -189,7 +194,8 @@ def convert(texts, form):
     """
     import pandas
 
-    parts = texts.map(ascii_digits, na_action="ignore").str.strip().str.extract(_WRAPPED)
+    parts = texts.map(ascii_digits, na_action="ignore").str.strip()
+    parts = parts.str.extract(_wrapped(f"{form.decimal}{form.thousands or ''}"))
     digits = parts["digits"].where(parts["digits"].str.fullmatch(form.pattern(), na=False))
     if form.thousands is not None:
         digits = digits.str.replace(_GROUPS.get(form.thousands, re.escape(form.thousands)), "", regex=True)
@@ -203,29 +209,31 @@ def convert(texts, form):
     return numbers.where(~negative, -numbers)
 
 
-def _parts(texts):
+def _parts(texts, wrapped):
     """Return (digits of the texts, their common sign or ""), or None if one is not a number or the signs differ."""
     texts = texts.drop_duplicates().str.strip()
     texts = texts[~texts.str.lower().str.lstrip("+-").isin(["inf", "infinity"])]
     head = texts.head(1)
-    if head.empty or not head.str.fullmatch(_WRAPPED).all():
+    if head.empty or not head.str.fullmatch(wrapped).all():
         return None
-    parts = texts.str.extract(_WRAPPED)
-    whole = texts.str.fullmatch(_WRAPPED) & (parts["open"].notna() == parts["close"].notna())
+    parts = texts.str.extract(wrapped)
+    whole = texts.str.fullmatch(wrapped) & (parts["open"].notna() == parts["close"].notna())
     if not whole.all():
         return None
     signs = set((parts["before"].fillna("") + parts["after"].fillna("")).unique())
     return (parts["digits"], signs.pop()) if len(signs) == 1 else None
 
 
+@functools.cache
 def _allowed(decimal, thousands):
-    forms = _FORMS if thousands in (None, *_GROUPS) else [Form(decimal or ".", thousands), Form(decimal or ".")]
-    return [
-        form
-        for form in forms
-        if decimal in (None, form.decimal)
-        and (thousands is None or (form.thousands in (None, thousands) and form.decimal != thousands))
-    ]
+    """Return the forms with these characters, where None stands for any."""
+    marks = (None, *_GROUPS) if thousands is None else (None, thousands)
+    return tuple(
+        Form(point, mark)
+        for mark in marks
+        for point in (".," if decimal is None else decimal)
+        if point not in (mark, thousands)
+    )
 
 
 def _without_needless(forms, digits):
@@ -242,6 +250,12 @@ def _without_needless(forms, digits):
 def _shows(form, texts):
     """Return whether the texts have decimals or groups, and so show the form of other columns as well."""
     return form.thousands in (",", ".") or bool(texts.str.contains(form.decimal, regex=False).any())
+
+
+def _settled(forms, digits, decimals):
+    """Return the form that the decimals of other columns or the values of this one show, else None."""
+    fitting = [form for form in forms if form.decimal in decimals] if len(decimals) == 1 else forms
+    return fitting[0] if len({form.decimal for form in fitting}) == 1 else _grouped(forms, digits)
 
 
 def _grouped(forms, digits):

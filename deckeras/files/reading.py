@@ -295,7 +295,7 @@ def _table(path, table, layout, y, notices):
         lacking = int(frame[column].isna().sum())
         if lacking:
             notices.append(f'{lacking:,} rows without a value in "{column}" have 0 in each feature of it')
-        parts.append((frame[column].astype(str).to_numpy()[:, None] == np.array(values, object)).astype("float64"))
+        parts.append((frame[column].to_numpy(object)[:, None] == np.array(values, object)).astype("float64"))
         features += [f"{column}={value}" for value in values]
     y = None if y is None else class_labels.of_rows(frame[y], len(frame), f"the column {y!r}", notices)
     return Rows(np.hstack(parts), layouts.row_names(frame, table, layout), features, y, layout, notices)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import datetime
 import io
 import json
 import os
@@ -10,11 +9,10 @@ import os
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import numerals, promises, text_files, text_tables, workbooks
+from deckeras.files import columns, numerals, promises, text_files, text_tables, values, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
-_EXACT = 2**53  # float64 represents all whole numbers up to this one exactly
 LINES = (".arff", ".jsonl", ".ndjson", ".json")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 OTHER = (".parquet", ".feather", ".arrow", *WORKBOOKS, *LINES)
@@ -101,7 +99,8 @@ def read(path, options, texts=(), names=None):
         ImportError: a library is not installed.
     """
     kind, row_names = extension(path), None
-    if kind in TEXT or kind in COMPRESSED:
+    is_text = kind in TEXT or kind in COMPRESSED
+    if is_text:
         frame, options, notices = text_tables.read(path, options, texts, names)
     elif kind in WORKBOOKS:
         frame, header, notices = workbooks.read(path, options.sheet, options.skip, options.header, options.na)
@@ -113,19 +112,16 @@ def read(path, options, texts=(), names=None):
     if not frame.columns.is_unique:
         doubled = frame.columns[frame.columns.duplicated()][0]
         raise ValueError(f"{os.fspath(path)!r} should have columns of different names. Received: {doubled!r} twice")
-    if kind not in TEXT and options.na:
-        frame = frame.replace([*options.na, *_plain_numbers(options.na)], np.nan)
-    empty = frame.isna().all(axis=1)
-    if empty.any() and len(frame.columns) > 1:
-        frame = frame[~empty]
-        n = int(empty.sum())
-        notices = [
-            *notices,
-            f"{n:,} rows without any value are left out" if n > 1 else "1 row without any value is left out",
-        ]
-    frame, found = _numbers(frame, texts, options)
+    names = names or (columns.index_column(frame) if row_names is None else None)
+    if not is_text:
+        frame = _without_types(
+            frame, [*texts, names], names, options.na, text_tables.MISSING if kind in WORKBOOKS else ()
+        )
+    frame, found = _numbers(frame, [*texts, names], options, typed=not is_text)
+    frame, told = _without_empty_rows(frame)
+    notices = [*notices, *told]
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
-    if decimals == {","} and options.decimal is None and kind in TEXT + COMPRESSED:
+    if decimals == {","} and options.decimal is None and is_text:
         # The points in other columns may separate thousands rather than decimals.
         again = read(path, dataclasses.replace(options, decimal=","), texts, names)
         for name, form in found.forms.items():
@@ -135,25 +131,49 @@ def read(path, options, texts=(), names=None):
     return Table(frame, options, found, notices, row_names)
 
 
-def _plain_numbers(texts):
-    """Return the numbers among the texts."""
-    numbers = []
-    for text in texts:
-        with contextlib.suppress(ValueError):
-            numbers.append(float(text))
-    return numbers
+def _without_types(frame, texts, names, na, common):
+    """Return a table with the exact texts in the columns of text, and without those that mean a missing value.
+
+    Args:
+        frame: pandas.DataFrame.
+        texts, names: as for `read`.
+        na: texts that mean a missing value.
+        common: others, which may be the names of rows.
+    """
+    missing = values.missing_texts(na)
+    changed = {}
+    for name, given in frame.items():
+        column = values.as_texts(given) if name in texts else values.simple(given)
+        column = values.without_texts(column, missing if name == names else missing.union(common))
+        if column is not given:
+            changed[name] = column
+    return _with_columns(frame, changed)
+
+
+def _with_columns(frame, changed):
+    """Return a table with some columns replaced, a dict of Series. Their names may be any, even self."""
+    import pandas
+
+    if not changed:
+        return frame
+    return pandas.DataFrame(dict(frame.items()) | changed, frame.index, copy=False)
+
+
+def _without_empty_rows(frame):
+    """Return (the table without rows that have no value, sentences about them)."""
+    empty = frame.isna().all(axis=1)
+    if not empty.any() or len(frame.columns) == 1:
+        return frame, []
+    n = int(empty.sum())
+    told = f"{n:,} rows without any value are left out" if n > 1 else "1 row without any value is left out"
+    return frame[~empty], [told]
 
 
 def _other(path, kind, encoding):
     """Read a table in a format that stores types."""
-    import pandas
-
     try:
-        if kind == ".parquet":
-            _check_parquet(path)
-            return pandas.read_parquet(path)
-        if kind in (".feather", ".arrow"):
-            return pandas.read_feather(path)
+        if kind in (".parquet", ".feather", ".arrow"):
+            return _arrow(path, kind)
         return _arff(path, encoding) if kind == ".arff" else _json(path, encoding)
     except ImportError as error:
         raise _extras.needed(f"Reading {kind}", "pyarrow", "parquet") from error
@@ -175,9 +195,11 @@ def _indexed(frame):
         return frame.reset_index(drop=True), None, []
     index = frame.index
     parts = [f'"{name}"' for name in index.names if name is not None]
-    values = index.map(lambda key: " ".join(map(str, key))) if index.nlevels > 1 else index
+    if index.nlevels > 1:
+        index = index.map(lambda key: " ".join(map(values.text, key)))
+    names = values.as_texts(index.to_series()).to_numpy()
     sentence = " ".join(["the index", *([", ".join(parts)] if parts else []), "is read as the names of the rows"])
-    return frame.reset_index(drop=True), np.array(values.astype(str), object), [sentence]
+    return frame.reset_index(drop=True), names, [sentence]
 
 
 def _json(path, encoding):
@@ -198,7 +220,8 @@ def _json(path, encoding):
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("it should hold objects of names and values, a list of them or one per line")
     promises.check_dense(path, (len(records), len(set().union(*records))), "a table")
-    frame = pandas.DataFrame(records)
+    # Whole numbers beside missing ones would become float64.
+    frame = pandas.DataFrame(records, dtype=object)
     if len(frame) == 1 and len(frame.columns) and frame.iloc[0].map(lambda value: isinstance(value, list | dict)).all():
         raise ValueError(
             "it should hold an object for each row. It has one of columns; pandas writes rows by orient='records'"
@@ -206,12 +229,30 @@ def _json(path, encoding):
     return frame
 
 
-def _check_parquet(path):
-    """Raise a ValueError if a table does not fit in memory. A few bytes can encode any number of equal values."""
-    import pyarrow.parquet
+def _arrow(path, kind):
+    """Read a Parquet or Feather file, in which whole numbers beside missing ones remain such."""
+    import pandas
+    import pyarrow
 
-    found = pyarrow.parquet.read_metadata(path)
-    promises.check_dense(path, (found.num_rows, max(1, found.num_columns)), "a table")
+    if kind == ".parquet":
+        import pyarrow.parquet
+
+        # A few bytes may hold any number of equal values.
+        promised = pyarrow.parquet.read_metadata(path)
+        promises.check_dense(path, (promised.num_rows, max(1, promised.num_columns)), "a table")
+        # Folders such as year=2020 are no columns.
+        table = pyarrow.parquet.read_table(path, partitioning=None)
+    else:
+        import pyarrow.feather
+
+        table = pyarrow.feather.read_table(path)
+    frame = table.to_pandas(integer_object_nulls=True)
+    # The option is not applied to the index.
+    stored = [name for name in (table.schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
+    if len(stored) == 1 and pyarrow.types.is_integer(table.schema.field(stored[0]).type):
+        keys = table.column(stored[0]).to_pandas(integer_object_nulls=True)
+        frame.index = pandas.Index(keys.to_numpy(object), dtype=object, name=frame.index.name)
+    return frame
 
 
 def _distinct(pairs):
@@ -238,7 +279,7 @@ def _arff(path, encoding):
     promises.check_text(path, os.path.getsize(path))
     try:
         with _text(path, encoding) as file:
-            values, _ = arff.loadarff(io.StringIO(file.read().replace("\r\n", "\n")))
+            rows, _ = arff.loadarff(io.StringIO(file.read().replace("\r\n", "\n")))
     except StopIteration as error:
         raise ValueError("it has no @data line") from error
     except NotImplementedError as error:
@@ -247,116 +288,69 @@ def _arff(path, encoding):
         if "{" not in str(error):
             raise
         raise ValueError("its rows are sparse, in braces; write it in the dense form, or as .svmlight") from error
-    frame = pandas.DataFrame(values)
+    frame = pandas.DataFrame(rows)
     for column in frame.columns:
         if frame[column].dtype == object:
             texts = frame[column].map(lambda value: value.decode() if isinstance(value, bytes) else value)
             frame[column] = texts.where(texts != "?")
+        elif values.are_whole(frame[column], 2**63):
+            # SciPy reads all numbers as float64, whose texts would be 1.0 and 2.0.
+            frame[column] = frame[column].astype("Int64")
     return frame
 
 
-def _numbers(frame, texts, options):
-    """Return (the table with texts replaced by numbers if they can be read as such, `numerals.Found`)."""
+def _numbers(frame, texts, options, *, typed):
+    """Return (the table with numbers instead of texts that can be read as numbers, `numerals.Found`).
+
+    Args:
+        frame: pandas.DataFrame.
+        texts: columns that remain text.
+        options: `Options`.
+        typed: bool, whether the format has numbers, whose form says nothing of that of numbers in texts.
+    """
     import pandas
 
-    strings, replaced, dotted = {}, {}, False
-    truths, padded, long = [], [], []
-    for column in [name for name in frame.columns if name not in texts]:
-        values = frame[column]
-        if isinstance(values.dtype, pandas.CategoricalDtype):
-            values = values.astype(object)
-        if pandas.api.types.is_float_dtype(values):
-            dotted = dotted or (options.decimal != "," and bool((values.dropna() % 1 != 0).any()))
-        truths += [column] if _are_truths(values) else []
-        long += [column] if _is_long(values) else []
-        changed, found = _opened(values)
+    strings, replaced, others = {}, {}, {}
+    dotted, truths, padded, long = False, [], [], []
+    for name in [name for name in frame.columns if name not in texts]:
+        column = frame[name]
+        if not typed and pandas.api.types.is_float_dtype(column):
+            dotted = dotted or (options.decimal != "," and bool((column.dropna() % 1 != 0).any()))
+        truths += [name] if values.are_truths(column) else []
+        long += [name] if values.is_long(column) else []
+        changed, found = values.opened(column)
         if changed is not None:
-            replaced[column] = changed
+            replaced[name] = changed
         if found is not None:
-            strings[column] = found
-            padded += [column] if found.str.fullmatch(r"\s*0[0-9]+\s*").any() else []
-    found = numerals.recognize(strings, decimal=options.decimal, thousands=options.thousands, dotted=dotted)
-    for column, form in found.forms.items():
-        converted = numerals.convert(strings[column], form)
-        values = replaced.get(column, frame[column])
-        others = pandas.to_numeric(values.drop(strings[column].index), errors="coerce").astype("float64")
-        replaced[column] = pandas.concat([others, converted]).reindex(frame.index)
+            strings[name], others[name] = found, column.drop(found.index).dropna()
+            padded += [name] if found.str.fullmatch(r"\s*0[0-9]+\s*").any() else []
+    found = numerals.recognize(
+        strings, decimal=options.decimal, thousands=options.thousands, dotted=dotted,
+        unsigned=[name for name, numbers in others.items() if len(numbers)],
+    )  # fmt: skip
+    for name, form in found.forms.items():
+        numbers = pandas.to_numeric(others[name]).astype("float64")
+        replaced[name] = pandas.concat([numbers, numerals.convert(strings[name], form)]).reindex(frame.index)
     found.truths, found.long = truths, long
-    padded = [column for column in padded if found.forms.get(column) == numerals.Form()]
+    padded = [name for name in padded if found.forms.get(name) == numerals.Form()]
     found.padded = [*frame.attrs.pop("padded", []), *padded]
-    return frame.assign(**replaced) if replaced else frame, found
+    frame = _with_columns(frame, replaced)
+    return _without_numbers(frame, values.missing_numbers(options.na), {*texts, *truths}), found
 
 
-def _opened(values):
-    """Return (the column with plain values, or None if unchanged; its texts, or None if it has none)."""
+def _without_numbers(frame, missing, others):
+    """Return the table with NaN in place of the numbers that mean a missing value, in whatever form they are written.
+
+    Args:
+        frame: pandas.DataFrame.
+        missing: list of float.
+        others: columns that remain unchanged.
+    """
     import pandas
 
-    kind = values.dtype
-    if pandas.api.types.is_numeric_dtype(kind):
-        return (_plain(values) if kind == np.dtype(bool) or not isinstance(kind, np.dtype) else None), None
-    if kind.kind in "mM" or isinstance(kind, pandas.PeriodDtype):
-        return None, None
-    changed = None
-    if kind == np.dtype(object):
-        changed = values = values.map(_simple).astype(object)
-    present = values.dropna()
-    strings = present[present.map(lambda value: isinstance(value, str))]
-    if len(strings) < len(present):
-        others = present.drop(strings.index)
-        if others.map(lambda value: isinstance(value, datetime.timedelta | np.timedelta64)).any():
-            return changed, None
-        if pandas.to_numeric(others, errors="coerce").isna().any():
-            return changed, None
-        if not len(strings):
-            return pandas.to_numeric(values).astype("float64"), None
-    if not len(strings):
-        # All values are missing.
-        return values.astype("float64"), None
-    return changed, strings.astype(str)
-
-
-def _are_truths(values):
-    import pandas
-
-    if values.dtype != object:
-        return bool(pandas.api.types.is_bool_dtype(values.dtype))
-    present = values.dropna()
-    return len(present) > 0 and bool(present.map(lambda value: isinstance(value, bool | np.bool_)).all())
-
-
-def _is_long(values):
-    """Return whether a column holds whole numbers that float64 cannot represent exactly."""
-    import pandas
-
-    if pandas.api.types.is_integer_dtype(values.dtype):
-        return bool(values.max() > _EXACT or values.min() < -_EXACT)
-    if pandas.api.types.is_numeric_dtype(values.dtype) or values.dtype.kind in "mM":
-        return False
-    return bool(
-        values.map(
-            lambda value: (
-                (isinstance(value, int) and abs(value) > _EXACT)
-                or (isinstance(value, str) and value.isdecimal() and _is_beyond(value))
-            )
-        ).any()
-    )
-
-
-def _is_beyond(digits):
-    """Return whether a whole number exceeds `_EXACT`. It may have more digits than Python converts."""
-    digits = digits.lstrip("0")
-    return len(digits) > len(str(_EXACT)) or int(digits or 0) > _EXACT
-
-
-def _plain(values):
-    """Return a nullable or Arrow column of numbers as float64."""
-    return values.astype("float64") if not values.isna().any() else values.astype("Float64").astype("float64")
-
-
-def _simple(value):
-    """Return a value as text or number: bytes decoded, and numbers such as decimals as floats."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, bool | np.bool_):
-        return float(value)
-    return float(value) if type(value).__name__ in ("Decimal", "Fraction") else value
+    lacking = {}
+    for name in frame.columns if missing else ():
+        if name not in others and pandas.api.types.is_numeric_dtype(frame[name]):
+            lacking[name] = frame[name].isin(missing)
+    changed = {name: frame[name].mask(where, np.nan) for name, where in lacking.items() if where.any()}
+    return _with_columns(frame, changed)

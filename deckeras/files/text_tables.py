@@ -9,11 +9,11 @@ import warnings
 
 import numpy as np
 
-from deckeras.files import dialects, text_files
+from deckeras.files import columns, dialects, text_files, values
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 # The texts that pandas reads as missing values.
-_MISSING = (
+MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
     "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
@@ -48,15 +48,17 @@ def read(path, options, texts, names):
             head, sep=options.sep, skip=options.skip, comment=options.comment, header=options.header, na=options.na,
             prefer=prefer,
         )  # fmt: skip
+        names = names or columns.unnamed(dialect.names)
+        texts = [*texts, names]
         text_files.check_cells(path, compression, len(dialect.names))
         with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
             frame, like_rows = _parse(file, dialect, options, texts, names)
         if like_rows and options.comment is None:
             raise dialects.row_or_comment(dialect.comment, like_rows[0])
-        german = _thousands_or_decimals(frame, dialect, options, texts)
-        if german:
+        as_texts = {*_thousands_or_decimals(frame, dialect, options, texts), *_rounded(frame)}
+        if as_texts:
             with text_files.opened(path, encoding, compression) as file:
-                frame, _ = _parse(file, dialect, options, [*texts, *german], names)
+                frame, _ = _parse(file, dialect, options, [*texts, *as_texts], names)
         padded = _padded(frame, head, dialect)
         short = []
         if len(dialect.names) > 1 and frame.iloc[:, -1].isna().any():
@@ -79,12 +81,22 @@ def read(path, options, texts, names):
 
 def _padded(frame, head, dialect):
     """Return the columns of whole numbers with leading zeros at the beginning of the file, as in codes."""
-    names = [name for name in frame.columns if frame[name].dtype.kind in "iu"]
+    names = [name for name in frame.columns if frame[name].dtype.kind in "iu" or _are_whole_with_gaps(frame[name])]
     if not names or not re.search(r"(?<![\d.,])0\d", head):
         return []
     rows = dialects.cells(head, dialect)
     places = {name: place for place, name in enumerate(dialect.names) if name in names}
     return [name for name, at in places.items() if any(re.fullmatch(r"\s*0\d+\s*", row[at]) for row in rows)]
+
+
+def _are_whole_with_gaps(column):
+    """Return whether a column holds whole numbers, which pandas reads as float64 because some are missing."""
+    return column.dtype == "float64" and column.isna().any() and values.are_whole(column)
+
+
+def _rounded(frame):
+    """Return the columns of whole numbers of which float64 has lost the last digits."""
+    return [name for name in frame if _are_whole_with_gaps(frame[name]) and frame[name].abs().max() >= values.EXACT]
 
 
 def _thousands_or_decimals(frame, dialect, options, texts):
@@ -94,9 +106,9 @@ def _thousands_or_decimals(frame, dialect, options, texts):
     found = []
     for name in frame.columns:
         if name not in texts and frame[name].dtype == "float64":
-            values = frame[name].dropna().abs()
-            thousandths = values * 1000
-            if ((values < 1000) & np.isclose(thousandths, thousandths.round(), rtol=1e-12)).all() and len(values):
+            sizes = frame[name].dropna().abs()
+            thousandths = sizes * 1000
+            if ((sizes < 1000) & np.isclose(thousandths, thousandths.round(), rtol=1e-12)).all() and len(sizes):
                 found.append(name)
     return found
 
@@ -149,11 +161,11 @@ def _rows(file, dialect):
     return _Uncommented(file, dialect) if dialect.comment else file
 
 
-def _missing(columns, names, na):
+def _missing(header, names, na):
     """Return the pandas arguments for missing values. A row may be named "null"."""
-    if names not in columns:
+    if names not in header:
         return {"na_values": list(na)}
-    texts = {name: ["", *na] if name == names else [*_MISSING, *na] for name in columns}
+    texts = {name: ["", *na] if name == names else [*MISSING, *na] for name in header}
     return {"na_values": texts, "keep_default_na": False}
 
 

@@ -65,7 +65,7 @@ def read(path, sheet=None, skip=None, header=None, na=()):
         notices += told + more
     cells.columns = names
     what = "first line taken as names" if header else "no line of names (--header if the first one is)"
-    return cells.infer_objects(), header, [f"{len(names):,} columns, {what}", *notices]
+    return cells, header, [f"{len(names):,} columns, {what}", *notices]
 
 
 @dataclasses.dataclass
@@ -97,7 +97,11 @@ def _sheets(path):
         sheet, visible = python_calamine.SheetTypeEnum.WorkSheet, python_calamine.SheetVisibleEnum.Visible
         names = [each.name for each in found if each.typ == sheet]
         with open(path, "rb") as file:
-            sheets = pandas.read_excel(file, sheet_name=names, header=None, dtype=object, engine="calamine")
+            # A text such as NA may be the name of a row.
+            sheets = pandas.read_excel(
+                file, sheet_name=names, header=None, dtype=object, engine="calamine", keep_default_na=False,
+                na_values=[""],
+            )  # fmt: skip
     except ImportError as error:
         raise _extras.needed("Reading workbooks", "openpyxl and python-calamine", "excel") from error
     except Exception as error:
@@ -197,11 +201,14 @@ def _column_number(letters):
 
 def _choose(path, sheets, seen, wanted):
     """Return the name of the sheet to read."""
+    full = [name for name, cells in sheets.items() if cells.notna().to_numpy().any()]
     if wanted is not None:
         if wanted not in sheets:
             raise ValueError(f"{os.fspath(path)!r} has no sheet {wanted!r}. It has {', '.join(map(repr, sheets))}.")
+        if wanted not in full:
+            what = f"The sheets with cells are {', '.join(map(repr, full))}" if full else "No sheet has cells"
+            raise ValueError(f"{os.fspath(path)!r} has no cells in the sheet {wanted!r}. {what}.")
         return wanted
-    full = [name for name, cells in sheets.items() if cells.notna().to_numpy().any()]
     shown = [name for name in full if seen[name].visible]
     if len(shown) == 1:
         return shown[0]
