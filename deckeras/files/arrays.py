@@ -267,8 +267,8 @@ def _lacks(path, readers, key):
 def _shaped(path, found):
     """Return the array with one row per sample, and with channels last if it holds images."""
     x: Any = found.x
-    is_sparse = hasattr(x, "tocsr")
-    if not is_sparse and not isinstance(x, np.ndarray):
+    is_sparse = not isinstance(x, np.ndarray)
+    if is_sparse and not hasattr(x, "tocsr"):
         raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: {x!r:.60}")
     if x.dtype.names:
         raise ValueError(f"{os.fspath(path)!r} should hold an array. Received: a table of fields {x.dtype.names[:5]}")
