@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
     """Mark what starts programs, before any are selected by their marks."""
     for item in items:
         apart = item.get_closest_marker("long") or item.get_closest_marker("slow")
-        if "run_python" in item.fixturenames and not apart:
+        if {"run_python", "site"} & set(item.fixturenames) and not apart:
             item.add_marker("programs")
 
 

@@ -96,7 +96,6 @@ def documented(site):
     return {(kind, name): item.uri for kind, items in kinds.items() for name, item in items.items()}
 
 
-@pytest.mark.programs
 def test_every_page_is_built(site):
     for page in [*PAGES, "notebooks/index.md"]:
         assert (site / page).with_suffix(".html").is_file()

@@ -16,6 +16,8 @@ from sklearn.datasets import load_digits
 import deckeras
 from deckeras import datasets, metrics
 
+pytestmark = pytest.mark.programs
+
 EXAMPLE = pathlib.Path(__file__).parent.parent / "examples" / "run_mnist.py"
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
@@ -226,7 +228,6 @@ def run(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
-@pytest.mark.programs
 def test_errors_are_one_line_and_an_exit_code(tmp_path):
     (tmp_path / "file").touch()
     result = run("--dataset", "digits", "--output", str(tmp_path / "file" / "deep"))
@@ -250,7 +251,6 @@ def test_bad_arguments(example, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.programs
 def test_help_shows_examples():
     result = run("--help")
     assert result.returncode == 0

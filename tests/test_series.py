@@ -44,6 +44,7 @@ def test_what_looks_like_a_series(shape, series):
     assert looks_like_series(shape) is series
 
 
+@pytest.mark.usefixtures("whole_layouts")
 def test_channels_of_other_units_count_alike(waves):
     x, y = waves
     estimator = DeepEmbeddedClustering(3, recipe=recipes.get("series", **QUICK), random_state=0).fit(x)
