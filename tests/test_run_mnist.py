@@ -16,11 +16,12 @@ from sklearn.datasets import load_digits
 import deckeras
 from deckeras import datasets, metrics
 
-pytestmark = pytest.mark.programs
-
 EXAMPLE = pathlib.Path(__file__).parent.parent / "examples" / "run_mnist.py"
 
-pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
+]
 
 
 @pytest.fixture(scope="module")
