@@ -98,15 +98,31 @@ def test_blocks_within_each_other_hold_together():
     passed = []
 
     def work():
-        with interrupts.DeferredInterrupt() as outer:
+        with interrupts.DeferredInterrupt():
             with interrupts.DeferredInterrupt() as inner:
                 signal.raise_signal(signal.SIGINT)
-                passed.append((inner.came, outer.came))
-            passed.append((inner.came, outer.came))
+                inner.pass_on()  # to the outer block, which holds it
+                passed.append("inner")
+            passed.append("outer")
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert passed == [(True, False), (True, True)]
+    assert passed == ["inner", "outer"]
+
+
+def test_interrupts_are_passed_on_within_a_block():
+    parts = []
+
+    def work():
+        with interrupts.DeferredInterrupt() as hold:
+            for part in range(3):
+                hold.pass_on()
+                signal.raise_signal(signal.SIGINT)
+                parts.append(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert parts == [0]
 
 
 def test_an_error_comes_with_the_interrupt():

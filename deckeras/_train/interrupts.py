@@ -28,17 +28,13 @@ class Terminated(SystemExit):
 class DeferredInterrupt:
     """Defers Ctrl-C and SIGTERM until the block has ended.
 
-    Attributes:
-        came: bool, True if a signal arrived, so that the block should finish.
-
     Example:
         >>> from deckeras._train.interrupts import DeferredInterrupt
         >>> with DeferredInterrupt() as hold:
-        ...     while not hold.came:
-        ...         break  # instead: what must not be left in the middle
+        ...     for part in range(3):
+        ...         # Here stands what must not be left in the middle.
+        ...         hold.pass_on()
     """
-
-    came = False
 
     def __enter__(self) -> Self:
         self._before, self._heard = {}, {}
@@ -62,7 +58,6 @@ class DeferredInterrupt:
             self._before[number](*arguments)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
         self._heard[number] = number, frame
 
 
