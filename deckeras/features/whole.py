@@ -97,10 +97,10 @@ def thaw(
         x: n pictures or rows of tokens, from any source that `DEC.fit` takes.
         recipe: str or `deckeras.recipes.Recipe`. A name, default "features", stands for that recipe with batches of 32
             rows, at most four updates of the target, and SGD with a learning rate of 1e-4, a hundredth of the usual.
-        lora_rank: int, default None: all weights of the network are trained. With an int, only
-            low-rank changes, of this rank, to the kernels of its dense layers are trained (LoRA, Hu et al., 2022);
-            transformers have such layers. A copy of the model is trained, and callbacks see the copy. At the end, or
-            after an interrupt, the changes are added to the kernels of the model, whose network remains frozen.
+        lora_rank: int, default None: all weights of the network are trained. With an int, only low-rank changes, of
+            this rank, to the kernels of its dense layers are trained (LoRA, Hu et al., 2022); transformers have such
+            layers. A copy of the model is trained, and callbacks see the copy. At the end, or after an interrupt, the
+            changes are added to the kernels of the model, whose network remains frozen.
         seed, callbacks, verbose, **options: as for `DEC.fit`, but `checkpoint_every` is 1 by default, because there are
             few updates and each takes long.
 

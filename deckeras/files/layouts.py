@@ -30,7 +30,7 @@ class Layout:
         affixes: dict from column to the sign next to its numbers, such as "%".
         image_shape: list (height, width) or (height, width, channels), or None.
         white: int or None, the value of white in images.
-        row_shape: list of ints, the shape of a row of an array; None for tables.
+        row_shape: list of ints, the shape of a row of an array; None for other kinds.
         features: list of str, the names of the features of an array, such as genes; None if it has none.
         n_columns: int or None, the number of columns of an svmlight file.
         zero_based: bool or None, whether an svmlight file counts its columns from 0.

@@ -9,7 +9,7 @@ import os
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import columns, numerals, promises, text_files, text_tables, values, workbooks
+from deckeras.files import columns, numerals, promises, text_files, text_tables, typed_columns, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
@@ -140,11 +140,11 @@ def _without_types(frame, texts, names, na, common):
         na: texts that mean a missing value.
         common: others, which may be the names of rows.
     """
-    missing = values.missing_texts(na)
+    missing = typed_columns.missing_texts(na)
     changed = {}
     for name, given in frame.items():
-        column = values.as_texts(given) if name in texts else values.simple(given)
-        column = values.without_texts(column, missing if name == names else missing.union(common))
+        column = typed_columns.as_texts(given) if name in texts else typed_columns.simple(given)
+        column = typed_columns.without_texts(column, missing if name == names else missing.union(common))
         if column is not given:
             changed[name] = column
     return _with_columns(frame, changed)
@@ -196,8 +196,8 @@ def _indexed(frame):
     index = frame.index
     parts = [f'"{name}"' for name in index.names if name is not None]
     if index.nlevels > 1:
-        index = index.map(lambda key: " ".join(map(values.text, key)))
-    names = values.as_texts(index.to_series()).to_numpy()
+        index = index.map(lambda key: " ".join(map(typed_columns.text, key)))
+    names = typed_columns.as_texts(index.to_series()).to_numpy()
     sentence = " ".join(["the index", *([", ".join(parts)] if parts else []), "is read as the names of the rows"])
     return frame.reset_index(drop=True), names, [sentence]
 
@@ -293,7 +293,7 @@ def _arff(path, encoding):
         if frame[column].dtype == object:
             texts = frame[column].map(lambda value: value.decode() if isinstance(value, bytes) else value)
             frame[column] = texts.where(texts != "?")
-        elif values.are_whole(frame[column], 2**63):
+        elif typed_columns.are_whole(frame[column], 2**63):
             # SciPy reads all numbers as float64, whose texts would be 1.0 and 2.0.
             frame[column] = frame[column].astype("Int64")
     return frame
@@ -316,9 +316,9 @@ def _numbers(frame, texts, options, *, typed):
         column = frame[name]
         if not typed and pandas.api.types.is_float_dtype(column):
             dotted = dotted or (options.decimal != "," and bool((column.dropna() % 1 != 0).any()))
-        truths += [name] if values.are_truths(column) else []
-        long += [name] if values.is_long(column) else []
-        changed, found = values.opened(column)
+        truths += [name] if typed_columns.are_truths(column) else []
+        long += [name] if typed_columns.is_long(column) else []
+        changed, found = typed_columns.opened(column)
         if changed is not None:
             replaced[name] = changed
         if found is not None:
@@ -335,7 +335,7 @@ def _numbers(frame, texts, options, *, typed):
     padded = [name for name in padded if found.forms.get(name) == numerals.Form()]
     found.padded = [*frame.attrs.pop("padded", []), *padded]
     frame = _with_columns(frame, replaced)
-    return _without_numbers(frame, values.missing_numbers(options.na), {*texts, *truths}), found
+    return _without_numbers(frame, typed_columns.missing_numbers(options.na), {*texts, *truths}), found
 
 
 def _without_numbers(frame, missing, others):

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from deckeras.files import columns, dialects, text_files, values
+from deckeras.files import columns, dialects, text_files, typed_columns
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 # The texts that pandas reads as missing values.
@@ -91,12 +91,14 @@ def _padded(frame, head, dialect):
 
 def _are_whole_with_gaps(column):
     """Return whether a column holds whole numbers, which pandas reads as float64 because some are missing."""
-    return column.dtype == "float64" and column.isna().any() and values.are_whole(column)
+    return column.dtype == "float64" and column.isna().any() and typed_columns.are_whole(column)
 
 
 def _rounded(frame):
     """Return the columns of whole numbers of which float64 has lost the last digits."""
-    return [name for name in frame if _are_whole_with_gaps(frame[name]) and frame[name].abs().max() >= values.EXACT]
+    return [
+        name for name in frame if _are_whole_with_gaps(frame[name]) and frame[name].abs().max() >= typed_columns.EXACT
+    ]
 
 
 def _thousands_or_decimals(frame, dialect, options, texts):

@@ -13,8 +13,8 @@ def text(value):
     """Return a value as a text file has it.
 
     Example:
-        >>> from deckeras.files import values
-        >>> values.text(9007199254740993), values.text(b"a"), values.text(0.5)
+        >>> from deckeras.files import typed_columns
+        >>> typed_columns.text(9007199254740993), typed_columns.text(b"a"), typed_columns.text(0.5)
         ('9007199254740993', 'a', '0.5')
     """
     if isinstance(value, bytes):
