@@ -112,6 +112,21 @@ def interrupt_after():
     return _Interrupt
 
 
+@pytest.fixture
+def batches_of(monkeypatch):
+    """Return a function from a model to the list of the batches that it is trained on from then on."""
+    from deckeras._train import device
+
+    monkeypatch.setattr(device, "steps_together", lambda *_: 1)
+
+    def watch(model):
+        batches, train_on_batch = [], model.train_on_batch
+        model.train_on_batch = lambda *batch, **options: batches.append(batch) or train_on_batch(*batch, **options)
+        return batches
+
+    return watch
+
+
 @pytest.fixture(scope="session")
 def write_keras_2():
     """Write weights as Keras 2 did: byte strings for names, groups such as `encoder_0/encoder_0/kernel:0`."""

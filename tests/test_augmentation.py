@@ -241,7 +241,7 @@ def test_pretraining_reconstructs_the_changed_row(images):
     assert history.history["loss"][0] < 1e-10
 
 
-def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_they_are(images, monkeypatch):
+def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_they_are(images, batches_of):
     """With a learning rate of 0, q of the clean rows gives every target, and the batches are the changed ones."""
     x = images + np.random.default_rng(0).normal(size=images.shape).astype("float32")
     model = DEC(dense_autoencoder(64, units=(8, 2))[0], 2)
@@ -250,10 +250,7 @@ def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_the
     q = model.predict(x, verbose=0)
     weights = q**2 / q.sum(axis=0)
     p = weights / weights.sum(axis=1, keepdims=True)
-    batches = []
-    train_on_batch = model.train_on_batch
-    monkeypatch.setattr(device, "steps_together", lambda *_: 1)
-    model.train_on_batch = lambda *pair, **options: batches.append(pair) or train_on_batch(*pair, **options)
+    batches = batches_of(model)
     model.fit(x, update_interval=2, max_iterations=4, tol=0, augment=lambda rows: rows + 100, verbose=0)
     assert len(batches) == 4
     rows = {(row + 100).tobytes(): target for row, target in zip(x, p, strict=True)}

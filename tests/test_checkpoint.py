@@ -321,13 +321,13 @@ def test_scores_of_a_run_without_labels_are_unknown(blobs, tmp_path):
     np.testing.assert_array_equal(np.isnan(history["acc"]), [True, True, False, False, True])
 
 
-def test_finished_fit_is_not_repeated(blobs, tmp_path):
+def test_finished_fit_is_not_repeated(blobs, tmp_path, batches_of):
     x, _ = blobs
     first = small_fit(x, tmp_path)
     again = DEC(dense_autoencoder(8, units=(16, 2), seed=9)[0], 3)
-    again.compile()
-    again.train_on_batch = None  # would fail if it were called
+    batches = batches_of(again)
     history = again.fit(x, update_interval=5, max_iterations=10, tol=0, checkpoint_dir=tmp_path, verbose=0)
+    assert batches == []
     assert_same(again.get_weights(), first.get_weights())
     assert history.history == first.history.history
 

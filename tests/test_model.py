@@ -302,9 +302,13 @@ def test_max_iterations_is_kept_to_the_batch(make, blobs, max_iterations, epochs
 
 
 @pytest.mark.parametrize("batch_size", [1, 50, 100, 299, 300, 301, 10_000])
-def test_any_batch_size(make, blobs, batch_size):
-    history = fit(make(), blobs[0], batch_size=batch_size)
+def test_any_batch_size(make, blobs, batches_of, batch_size):
+    """Also one that is larger than the recipe's for so few rows."""
+    model = make()
+    batches = batches_of(model)
+    history = fit(model, blobs[0], batch_size=batch_size, max_iterations=7)
     assert np.isfinite(history.history["loss"]).all()
+    assert max(len(rows) for rows, _ in batches) == min(batch_size, 300)
 
 
 def test_as_many_rows_as_clusters(make, blobs):
@@ -312,17 +316,14 @@ def test_as_many_rows_as_clusters(make, blobs):
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_class_sorted_rows_are_shuffled(make, blobs):
+def test_class_sorted_rows_are_shuffled(make, blobs, batches_of):
     """The blobs come sorted by class: batches in order would hold one class each."""
     x, y = blobs
-    batches = []
     model = make()
-    model.compile()
-    train_on_batch = model.train_on_batch
-    model.train_on_batch = lambda x, p, **options: batches.append(x) or train_on_batch(x, p, **options)
+    batches = batches_of(model)
     fit(model, x, batch_size=32, max_iterations=5)
-    rows = {row.tobytes(): label for row, label in zip(x, y, strict=True)}
-    assert all(len({rows[row.tobytes()] for row in batch}) == 3 for batch in batches)
+    classes = {row.tobytes(): label for row, label in zip(x, y, strict=True)}
+    assert [len({classes[row.tobytes()] for row in rows}) for rows, _ in batches] == [3] * 5
 
 
 def test_default_update_interval():
