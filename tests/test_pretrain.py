@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import deckeras
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
 from deckeras.autoencoders.embedding import least_squares
 
@@ -311,6 +312,17 @@ def test_bad_layerwise_arguments(blobs, pair, options, message):
     with pytest.raises(ValueError, match=message):
         pretrain_layerwise(*pair, x, **{"iterations": 1, "finetune_iterations": 1, "verbose": 0, **options})
     assert_same(weights(*pair), before)
+
+
+def test_layers_within_frozen_layers_stay_as_they_were(blobs, eagerly):
+    """Of an encoder in which another model is frozen in part."""
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(4)])
+    inner.layers[0].trainable = False
+    encoder = keras.Sequential([keras.Input((8,)), inner, keras.layers.Dense(2)])
+    before = [weight.path for weight in encoder.trainable_variables]
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8)])
+    deckeras.refit_decoder(encoder, decoder, blobs[0], iterations=1, verbose=0)
+    assert [weight.path for weight in encoder.trainable_variables] == before
 
 
 def test_decoder_of_another_width(blobs):
