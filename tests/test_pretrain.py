@@ -8,6 +8,7 @@ import pytest
 
 import deckeras
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
+from deckeras._train.layer_pairs import check_loss
 from deckeras.autoencoders.embedding import least_squares
 
 
@@ -303,15 +304,26 @@ def test_bad_arguments(blobs, pair, options, error, message):
         ({"finetune_iterations": 0}, "finetune_iterations should be .* Received: finetune_iterations=0"),
         ({"batch_size": 0}, "batch_size should be .* Received: batch_size=0"),
         ({"dropout": 2}, "dropout should be .* Received: dropout=2"),
+        ({"loss": "bce"}, "loss of the difference.* Received: binary_crossentropy"),
+        ({"loss": keras.losses.MeanAbsolutePercentageError()}, "Received: MeanAbsolutePercentage"),
     ],
 )
 def test_bad_layerwise_arguments(blobs, pair, options, message):
     """All are found before the first stage starts."""
     x, _ = blobs
     before = weights(*pair)
+    if "loss" in options:
+        options = {"recipe": deckeras.recipes.get("paper", pretraining_loss=options["loss"])}
     with pytest.raises(ValueError, match=message):
         pretrain_layerwise(*pair, x, **{"iterations": 1, "finetune_iterations": 1, "verbose": 0, **options})
     assert_same(weights(*pair), before)
+
+
+@pytest.mark.parametrize(
+    "loss", ["mse", "mae", "huber", least_squares, keras.losses.LogCosh(), lambda a, b: (a - b) ** 4]
+)
+def test_losses_of_a_difference_are_for_pairs(loss):
+    check_loss(loss)
 
 
 def test_layers_within_frozen_layers_stay_as_they_were(blobs, eagerly):
