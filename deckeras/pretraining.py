@@ -11,7 +11,7 @@ import numpy as np
 
 from deckeras import distribution, recipes
 from deckeras._data import checks, seeding
-from deckeras._train import reconstruction, refusals
+from deckeras._train import keras_callbacks, reconstruction, refusals
 from deckeras._train.directories import holding_directory, prepare_directory
 from deckeras._train.layer_pairs import check_loss, mirrored_layers, pair_autoencoder
 from deckeras._train.loop import History
@@ -230,6 +230,7 @@ def pretrain_layerwise(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
+    keras_callbacks.check_stages("pretrain_layerwise", callbacks)
     check_encoder(encoder)
     x = checks.check_rows(x, encoder.input_shape[1:])
     finetune_iterations = _count("finetune_iterations", finetune_iterations)

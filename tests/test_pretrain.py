@@ -306,6 +306,7 @@ def test_bad_arguments(blobs, pair, options, error, message):
         ({"dropout": 2}, "dropout should be .* Received: dropout=2"),
         ({"loss": "bce"}, "loss of the difference.* Received: binary_crossentropy"),
         ({"loss": keras.losses.MeanAbsolutePercentageError()}, "Received: MeanAbsolutePercentage"),
+        ({"callbacks": keras.callbacks.BackupAndRestore("backup")}, "pretrain_layerwise should hold no .*Backup"),
     ],
 )
 def test_bad_layerwise_arguments(blobs, pair, options, message):
