@@ -62,6 +62,12 @@ class RandomAffine(keras.layers.Layer):
         self.fill, self.seed = _fill(fill), seed
         self.generator = keras.random.SeedGenerator(None if seed is None else seeding.layer_seed(seed))
 
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        if isinstance(self.fill, list) and len(self.fill) not in (1, input_shape[-1]):
+            raise ValueError(
+                f"fill should be one number, or one for each of {input_shape[-1]} channels. Received: fill={self.fill}"
+            )
+
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         if not training:
             return images
@@ -135,7 +141,7 @@ def image_augmentation(
         `keras.Sequential`, (n, *row_shape) -> (n, *row_shape), around a `RandomAffine` layer.
 
     Raises:
-        ValueError: a row does not hold one image, or a size is negative.
+        ValueError: a row does not hold one image, a size is negative, or `fill` has not one number for each channel.
 
     Example:
         >>> import numpy as np
@@ -146,8 +152,8 @@ def image_augmentation(
 
     Source: Guo, Zhu, Liu and Yin, "Deep Embedded Clustering with Data Augmentation", ACML 2018.
     """
-    height, width, *channels = image_shape
     row_shape = check_row_shape(image_shape, row_shape)
+    height, width, *channels = map(int, image_shape)
     seed = distribution.agreed_seed(seed)
     # Images are changed in float32, even under mixed precision.
     changes = RandomAffine(shift, rotation, zoom, shear, fill, seed, dtype="float32")

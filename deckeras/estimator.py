@@ -17,8 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from deckeras import distribution, features, metrics, recipes, scaling, sources
 from deckeras._data import checks, frames, row_views, seeding
 from deckeras._data.row_shapes import looks_like_series
-from deckeras._train.device import predict
-from deckeras._train.directories import hold_directory
+from deckeras._train import device, directories, keras_callbacks
 from deckeras._typing import Array, Callbacks, Path, Rows, Shape
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
 from deckeras.files import containers
@@ -153,6 +152,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns:
             The estimator itself.
         """
+        keras_callbacks.check_stages(f"{type(self).__name__}.fit", callbacks)
         X = containers.as_rows(X)
         source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked only once
@@ -160,7 +160,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = features.extracted(self, X, fitting=True, own_network=train_features)
         x = self.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
-        with hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
+        with directories.hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
             model = self._train(x, _seed(self.random_state), weights, callbacks)
         self.head_ = self.model_ = scaling.into_model(model, self.scaling_)
         if self.network_ is not None:
@@ -285,7 +285,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         z = check_array(X)
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X should have {self._n_features_out} columns, the embedding. Received: shape {z.shape}")
-        return predict(self.decoder_.predict, z, verbose=0)
+        return device.predict(self.decoder_.predict, z, verbose=0)
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)

@@ -87,12 +87,13 @@ class ClusteringLayer(keras.layers.Layer):
         relative = distances / self.alpha
         # ONNX has no log1p. The difference matters if alpha is large and all distances are small compared with it.
         logarithm = ops.log(1 + relative) if self.alpha <= LARGEST_FOR_LOG else ops.log1p(relative)
-        log_kernel = -(self.alpha + 1) / 2 * logarithm
+        # A distance whose square overflows has a log-kernel of -inf. A row with only such distances would become NaN.
+        # `ops.maximum` would turn float64 into float32 on PyTorch.
+        log_kernel = ops.clip(-(self.alpha + 1) / 2 * logarithm, LOWEST, 0)
         if self.n_clusters == 1:
             # 1 for every row, even if it is infinitely far. Keras treats a softmax over one number as a mistake.
-            return ops.exp(0 * ops.maximum(log_kernel, LOWEST))
-        # A distance whose square overflows has a log-kernel of -inf. A row with only such distances would become NaN.
-        return ops.softmax(ops.maximum(log_kernel, LOWEST))
+            return ops.exp(0 * log_kernel)
+        return ops.softmax(log_kernel)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.n_clusters)
@@ -152,14 +153,13 @@ def squared_distances(z: Tensor, centroids: Tensor) -> Tensor:
         return ops.sum(ops.square(ops.expand_dims(z, 1) - centroids), axis=-1)
     if keras.config.backend() == "jax":
         return _corrected_distances(z, centroids)
-    wide = _expanded_distances(ops.cast(z, "float64"), ops.cast(centroids, "float64"))
-    return ops.cast(ops.minimum(wide, FARTHEST**2), z.dtype)
+    return ops.cast(_expanded_distances(ops.cast(z, "float64"), ops.cast(centroids, "float64")), z.dtype)
 
 
 def _expanded_distances(z: Tensor, centroids: Tensor) -> Tensor:
     squares = ops.sum(ops.square(z), axis=1, keepdims=True) + ops.sum(ops.square(centroids), axis=1)
     products = ops.einsum("ij,kj->ik", z, centroids)  # matmul would give float32 on PyTorch
-    return ops.maximum(squares - 2 * products, 0)
+    return ops.clip(squares - 2 * products, 0, FARTHEST**2)
 
 
 def _corrected_distances(z: Tensor, centroids: Tensor) -> Tensor:

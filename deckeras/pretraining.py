@@ -11,9 +11,9 @@ import numpy as np
 
 from deckeras import distribution, recipes
 from deckeras._data import checks, seeding
-from deckeras._train import reconstruction, refusals
+from deckeras._train import keras_callbacks, reconstruction, refusals
 from deckeras._train.directories import holding_directory, prepare_directory
-from deckeras._train.layer_pairs import mirrored_layers, pair_autoencoder
+from deckeras._train.layer_pairs import check_loss, mirrored_layers, pair_autoencoder
 from deckeras._train.loop import History
 from deckeras._typing import Augment, Callbacks, Loss, Optimizer, Path, Rows, Verbose
 from deckeras.augmentation import Augmenter
@@ -193,8 +193,8 @@ def pretrain_layerwise(
     """Pretrain as in the paper: each pair of layers as a denoising autoencoder, then all layers together.
 
     Pair i reconstructs the output h of the layers below it by two layers, `decoder_i(encoder_i(h))`, with dropout
-    before each of the two, and minimizes the squared error. After all pairs, the whole autoencoder is fine-tuned
-    without dropout. An argument with the default None takes its value from the recipe.
+    before each of the two, and minimizes the squared error or another loss of the recipe. After all pairs, the whole
+    autoencoder is fine-tuned without dropout. An argument with the default None takes its value from the recipe.
 
     Args:
         encoder: built `keras.Sequential` of `Dense` layers, as from `dense_autoencoder`. Trained in place.
@@ -215,7 +215,8 @@ def pretrain_layerwise(
         `least_squares`.
 
     Raises:
-        TypeError, ValueError: x or an argument is invalid, or encoder and decoder do not mirror each other.
+        TypeError, ValueError: x or an argument is invalid, encoder and decoder do not mirror each other, or the loss of
+            the recipe is not one of a difference, as `"mse"` is.
         OSError, FloatingPointError: as `pretrain_autoencoder`.
 
     Example:
@@ -229,10 +230,12 @@ def pretrain_layerwise(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, sections 3.3 and 4.3.
     """
+    keras_callbacks.check_stages("pretrain_layerwise", callbacks)
     check_encoder(encoder)
     x = checks.check_rows(x, encoder.input_shape[1:])
     finetune_iterations = _count("finetune_iterations", finetune_iterations)
     recipe = recipes.get(recipe, layer_iterations=_count("iterations", iterations), dropout=dropout, layerwise=True)
+    check_loss(recipe.pretraining_loss)
     n = distribution.total(len(x))
     batch_size, finetune_iterations = _batches(recipe, n, batch_size, None, finetune_iterations)
     augment = recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment

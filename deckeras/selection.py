@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from deckeras import metrics, recipes
 from deckeras._data import checks, row_views
+from deckeras._train import keras_callbacks
 from deckeras._typing import Array, Callbacks, Rows, Verbose
 from deckeras.autoencoders.embedding import check_encoder
 from deckeras.initialization import ManifoldStart
@@ -88,6 +89,7 @@ def choose_n_clusters(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, section 5.5, for the generalizability.
     """
+    keras_callbacks.check_stages("choose_n_clusters", callbacks)
     recipe = recipes.get(recipe)
     x = recipe.prepare(checks.check_rows(x))
     y = checks.check_labels(y, len(x))

@@ -176,11 +176,13 @@ def test_sizes_bound_the_changes():
         ({"fill": "black"}, "fill should be"),
         ({"fill": np.inf}, "fill should be"),
         ({"fill": [[0.0]]}, "fill should be"),
+        ({"fill": (0.0, 1.0)}, "fill should be .* each of 1 channels"),
+        ({"image_shape": (64,)}, "image_shape should be"),
     ],
 )
 def test_sizes_of_changes_that_are_none(arguments, message):
     with pytest.raises(ValueError, match=message):
-        image_augmentation((8, 8), **arguments)
+        image_augmentation(**{"image_shape": (8, 8), **arguments})
 
 
 @pytest.mark.parametrize("fill", ["edge", 0.5, np.array([0.5, 1.0])])

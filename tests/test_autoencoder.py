@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -77,6 +79,16 @@ def test_images_of_any_size_come_back_in_their_own(image_shape, flat):
     x = np.random.default_rng(0).random((6, *row_shape))
     assert encoder.predict(x, verbose=0).shape == (6, 4)
     assert decoder.predict(encoder.predict(x, verbose=0), verbose=0).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"), [(convolutional_autoencoder, (5, 7, 2)), (deckeras.series_autoencoder, (9, 2))]
+)
+def test_sizes_may_be_numbers_of_numpy(build, shape):
+    sizes = {"filters": np.array([2, 3]), "kernel_sizes": np.array([3, 3])}
+    encoder, decoder = build(np.array(shape), np.int64(4), row_shape=np.array(shape), **sizes)
+    assert (encoder.input_shape[1:], decoder.output_shape[1:]) == (shape, shape)
+    json.dumps([encoder.get_config(), decoder.get_config()])  # as Keras writes it into a file
 
 
 def test_convolutional_seed_decides_and_no_two_layers_share_values():

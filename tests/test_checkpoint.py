@@ -541,6 +541,93 @@ def test_backup_and_restore_of_keras_resumes(blobs, tmp_path):
     assert int(keras.ops.convert_to_numpy(resumed.optimizer.iterations)) == 30
 
 
+@pytest.mark.parametrize(
+    ("callback", "options", "match"),
+    [
+        (lambda path: keras.callbacks.BackupAndRestore(path), {"checkpoint_dir": "run"}, "no .*BackupAndRestore"),
+        (lambda path: keras.callbacks.SwapEMAWeights(swap_on_epoch=True), {}, "swap_on_epoch=True"),
+    ],
+)
+def test_callbacks_that_would_be_wrong_are_refused(blobs, tmp_path, monkeypatch, callback, options, match):
+    monkeypatch.chdir(tmp_path)
+    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+    with pytest.raises(ValueError, match=match):
+        model.fit(blobs[0], callbacks=callback("backup"), verbose=0, **options)
+    assert not model.placed
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda x, **options: deckeras.DeepEmbeddedClustering(3).fit(x, **options),
+        lambda x, **options: deckeras.selection.choose_n_clusters(x, [2, 3], **options),
+    ],
+)
+def test_a_backup_of_several_trainings_is_refused(blobs, tmp_path, fit):
+    with pytest.raises(ValueError, match="should hold no .*BackupAndRestore"):
+        fit(blobs[0], callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
+
+
+class Course(keras.callbacks.Callback):
+    """Logs a given course of a loss, whatever the training does, and stops it once like Ctrl-C."""
+
+    def __init__(self, interrupted_at=None):
+        super().__init__()
+        self.interrupted_at = interrupted_at
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.interrupted_at:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["course"] = [5.0, 4.0, 1.0, 2.0, 3.0, 2.0, 2.0, 3.0][epoch]
+
+
+STATEFUL = {
+    "stops": lambda path: keras.callbacks.EarlyStopping("course", mode="min", patience=3),
+    "best weights": lambda path: keras.callbacks.EarlyStopping(
+        "course", mode="min", patience=20, restore_best_weights=True
+    ),
+    "learning rate": lambda path: keras.callbacks.ReduceLROnPlateau(
+        "course", mode="min", patience=2, factor=0.1, cooldown=1
+    ),
+    "best file": lambda path: keras.callbacks.ModelCheckpoint(
+        path / "best.weights.h5", "course", mode="min", save_best_only=True, save_weights_only=True
+    ),
+}
+
+
+@pytest.mark.parametrize("interrupted_at", [1, 4])
+@pytest.mark.parametrize("kind", STATEFUL)
+def test_callbacks_of_keras_continue(tmp_path, kind, interrupted_at):
+    def fit(name, *more):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        (tmp_path / name).mkdir(exist_ok=True)
+
+        def epoch(start, steps, seed, callbacks):
+            """Stands for a training: the weights tell the epoch."""
+            model.set_weights([np.full((2, 1), start), np.full(1, start)])
+            return {"loss": 1.0}
+
+        checkpoint = Checkpoint(tmp_path / name / "file.h5", model, {})
+        callbacks = [*more, STATEFUL[kind](tmp_path / name)]
+        history = loop.train(
+            model, epoch, iterations=8, steps_per_epoch=1, seed=0, checkpoint=checkpoint, callbacks=callbacks, verbose=0
+        )
+        best = tmp_path / name / "best.weights.h5"
+        if best.exists():
+            model.load_weights(best)
+        return history.history, [*model.get_weights(), keras.ops.convert_to_numpy(model.optimizer.learning_rate)]
+
+    whole, weights = fit("whole", Course())
+    with pytest.raises(KeyboardInterrupt):
+        fit("resumed", Course(interrupted_at))
+    resumed, same = fit("resumed", Course())
+    assert resumed == whole
+    assert_same(same, weights)
+
+
 @pytest.mark.parametrize(("epoch", "write", "written"), [(3, 1, [4, 8, 12]), (3, 0.1, range(1, 13)), (1, 9, [])])
 def test_writing_takes_a_tenth_of_the_time_of_a_pretraining(
     blobs, tmp_path, monkeypatch, epoch, write, written, frequent_checkpoints

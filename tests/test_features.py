@@ -412,10 +412,14 @@ def test_layers_that_take_no_low_rank_changes(pictures):
         features.thaw(whole, pictures[0], lora_rank=2, verbose=0)
 
 
-def test_a_wrong_recipe_leaves_the_network_frozen(core):
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [({"recipe": "nope"}, "recipe should be"), ({"max_iterations": 0}, "max_iterations"), ({"y": [0, 1]}, "y should")],
+)
+def test_wrong_options_leave_the_network_frozen(core, options, match):
     whole = features.whole(features.network(core), DEC(dense_autoencoder(8, (4, 2))[0], 3))
-    with pytest.raises(ValueError, match="recipe should be"):
-        features.thaw(whole, np.zeros((9, 16, 16, 3)), recipe="nope")
+    with pytest.raises(ValueError, match=match):
+        features.thaw(whole, np.zeros((9, 16, 16, 3)), **options)
     assert not whole.get_layer("features").trainable_variables
 
 

@@ -752,7 +752,9 @@ def test_dtype_is_kept(tmp_path):
     model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
     keras.config.set_dtype_policy("float32")
     model.save(tmp_path / "dec.keras")
-    assert keras.models.load_model(tmp_path / "dec.keras").clustering.clusters.dtype == "float64"
+    loaded = keras.models.load_model(tmp_path / "dec.keras")
+    assert loaded.clustering.clusters.dtype == "float64"
+    assert keras.backend.standardize_dtype(loaded(np.ones((2, 8))).dtype) == "float64"
 
 
 def test_import_adds_nothing_heavy_to_keras(run_python):
@@ -779,6 +781,25 @@ def test_a_recipe_brings_its_own_optimizer(blobs):
     model.compile(keras.optimizers.SGD(0.02))
     model.fit(blobs[0], recipe=deckeras.recipes.get("table", learning_rate=0.05), **options)
     assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.02)
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize(
+    ("policy", "name"), [("float32", "dec.h5"), ("float32", "dec.keras"), ("mixed_float16", "dec.keras")]
+)
+def test_the_optimizer_of_a_recipe_is_known_in_a_file(blobs, tmp_path, eagerly, policy, name):
+    keras.config.set_dtype_policy(policy)
+    options = {"init": "kmeans", "n_init": 1, "max_iterations": 2, "verbose": 0}
+    recipe = deckeras.recipes.get("table", decay=0.1)
+    model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+    model.fit(blobs[0], recipe=recipe, **options)
+    model.save(tmp_path / name)
+    for other, rate in (recipe, 0.001), ("table", 0.01):
+        loaded = keras.models.load_model(tmp_path / name)
+        loaded.fit(blobs[0], recipe=other, **options)
+        own = getattr(loaded.optimizer, "inner_optimizer", loaded.optimizer)
+        assert float(keras.ops.convert_to_numpy(own.learning_rate)) == pytest.approx(rate)
 
 
 def test_the_start_of_an_earlier_fit_is_forgotten(blobs):

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+import deckeras
 from deckeras import dense_autoencoder, pretrain_autoencoder, pretrain_layerwise
+from deckeras._train.layer_pairs import check_loss
 from deckeras.autoencoders.embedding import least_squares
 
 
@@ -302,15 +304,38 @@ def test_bad_arguments(blobs, pair, options, error, message):
         ({"finetune_iterations": 0}, "finetune_iterations should be .* Received: finetune_iterations=0"),
         ({"batch_size": 0}, "batch_size should be .* Received: batch_size=0"),
         ({"dropout": 2}, "dropout should be .* Received: dropout=2"),
+        ({"loss": "bce"}, "loss of the difference.* Received: binary_crossentropy"),
+        ({"loss": keras.losses.MeanAbsolutePercentageError()}, "Received: MeanAbsolutePercentage"),
+        ({"callbacks": keras.callbacks.BackupAndRestore("backup")}, "pretrain_layerwise should hold no .*Backup"),
     ],
 )
 def test_bad_layerwise_arguments(blobs, pair, options, message):
     """All are found before the first stage starts."""
     x, _ = blobs
     before = weights(*pair)
+    if "loss" in options:
+        options = {"recipe": deckeras.recipes.get("paper", pretraining_loss=options["loss"])}
     with pytest.raises(ValueError, match=message):
         pretrain_layerwise(*pair, x, **{"iterations": 1, "finetune_iterations": 1, "verbose": 0, **options})
     assert_same(weights(*pair), before)
+
+
+@pytest.mark.parametrize(
+    "loss", ["mse", "mae", "huber", least_squares, keras.losses.LogCosh(), lambda a, b: (a - b) ** 4]
+)
+def test_losses_of_a_difference_are_for_pairs(loss):
+    check_loss(loss)
+
+
+def test_layers_within_frozen_layers_stay_as_they_were(blobs, eagerly):
+    """Of an encoder in which another model is frozen in part."""
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(4)])
+    inner.layers[0].trainable = False
+    encoder = keras.Sequential([keras.Input((8,)), inner, keras.layers.Dense(2)])
+    before = [weight.path for weight in encoder.trainable_variables]
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8)])
+    deckeras.refit_decoder(encoder, decoder, blobs[0], iterations=1, verbose=0)
+    assert [weight.path for weight in encoder.trainable_variables] == before
 
 
 def test_decoder_of_another_width(blobs):

@@ -72,7 +72,7 @@ class Alternation:
     def epoch(self, start: int, steps: int, seed: int, callbacks: keras.callbacks.CallbackList) -> dict[str, float]:
         if start == 0 and not self.model.placed:
             self.first = self.begin(seed)
-        elif self.first is None and self.checkpoint and self.checkpoint.arrays:
+        elif self.first is None and self.checkpoint and "first" in self.checkpoint.arrays:
             self.first = distribution.own_part(self.checkpoint.arrays["first"], len(self.x))
         labels, logs = self._train(self.first, start, steps, seed, callbacks)
         new_labels = self.assign().argmax(axis=1)

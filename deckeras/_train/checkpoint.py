@@ -16,7 +16,8 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -136,10 +137,14 @@ class Checkpoint:
             )
         return bool(seen[0])
 
-    def save(self, state: dict[str, Any]) -> None:
+    def save(self, state: dict[str, Any], arrays: Mapping[str, Array] = MappingProxyType({})) -> None:
         """Write weights, optimizer and state (a dict of values that JSON or `float` accepts) atomically.
 
         In distributed training, the first process writes for all.
+
+        Args:
+            state: dict.
+            arrays: dict from name to array, default none, saved together with those in the attribute `arrays`.
 
         Raises:
             OSError: the file cannot be written; an older file remains unchanged. The message says why, and where the
@@ -149,7 +154,7 @@ class Checkpoint:
             return
         try:
             with whole_file(self.path) as draft:
-                self._write(draft, state)
+                self._write(draft, state, {**self.arrays, **arrays})
         except OSError as error:
             made = type(error)(f"{error} {self._resumption()}")
             made.errno = error.errno
@@ -197,7 +202,7 @@ class Checkpoint:
         places = {id(variable): place for place, variable in enumerate(self.model.variables)}
         return [places[id(variable)] for variable in self.model.trainable_variables]
 
-    def _write(self, draft: str, state: dict[str, Any]) -> None:
+    def _write(self, draft: str, state: dict[str, Any], saved: Mapping[str, Array]) -> None:
         try:
             with h5py.File(draft, "w", locking=False, userblock_size=hdf5_contents.BLOCK) as file:
                 file.attrs["deckeras_checkpoint"] = VERSION
@@ -208,7 +213,7 @@ class Checkpoint:
                 _write_variables(file.create_group("others"), self.others)
                 _write_variables(file.create_group("optimizer"), self.model.optimizer.variables)
                 arrays = file.create_group("arrays")
-                for name, array in self.arrays.items():
+                for name, array in saved.items():
                     arrays.create_dataset(name, data=array, compression="gzip")
         except RuntimeError as error:  # HDF5 raises one if the last bytes of a file do not fit on the disk.
             raise OSError(str(error)) from error

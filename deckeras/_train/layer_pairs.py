@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 
 from deckeras import distribution
 from deckeras._data import seeding
@@ -26,6 +28,27 @@ def pair_autoencoder(
     noisy = keras.layers.Dropout(dropout, seed=seeding.layer_seed(agreed))(hidden)
     code = keras.layers.Dropout(dropout, seed=seeding.layer_seed(agreed ^ 1))(encoding(noisy))
     return keras.Model(inputs, keras.layers.Subtract()([decoding(code), hidden]))
+
+
+def check_loss(loss: Any) -> None:
+    """Raise ValueError if a loss compares more of two values than their difference, which is all that a pair returns.
+
+    Args:
+        loss: Keras loss, function or name.
+    """
+    rows = np.random.default_rng(0).uniform(0.1, 0.9, (2, 4, 8)).astype(keras.config.floatx())
+    compare = keras.losses.get(loss)
+    asked, found = (
+        keras.ops.convert_to_numpy(compare(target, keras.ops.convert_to_tensor(output)))
+        for target, output in ((rows[0], rows[1]), (np.zeros_like(rows[0]), rows[1] - rows[0]))
+    )
+    if not np.allclose(asked, found, rtol=1e-2):
+        name = getattr(compare, "__name__", type(compare).__name__)
+        raise ValueError(
+            "Layer-wise pretraining should minimize a loss of the difference of two values, such as "
+            f'deckeras.recipes.get(recipe, pretraining_loss="mse"). Received: {name}. Use pretrain_autoencoder for '
+            "other losses."
+        )
 
 
 def mirrored_layers(encoder: keras.Model, decoder: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:

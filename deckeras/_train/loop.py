@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from deckeras import distribution
-from deckeras._train import device, directories, interrupts, watch
+from deckeras._train import device, directories, interrupts, keras_callbacks, watch
 from deckeras._train.checkpoint import Checkpoint
 from deckeras._typing import Callbacks, RowArray, Verbose
 
@@ -81,6 +81,7 @@ def train(
         `History` of the whole training, including the restored part.
 
     Raises:
+        ValueError: a callback of Keras would give wrong weights.
         FloatingPointError: the loss or a weight is NaN or infinite. The last checkpoint is restored.
         BlockingIOError: another process trains in the directory of the checkpoint.
         SystemExit: the process received SIGTERM and has no handler for it.
@@ -89,8 +90,10 @@ def train(
     started = time.perf_counter() if started is None else started
     history = History()
     verbose = 1 if verbose == "auto" else verbose
+    given = keras.tree.flatten(callbacks or [])
+    keras_callbacks.check(given, saved=checkpoint is not None)
     callbacks = keras.callbacks.CallbackList(
-        [*keras.tree.flatten(callbacks or []), history],  # last, since callbacks may add to the logs
+        [*given, history],  # last, since callbacks may add to the logs
         add_progbar=verbose != 0,
         model=model,
         verbose=verbose,
@@ -134,6 +137,9 @@ class _Run:
         started -= _last(state["times"])
         model.stop_training, model._initial_epoch = False, None
         callbacks.on_train_begin()
+        # A callback that stopped the training starts anew: the user asks for more than it allowed.
+        if count and checkpoint and not state["stopped"]:
+            keras_callbacks.restore(callbacks.callbacks, state.get("callbacks", []), checkpoint.arrays)
         history.history, history.epoch = state["history"], list(range(count))
         # Keras's BackupAndRestore sets this attribute, and restores the weights of that epoch.
         reached: int = model._initial_epoch or 0
@@ -170,7 +176,8 @@ class _Run:
 
     def _save(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         started = time.perf_counter()
-        checkpoint.save(state)
+        found, arrays = keras_callbacks.state(self.callbacks.callbacks)
+        checkpoint.save({**state, "callbacks": found}, arrays)
         self.saved_at = time.perf_counter()
         self.saving_seconds = self.saved_at - started
 

@@ -98,11 +98,10 @@ def fit(
 @contextlib.contextmanager
 def frozen(layers: Sequence[keras.Layer]) -> Iterator[None]:
     """Keep layers from being trained within this block."""
-    trainable = [layer.trainable for layer in layers]
+    restore = specs.trainability(layers)
     try:
         for layer in layers:
             layer.trainable = False
         yield
     finally:
-        for layer, value in zip(layers, trainable, strict=True):
-            layer.trainable = value
+        restore()

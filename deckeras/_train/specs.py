@@ -8,6 +8,7 @@ import json
 import logging
 import types
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -86,6 +87,18 @@ def clustering(model: Any) -> dict[str, Any]:
 def precision(model: keras.Model) -> list[str]:
     """Return the names of the dtype policies of all layers."""
     return [layer.dtype_policy.name for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+
+
+def trainability(layers: Iterable[keras.Layer]) -> Callable[[], None]:
+    """Return a function that restores which layers are frozen, of these and of all layers within them."""
+    # Those within follow those around them, which pass their own setting on to them.
+    known = [(inner, inner.trainable) for layer in layers for inner in layer._flatten_layers()]
+
+    def restore():
+        for layer, trainable in known:
+            layer.trainable = trainable
+
+    return restore
 
 
 def graph(model: keras.Model) -> Any:

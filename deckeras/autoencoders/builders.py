@@ -135,7 +135,9 @@ def convolutional_autoencoder(
             f"kernel_sizes={kernel_sizes!r}"
         )
     row_shape = check_row_shape(image_shape, row_shape)
-    height, width, *channels = image_shape
+    # Keras does not accept NumPy integers.
+    height, width, *channels = map(int, image_shape)
+    filters, kernel_sizes = list(map(int, filters)), list(map(int, kernel_sizes))
     # The shape of the image, then that of the output of each convolution.
     shapes = [(height, width, *(channels or [1]))]
     for count in filters:
@@ -183,7 +185,7 @@ def check_row_shape(image_shape: Shape, row_shape: Shape | None = None) -> tuple
             f"A row should hold one image of shape {tuple(image_shape)}. Received: row_shape={row_shape}, "
             f"which holds {math.prod(row_shape)} values instead of {math.prod(image_shape)}"
         )
-    return row_shape
+    return tuple(map(int, row_shape))
 
 
 def check_sizes(**sizes: Any) -> None:
@@ -227,7 +229,7 @@ def full_layer(
     if kind.startswith("Conv"):
         settings["data_format"] = "channels_last"  # as the shapes of rows, whatever Keras's own setting
     return getattr(keras.layers, kind)(
-        size,
+        int(size),
         activation=activation,
         kernel_initializer=_seeded(kernel_initializer, seed),
         dtype="float32" if full_precision and half else None,

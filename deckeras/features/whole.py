@@ -9,6 +9,7 @@ import numpy as np
 
 from deckeras import recipes
 from deckeras._data import checks
+from deckeras._train import specs
 from deckeras._train.interrupts import DeferredInterrupt
 from deckeras._train.loop import History
 from deckeras._typing import Callbacks, Verbose
@@ -119,6 +120,8 @@ def thaw(
         trained, take_over = _with_low_rank(model, lora_rank, seed)
     else:
         trained, take_over = model, None
+    restore = specs.trainability([network])
+    if take_over is None:
         _unfreeze(network)
     with warnings.catch_warnings():
         # A network may have layers that its features do not use, such as the pooling of BERT.
@@ -126,6 +129,9 @@ def thaw(
         try:
             common = {"recipe": recipe, "seed": seed, "callbacks": callbacks, "verbose": verbose}
             return trained.fit(x, **common, **{"checkpoint_every": 1, **options})
+        except BaseException:
+            restore()  # A later training would train the network unasked.
+            raise
         finally:
             if take_over is not None:  # also after an interrupt, so that the training is not lost
                 with DeferredInterrupt():

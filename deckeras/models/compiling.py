@@ -11,6 +11,7 @@ import keras
 
 from deckeras._train.checkpoint import settings
 
+_OF_A_RECIPE = "recipe"  # the name of an optimizer, which files of models keep
 _DEPEND_ON_THE_MODEL = ("accuracy", "acc", "crossentropy", "ce")
 
 
@@ -57,10 +58,14 @@ def by_recipe(model: Any, optimizer: keras.optimizers.Optimizer) -> None:
     A model that was compiled for an earlier recipe with other settings is compiled again: a learning rate that has
     fallen to its end would serve no other training.
     """
-    if model.compiled and not (model._by_recipe and settings(optimizer) != model._optimizer_settings):
-        return
+    if model.compiled:
+        # Under float16, the optimizer is within another that scales the loss.
+        own = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        begun = model._optimizer_settings
+        if own.name != _OF_A_RECIPE or settings(optimizer) == begun["config"].get("inner_optimizer", begun):
+            return
+    optimizer.name = _OF_A_RECIPE
     model.compile(optimizer)
-    model._by_recipe = True
 
 
 def trained(model: keras.Model) -> tuple[int, ...]:

@@ -127,7 +127,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         self.optimizer.build(self.trainable_variables)
         # Recorded now: callbacks may change the learning rate later, but a resumed run compares what was requested.
         self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
-        self._loss_weights, self._by_recipe = kwargs.get("loss_weights"), False
+        self._loss_weights = kwargs.get("loss_weights")
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
