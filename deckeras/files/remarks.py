@@ -29,7 +29,7 @@ def of_table(frame, columns, found):
         columns: list of the numeric columns that become features.
         found: `numerals.Found` of the table.
     """
-    return _of_columns(frame, columns, found) + _totals(frame, columns) + _forms(found, columns)
+    return _of_columns(frame, columns, found) + _totals(frame, columns) + of_forms(found, columns)
 
 
 def _of_columns(frame, columns, found):
@@ -102,8 +102,13 @@ def _totals(frame, columns):
     return []
 
 
-def _forms(found, columns):
-    """Return sentences about how the numbers of these columns are written."""
+def of_forms(found, columns):
+    """Return sentences about how the numbers of these columns are written.
+
+    Args:
+        found: `numerals.Found` of the table.
+        columns: list of the columns that become features.
+    """
     sentences = []
     used = set(columns)
     forms = {name: form for name, form in found.forms.items() if name in used}
