@@ -373,6 +373,7 @@ def test_new_rows_without_the_column_of_names(text, names, told):
         ("a,b\n1,red\n2,blue\n", {}, 'column "b" holds text, such as "red": correct it$'),
         ("a,b\n1,2021-03-04\n2,2021-03-05\n", {}, 'holds dates, such as "2021-03-04": replace them by numbers'),
         ("a;b\n1,5;2\n", {}, 'column "a" holds text, such as "1,5": --decimal ","'),
+        ("a;b\n1,5;2.5\n", {}, 'such as "1,5": its numbers are written in different forms: write all in one form$'),
         ("a,b\n1,\n2,3\n", {}, "--missing median to fill them, or --missing drop"),
         ("a,b\n1,2\n", {"labels": "a"}, "should name no feature of the model. Received: 'a'"),
         ("a,b\n1,2\n", {"names": "b"}, "should name no feature of the model. Received: 'b'"),

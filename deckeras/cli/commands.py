@@ -86,7 +86,9 @@ def predict(options):
 def evaluate(options):
     """Score the clusters of rows against their classes."""
     run, model = _opened(options)
-    rows = _read_like(options, run, **_classes(options, run))
+    labels = options.labels or run["labels"]
+    folder_labels = options.folder_labels or run["folder_labels"]
+    rows = _read_like(options, run, labels, folder_labels)
     if rows.labels is None:
         raise ValueError("There are no classes to compare with. Name them by --labels or --folder-labels.")
     scores = runs.scores(rows, model().predict(_rows_of(options, rows, run), verbose=0))
@@ -101,18 +103,21 @@ def report(options):
             raise ValueError(f"The report should be an .html file. Received: {options.output!r}")
         check_target(options.output, "the report", filter(None, [options.data]))
     folder, run = runs.read(options.model)
+    if not options.data and not os.path.exists(run["data"]):
+        raise FileNotFoundError(
+            f"The data of the run are no longer at {run['data']!r}. Give their place: deckeras report RUN DATA."
+        )
     try:
-        rows = _read_like(options, run, **_classes(options, run))
+        rows = _read_like(options, run, run["labels"], run["folder_labels"])
     except class_labels.MissingLabels as error:
-        if options.labels or options.folder_labels:
-            raise
         rows = _read_like(options, run)
         _say(options, f"Note: the report has no scores. {error}", sys.stderr)
     x, model = _rows_of(options, rows, run), _model(options)
     path = options.output or os.path.join(folder, "report.html")
     z = model.embed(x, verbose=0)
     q = model.predict(x, verbose=0)
-    if options.data or len(q) != sum(run.get("sizes", [len(q)])):
+    sizes = np.bincount(q.argmax(axis=1), minlength=q.shape[1]).tolist()
+    if options.data or sizes != run.get("sizes", sizes):
         described = _described(rows, run.get("network"))
         run["facts"]["data"] = f"{options.data or run['data']}, {described}; the model was fitted to {run['data']}"
         # These entries describe the rows that the model was fitted to.
@@ -223,12 +228,6 @@ def _opened(options):
         return runs.read(options.model)[1], lambda: _model(options)
     _quiet_tensorflow()
     return alone[0], lambda: alone[1]
-
-
-def _classes(options, run):
-    """Return the options of `_read_like` for the classes of rows: those of the command line, or else of the run."""
-    labels = options.labels or run["labels"]
-    return {"labels": labels, "folder_labels": options.folder_labels or run["folder_labels"]}
 
 
 def _read_like(options, run, labels=None, folder_labels=False):

@@ -177,7 +177,6 @@ def _add_report(commands):
     report.add_argument("model", metavar="RUN", help="a folder that fit has written")
     report.add_argument("data", nargs="?", metavar="DATA", help="default: the data of the run, at their old place")
     report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
-    reading_options.add_labels(report)
     _add_output(report)
     reading_options.add_new_rows(report)
 

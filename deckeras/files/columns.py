@@ -113,7 +113,7 @@ def text_problems(frame, columns, found, *, fitted=False):
         elif len(frame.columns) == 1 and (advice := _one_column(present.head(_SAMPLE).astype(str))):
             problems.append(f'- the lines are not split into cells, such as "{_short(present.iloc[0])}": {advice}')
         else:
-            start, ways = _text_problem(column, values, present)
+            start, ways = _text_problem(column, values, present, found)
             problems.append(f'- column "{column}" holds {start}: {_advice(ways, fitted)}')
     return problems
 
@@ -152,7 +152,7 @@ def _position(frame, label):
     return int(frame.index.get_indexer_for([label])[0]) + 1
 
 
-def _text_problem(column, values, present):
+def _text_problem(column, values, present, found):
     """Return (what a column of text holds, a list of the ways out)."""
     texts = present[~present.map(lambda value: not isinstance(value, str) or numerals.is_number(value))]
     odd = texts if len(texts) else present
@@ -162,7 +162,8 @@ def _text_problem(column, values, present):
     named = f'--names "{column}" if these are the names of the rows'
     if not len(texts):
         form = numerals.recognize({column: present.astype(str)}).forms.get(column)
-        if form is not None:  # It is not the one that was asked for.
+        # The other columns may be in another form than this one.
+        if form is not None and not (found.commas if form.decimal == "." else found.dotted):
             thousands = f' --thousands "{form.thousands}"' if form.thousands else ""
             return start, [f'--decimal "{form.decimal}"{thousands}', drop]
         return f"{start}: its numbers are written in different forms", ["write all in one form", drop]
