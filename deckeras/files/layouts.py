@@ -163,7 +163,8 @@ def like_array(path, found, layout, notices):
             raise ValueError(f"{os.fspath(path)!r} should have the features that the model was fitted to. It {what}.")
         x = x[:, [places[name] for name in wanted]]
         if len(given) > len(wanted):
-            others = [name for name in given if name not in set(wanted)]
+            known = set(wanted)
+            others = [name for name in given if name not in known]
             notices.append(f"left out, because the model does not have them: {headers.listed(others)}")
         found = dataclasses.replace(found, x=x, features=wanted)
     if layout.row_shape is not None:

@@ -81,7 +81,8 @@ def _of_columns(frame, columns, found):
 def _totals(frame, columns):
     """Return sentences about rows that hold totals of other rows."""
     sentences = []
-    for column in [name for name in frame.columns if name not in set(columns)]:
+    used = set(columns)
+    for column in [name for name in frame.columns if name not in used]:
         texts = frame[column].dropna()
         texts = texts[texts.map(lambda value: isinstance(value, str) and _TOTAL.fullmatch(value.strip()) is not None)]
         if 0 < len(texts) <= max(1, _MAX_TOTALS * len(frame)):
