@@ -347,6 +347,8 @@ def test_new_rows_in_an_array_of_another_name():
     with pytest.raises(ValueError, match="has no array 'x'"):
         files.read_like("new.npz", layout)
     np.testing.assert_array_equal(files.read_like("new.npz", layout, key="rows").x, 2 * np.eye(3))
+    np.save("new.npy", 3 * np.eye(3))
+    np.testing.assert_array_equal(files.read_like("new.npy", layout).x, 3 * np.eye(3))
     with pytest.raises(ValueError, match="--missing does not apply to an array"):
         files.read_like("new.npz", layout, missing="median")
 

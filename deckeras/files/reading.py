@@ -355,7 +355,9 @@ def _table(path, table, layout, y, notices):
 
 def _read_array(path, key, y, image_shape, like=None):
     counted = {} if like is None else {"n_columns": like.n_columns, "zero_based": like.zero_based}
-    found = arrays.read(path, key, y, **counted)
+    # An array of an .npy file has no name, whatever the one of the fit was called.
+    unnamed = like is not None and os.fspath(path).lower().endswith(".npy")
+    found = arrays.read(path, None if unnamed else key, y, **counted)
     notices = list(found.notices)
     if like is not None:
         found = layouts.like_array(path, found, like, notices)
