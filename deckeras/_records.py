@@ -19,6 +19,7 @@ LAYOUT = {
     "text": (str, None),
     "terms": ({str: _NUMBER}, None),
     "medians": ({str: _NUMBER}, None),
+    "spare_medians": ({str: _NUMBER}, None),
     "drop_missing": bool,
     "names": (str, None),
     "na": [str],

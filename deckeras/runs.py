@@ -225,10 +225,14 @@ def read(path: str) -> tuple[str, dict[str, Any]]:
     Raises:
         OSError: there is no such run, it is damaged, or it has not finished; the message says how to resume it.
     """
-    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    # Any other file of the folder may be another model, which is not read.
+    own = os.path.isfile(path) and os.path.basename(path) in (_FILES["model"], "run.json")
+    folder = os.path.dirname(os.path.abspath(path)) if own else path
     record = os.path.join(folder, "run.json")
     if not os.path.exists(record):
-        raise FileNotFoundError(f"{folder!r} should be a folder that `deckeras fit` has written: it has no run.json.")
+        reason = "it has no run.json" if own or os.path.isdir(path) else "it is another file"
+        reason = reason if os.path.exists(path) else "there is no such folder"
+        raise FileNotFoundError(f"{path!r} should be a folder that `deckeras fit` has written, or its model: {reason}.")
     run = _records.load(record)
     if not run.get("finished"):
         command = run.get("command", "deckeras fit")

@@ -49,7 +49,9 @@ class Scaling:
     channels: int | None = None
 
     def __call__(self, rows: Array) -> Array:
-        """Return the dense rows, scaled. This is done in float64, so that large means do not cost digits."""
+        """Return the dense rows, scaled. Means are subtracted in float64, so that large ones do not cost digits."""
+        # NumPy computes with float16 and one number in float16, which is too coarse.
+        rows = np.asarray(rows, np.float32) if rows.dtype == np.float16 else rows
         return (rows - self.mean) / self.divisor
 
     def rows(self, x: Any) -> Any:

@@ -72,6 +72,11 @@ def test_fit_then_predict_and_the_rest(flowers, capsys):
     assert new.name.tolist() == clusters.name.tolist()[::-1]
     np.testing.assert_array_equal(new.cluster, clusters.cluster[::-1])
 
+    frame.rename(columns={"name": "größe"}).to_csv("other.csv", index=False, sep=";", encoding="cp1252")
+    other = "--encoding", "cp1252", "--names", "größe", "-o", "other-clusters.csv", "-q"
+    run("predict", "flowers-clusters", "other.csv", *other)
+    pandas.testing.assert_series_equal(pandas.read_csv("other-clusters.csv").name, new.name)
+
     run("predict", "flowers-clusters/model.keras", "new.csv")
     assert capsys.readouterr().out.splitlines()[:1] == ["name,cluster,confidence,q0,q1,q2"]
 
@@ -303,17 +308,20 @@ def test_what_is_read_is_not_replaced(flowers, capsys):
     assert pathlib.Path("flowers.csv").read_bytes() == before
 
 
-def test_a_report_of_other_rows_has_no_numbers_of_the_first(flowers):
+def test_a_report_of_other_rows_has_no_numbers_of_the_first(flowers, capsys):
     run("fit", *flowers, "-k", "3", *QUICK)
     frame = pandas.read_csv("flowers.csv")
-    frame[:20].to_csv("new.csv", index=False)
-    run("report", "flowers-clusters", "new.csv", "-o", "new.html", "-q")
+    frame[:20].drop(columns="kind").to_csv("new.csv", index=False)
+    run("report", "flowers-clusters", "new.csv", "-o", "new.html")
+    assert "the report has no scores. There is no column 'kind'" in capsys.readouterr().err
     frame[:50].to_csv("flowers.csv", index=False)  # the file of the run, which has changed
     run("report", "flowers-clusters", "-o", "changed.html", "-q")
-    for name, n in ("new.html", 20), ("changed.html", 50):
+    frame.iloc[[*range(50)] * 2].to_csv("flowers.csv", index=False)  # as many rows as before
+    run("report", "flowers-clusters", "-o", "equal.html", "-q")
+    for name, n in ("new.html", 20), ("changed.html", 50), ("equal.html", 100):
         page = pathlib.Path(name).read_text()
         assert f"{n} rows" in page
-        assert "100 rows" not in page
+        assert n == 100 or "100 rows" not in page
         assert "k-means on the same rows" not in page
     assert "k-means on the same rows" in pathlib.Path("flowers-clusters/report.html").read_text()
 

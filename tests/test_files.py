@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import sparse
 
 from deckeras import files
+from deckeras.files import class_labels
 
 FRAME = pandas.DataFrame(
     {
@@ -310,3 +311,105 @@ def test_a_column_is_a_feature_or_not(use, other, tmp_path):
         ValueError, match=r"makes features of a column.*'kind' for both|--drop does not apply with --text"
     ):
         files.read(tmp_path / "a.csv", **{use: "kind", other: "kind"})
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("a,b,id\n1,2,x\n,4,y\n", {"missing": "median"}, [[1, 2], [2, 4]]),
+        ("a,b,id\n1,2,x\n,4,y\n", {"missing": "drop"}, [[1, 2]]),
+        ("a,b,id\n1,2,x\n?,4,y\n", {"missing": "median", "na": "?"}, [[1, 2], [2, 4]]),
+        ("a,b,id\n1,2,x\n-999,4,y\n", {"missing": "drop"}, [[1, 2]]),  # as in the fit
+        ("a,b,größe\n1,2,x\n", {"names": "größe", "encoding": "cp1252"}, [[1, 2]]),
+        ('a;b;id\n"1,234";2,5;x\n', {"decimal": ","}, [[1.234, 2.5]]),
+        ("a;b;id\n1.234;2,5;x\n", {"decimal": ",", "thousands": "."}, [[1234, 2.5]]),
+        ("a\x1eb\x1eid\n1\x1e2\x1ex\n", {"sep": "\x1e"}, [[1, 2]]),
+        ("1;2 3;4;5\na;b;id\n1;2;x\n", {"skip": 1}, [[1, 2]]),
+        ("a,b,id\n% 1,2,x\n3,4,y\n", {"comment": "%"}, [[3, 4]]),
+    ],
+)
+def test_new_rows_in_a_file_that_differs(text, options, expected):
+    """The options of the fit hold for it, but for those that are given."""
+    layout = files.read(write("a,b,id\n1,2,x\n3.5,4,y\n2,6,z\n"), names="id", na="-999").layout
+    layout = files.Layout(**json.loads(json.dumps(dataclasses.asdict(layout))))
+    new = write(text, "new.csv", encoding=options.get("encoding", "utf-8"))
+    rows = files.read_like(new, layout, **options)
+    np.testing.assert_array_equal(rows.x, expected)
+    assert set(rows.names) <= {"x", "y"}
+    with pytest.raises(ValueError, match="does not apply to a table"):
+        files.read_like(new, layout, key="x", **options)
+
+
+def test_new_rows_in_an_array_of_another_name():
+    np.savez("old.npz", x=np.eye(3), other=np.ones((3, 3)))
+    layout = files.read("old.npz").layout
+    np.savez("new.npz", rows=2 * np.eye(3), other=np.ones((3, 3)))
+    with pytest.raises(ValueError, match="has no array 'x'"):
+        files.read_like("new.npz", layout)
+    np.testing.assert_array_equal(files.read_like("new.npz", layout, key="rows").x, 2 * np.eye(3))
+    np.save("new.npy", 3 * np.eye(3))
+    np.testing.assert_array_equal(files.read_like("new.npy", layout).x, 3 * np.eye(3))
+    with pytest.raises(ValueError, match="--missing does not apply to an array"):
+        files.read_like("new.npz", layout, missing="median")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "told"),
+    [
+        ("a,b\n1,2\n3,4\n", [0, 1], 'there is no column "id" with the names of the rows, which are numbered'),
+        (",a,b\n007,1,2\n008,3,4\n", ["007", "008"], None),
+    ],
+)
+def test_new_rows_without_the_column_of_names(text, names, told):
+    layout = files.read(write("a,b,id\n1,2,x\n3,4,y\n"), names="id").layout
+    rows = files.read_like(write(text, "new.csv"), layout)
+    assert rows.names.tolist() == names
+    assert [notice for notice in rows.notices if "no column" in notice] == [told] * (told is not None)
+    with pytest.raises(ValueError, match="There is no column 'name'"):
+        files.read_like("new.csv", layout, names="name")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a,b\n1,red\n2,blue\n", {}, 'column "b" holds text, such as "red": correct it$'),
+        ("a,b\n1,2021-03-04\n2,2021-03-05\n", {}, 'holds dates, such as "2021-03-04": replace them by numbers'),
+        ("a;b\n1,5;2\n", {}, 'column "a" holds text, such as "1,5": --decimal ","'),
+        ("a;b\n1,5;2.5\n", {}, 'such as "1,5": its numbers are written in different forms: write all in one form$'),
+        ("a,b\n1,\n2,3\n", {}, "--missing median to fill them, or --missing drop"),
+        ("a,b\n1,2\n", {"labels": "a"}, "should name no feature of the model. Received: 'a'"),
+        ("a,b\n1,2\n", {"names": "b"}, "should name no feature of the model. Received: 'b'"),
+        ("a,b\n1,2\n", {"missing": "mean"}, 'missing should be "median", "drop" or None'),
+    ],
+)
+def test_advice_on_new_rows(text, options, message):
+    """None that only a fit can follow."""
+    layout = files.read(write("a,b\n1.5,2\n3,4\n")).layout
+    with pytest.raises(ValueError, match=message) as error:
+        files.read_like(write(text, "new.csv"), layout, **options)
+    assert "--drop " not in str(error.value).replace("--missing drop ", "")
+
+
+@pytest.mark.parametrize("name", ["new.csv", "new.jsonl", "new.npz", "new.h5ad", "photos"])
+def test_rows_without_labels_have_an_error_of_their_own(name, photos):
+    """By it the report of new rows knows that it has to do without."""
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "kind": [None, None]})
+    frame.drop(columns="kind").to_csv("new.csv", index=False)
+    frame.to_json("new.jsonl", orient="records", lines=True)
+    np.savez("new.npz", x=np.eye(3))
+    with h5py.File("new.h5ad", "w") as file:
+        file["X"] = np.eye(3)
+        file["obs/index"], file["var/index"] = np.arange(3), np.arange(3)
+        file["obs"].attrs["_index"] = file["var"].attrs["_index"] = "index"
+    options = {"folder_labels": True} if name == "photos" else {"labels": "kind"}
+    path = photos / "dark" if name == "photos" else name
+    layout = files.read(path, **({"drop": "kind"} if name == "new.jsonl" else {})).layout
+    with pytest.raises(class_labels.MissingLabels):
+        files.read_like(path, layout, **options)
+
+
+def test_thousands_of_new_rows_are_reported():
+    layout = files.read(write("a;b\n1.5;2\n3;4\n")).layout
+    rows = files.read_like(write("a;b\n5,134;2\n", "new.csv"), layout)
+    assert rows.x.tolist() == [[5134, 2]]
+    assert '"," between thousands in "a"' in rows.notices

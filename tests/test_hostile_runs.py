@@ -57,6 +57,28 @@ def runs_code(page):
     return parser.found or parser.scripts != 1
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("old.keras", "it is another file"), ("typo", "there is no such folder"), ("empty", "it has no run.json")],
+)
+@pytest.mark.parametrize("command", ["report", "predict", "evaluate"])
+def test_only_the_run_that_is_named_is_read(command, name, reason, run, capsys):
+    """Not the one of the folder around it."""
+    shutil.copy(run / "model.keras", run / "old.keras")
+    (run / "empty").mkdir()
+    assert cli.main([command, str(run / name), str(run.parent / "rows.csv")]) == 1
+    error = capsys.readouterr().err
+    assert name in error
+    assert reason in error
+
+
+def test_data_that_were_moved(run, capsys):
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "data": str(run / "moved.csv")}))
+    assert cli.main(["report", str(run)]) == 1
+    assert "moved.csv'. Give their place: deckeras report RUN DATA" in capsys.readouterr().err
+
+
 def test_code_is_found():
     assert runs_code(f"<script></script>{HTML}")
     assert not runs_code("<script>1</script><img src='data:'>")

@@ -170,3 +170,10 @@ def test_as_wide_as_a_config_may_be(tmp_path):
     x = np.random.default_rng(1).normal(-1234.5678, 1e-3, (9, 500))
     encoder, decoder = dense_autoencoder(500, units=(6, 2))
     scaling.into_model(IDEC(encoder, decoder, 3), scaling.Scaling("standard", x[0], x[1])).save(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("method", ["standard", "largest", "unit"])
+def test_rows_of_half_precision_are_not_rounded_again(method):
+    x = np.random.default_rng(0).uniform(1, 120, (50, 3)).astype("float16")
+    fitted = scaling.fit(x, method)
+    np.testing.assert_allclose(fitted(x), fitted(x.astype("float64")), rtol=1e-6, atol=1e-6)

@@ -17,7 +17,7 @@ from deckeras._data.row_shapes import looks_like_series
 from deckeras._train.directories import hold_directory
 from deckeras._train.whole_files import check_target, whole_file
 from deckeras.cli import pretrained, reading_options, terminal
-from deckeras.files import pixels, reading
+from deckeras.files import class_labels, pixels, reading
 
 _TRAINING = {"recipe", "scale", "convolutional", "epochs", "max_iter", "tol", "seed"}
 _FIGURES = (".png", ".svg", ".pdf")
@@ -72,7 +72,7 @@ def predict(options):
     if options.output:
         runs.check_output(options.output, [options.data])
     run, model = _opened(options)
-    rows = _read_like(options, run, options.data)
+    rows = _read_like(options, run)
     q = model().predict(_rows_of(options, rows, run), verbose=0)
     if options.output:
         runs.write_clusters(options.output, rows, q)
@@ -88,7 +88,7 @@ def evaluate(options):
     run, model = _opened(options)
     labels = options.labels or run["labels"]
     folder_labels = options.folder_labels or run["folder_labels"]
-    rows = _read_like(options, run, options.data, labels=labels, folder_labels=folder_labels)
+    rows = _read_like(options, run, labels, folder_labels)
     if rows.labels is None:
         raise ValueError("There are no classes to compare with. Name them by --labels or --folder-labels.")
     scores = runs.scores(rows, model().predict(_rows_of(options, rows, run), verbose=0))
@@ -103,13 +103,21 @@ def report(options):
             raise ValueError(f"The report should be an .html file. Received: {options.output!r}")
         check_target(options.output, "the report", filter(None, [options.data]))
     folder, run = runs.read(options.model)
-    given = {"labels": run["labels"], "folder_labels": run["folder_labels"]}
-    rows = _read_like(options, run, options.data or run["data"], **given)
+    if not options.data and not os.path.exists(run["data"]):
+        raise FileNotFoundError(
+            f"The data of the run are no longer at {run['data']!r}. Give their place: deckeras report RUN DATA."
+        )
+    try:
+        rows = _read_like(options, run, run["labels"], run["folder_labels"])
+    except class_labels.MissingLabels as error:
+        rows = _read_like(options, run)
+        _say(options, f"Note: the report has no scores. {error}", sys.stderr)
     x, model = _rows_of(options, rows, run), _model(options)
     path = options.output or os.path.join(folder, "report.html")
     z = model.embed(x, verbose=0)
     q = model.predict(x, verbose=0)
-    if options.data or len(q) != sum(run.get("sizes", [len(q)])):
+    sizes = np.bincount(q.argmax(axis=1), minlength=q.shape[1]).tolist()
+    if options.data or sizes != run.get("sizes", sizes):
         described = _described(rows, run.get("network"))
         run["facts"]["data"] = f"{options.data or run['data']}, {described}; the model was fitted to {run['data']}"
         # These entries describe the rows that the model was fitted to.
@@ -130,7 +138,6 @@ def choose_k(options):
     _note(options, rows)
     _say(options, f"{options.data}: {_described(rows, network)}")
     from deckeras import recipes, selection
-    from deckeras.files import class_labels
 
     labels = rows.labels
     if labels is not None and not class_labels.present(labels).all():
@@ -223,13 +230,13 @@ def _opened(options):
     return alone[0], lambda: alone[1]
 
 
-def _read_like(options, run, path, **given):
-    """Read rows in the same way as those that the run was fitted to."""
-    layout = reading.Layout(**run["layout"])
-    if run.get("network") and layout.kind == "images" and os.path.isdir(path):
-        rows = pretrained.read_like(options, layout, path, **given)
-    else:
-        rows = reading.read_like(path, layout, skip_broken=options.skip_broken, **given)
+def _read_like(options, run, labels=None, folder_labels=False):
+    """Read the data of the command, or else of the run, in the same way as those that the run was fitted to."""
+    path, layout = options.data or run["data"], reading.Layout(**run["layout"])
+    network = run.get("network") and layout.kind == "images" and os.path.isdir(path)
+    read_like = pretrained.read_like if network else reading.read_like
+    given = {**_only(options, reading_options.NAMES), "labels": labels, "folder_labels": folder_labels}
+    rows = read_like(path, layout, **given)
     _note(options, rows)
     return rows
 

@@ -160,16 +160,16 @@ def _add_predict(commands):
     predict = _command(commands, "predict", "RUN DATA", "Assign new rows to the clusters of a run.", _PREDICT_EXAMPLES)
     _add_run_and_data(predict)
     predict.add_argument("-o", "--output", metavar="FILE", help=".csv or .parquet; default: CSV on the screen")
-    reading_options.add_skip_broken(predict)
     _add_output(predict)
+    reading_options.add_new_rows(predict)
 
 
 def _add_evaluate(commands):
     evaluate = _command(commands, "evaluate", "RUN DATA", "Score how well the clusters agree with known classes.", "")
     _add_run_and_data(evaluate)
     reading_options.add_labels(evaluate)
-    reading_options.add_skip_broken(evaluate)
     _add_output(evaluate)
+    reading_options.add_new_rows(evaluate)
 
 
 def _add_report(commands):
@@ -177,8 +177,8 @@ def _add_report(commands):
     report.add_argument("model", metavar="RUN", help="a folder that fit has written")
     report.add_argument("data", nargs="?", metavar="DATA", help="default: the data of the run, at their old place")
     report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
-    reading_options.add_skip_broken(report)
     _add_output(report)
+    reading_options.add_new_rows(report)
 
 
 def _command(commands, name, arguments, text, examples):

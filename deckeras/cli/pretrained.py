@@ -105,12 +105,19 @@ def inputs(path, rows):
     return texts.load(os.path.join(folder, _TOKENIZER))(rows.texts)
 
 
-def read_like(options, layout, path, labels=None, folder_labels=False):
-    """Return `Rows` of new photographs, read in the same way as those that a run was fitted to."""
-    kinds.check_options(path, "images", {"labels": labels} if labels else {})
+def read_like(path, layout, *, folder_labels, skip_broken, **others):
+    """Return `Rows` of new photographs, read in the same way as those that a run was fitted to.
+
+    Args:
+        path: the folder.
+        layout: `Layout` of the earlier photographs.
+        folder_labels, skip_broken: as for `deckeras.files.photographs.read`.
+        **others: the other options of `deckeras.files.read_like`, which do not apply to photographs.
+    """
+    kinds.check_options(path, "images", {name: value for name, value in others.items() if value})
     from deckeras.files import photographs
 
-    common = {"white": layout.white, "skip_broken": options.skip_broken}
+    common = {"white": layout.white, "skip_broken": skip_broken}
     return photographs.read(path, layout.image_shape[:2], folder_labels=folder_labels, **common)
 
 

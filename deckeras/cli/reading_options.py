@@ -35,10 +35,28 @@ def add_labels(parser):
 def add_tables(parser):
     """Add the options for tables."""
     group = parser.add_argument_group("tables")
-    group.add_argument("--names", metavar="COLUMN", help="the column with the names of the rows; default: row numbers")
+    _add_names(group)
     group.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are not features")
     group.add_argument("--one-hot", nargs="+", default=[], metavar="COLUMN", help="text whose values become features")
     group.add_argument("--text", metavar="COLUMN", help="texts to cluster by their words, without the other columns")
+    _add_missing(group)
+
+
+def add_new_rows(parser):
+    """Add the options for new rows, which are read like those of the run unless an option says otherwise."""
+    group = parser.add_argument_group("new rows (default: as the rows of the run were read)")
+    _add_key(group)
+    _add_names(group)
+    _add_missing(group)
+    add_skip_broken(group)
+    add_text(parser)
+
+
+def _add_names(group):
+    group.add_argument("--names", metavar="COLUMN", help="the column with the names of the rows; default: row numbers")
+
+
+def _add_missing(group):
     group.add_argument("--missing", choices=("median", "drop"), help="fill missing values, or drop their rows")
     group.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')
     header = group.add_mutually_exclusive_group()
@@ -51,7 +69,7 @@ def add_tables(parser):
 def add_images(parser):
     """Add the options for arrays and images."""
     group = parser.add_argument_group("arrays and images")
-    group.add_argument("--key", help="the array of an .npz, .h5, .h5ad or .mat file, or the sheet of a workbook")
+    _add_key(group)
     group.add_argument(
         "--image-shape",
         nargs="+",
@@ -70,6 +88,10 @@ def add_images(parser):
         "--color", "--colour", dest="colour", action="store_true", help="keep the colors of images; default: gray"
     )
     add_skip_broken(group)
+
+
+def _add_key(group):
+    group.add_argument("--key", help="the array of an .npz, .h5, .h5ad or .mat file, or the sheet of a workbook")
 
 
 def add_features(parser):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deckeras.files import promises
+from deckeras.files import class_labels, promises
 
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".svm", ".libsvm")
 _CHANNELS = (1, 3, 4)
@@ -233,7 +233,7 @@ def _check_variables(path, variables):
 
 def _choose(path, readers, key, labels):
     if labels is not None and labels not in readers:
-        raise ValueError(_lacks(path, readers, labels))
+        raise class_labels.MissingLabels(_lacks(path, readers, labels))
     if key is not None:
         if key not in readers:
             raise ValueError(_lacks(path, readers, key))

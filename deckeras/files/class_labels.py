@@ -7,6 +7,10 @@ import numpy as np
 from deckeras.files import headers
 
 
+class MissingLabels(ValueError):  # noqa: N818 - reads well in `except`
+    """An error for rows of which none has a label: there is no such column, array or subfolder, or it has no values."""
+
+
 def clean(y, n, name="labels"):
     """Return labels in the form that the scores expect.
 
@@ -19,7 +23,8 @@ def clean(y, n, name="labels"):
         (n,) array with bytes decoded. If labels are missing, the dtype is object and missing labels are None.
 
     Raises:
-        ValueError: another shape, values that cannot be compared, or no label at all.
+        ValueError: another shape, or values that cannot be compared.
+        MissingLabels: there is no label at all.
 
     Example:
         >>> import numpy as np
@@ -43,7 +48,7 @@ def clean(y, n, name="labels"):
     found[:] = [_plain(value) for value in y.tolist()]
     mask = present(found)
     if not mask.any():
-        raise ValueError(f"{name} should hold labels. Received: none for any row")
+        raise MissingLabels(f"{name} should hold labels. Received: none for any row")
     try:
         np.unique(found[mask])
     except TypeError as error:
@@ -70,7 +75,7 @@ def of_folders(names, notices):
         notices: list of str.
 
     Raises:
-        ValueError: no file is in a subfolder.
+        MissingLabels: no file is in a subfolder.
     """
     folders = [posixpath.dirname(name) or None for name in names]
     y = of_rows(np.array(folders, object), len(folders), "the names of the subfolders", notices)

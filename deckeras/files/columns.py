@@ -11,6 +11,7 @@ _MAX_CATEGORIES = 20  # the most distinct texts for which --one-hot is suggested
 _MIN_WORDS = 4  # the fewest words per text, on average, for which --text is suggested
 _SAMPLE = 1000  # the number of values of a column that are examined
 _MAX_NAMED = 5  # the most columns that a sentence names
+_OTHER_USES = ("--drop", "--names", "--labels", "--text", "--one-hot")
 _FILLER = "\u200b\u200c\u200d\ufeff\u00ad"  # invisible characters
 
 
@@ -45,14 +46,14 @@ class Roles:
         return self.names or (index_column(table.frame) if table.names is None else None)
 
 
-def check_names(frame, wanted):
-    """Raise a ValueError if the table lacks one of the wanted columns."""
+def check_names(frame, wanted, error=ValueError):
+    """Raise an error of this class if the table lacks one of the wanted columns."""
     unknown = [column for column in wanted if column not in frame.columns]
     if unknown:
         near = [column for column in frame.columns if column.strip().lower() == unknown[0].strip().lower()]
         hint = f" Do you mean {near[0]!r}?" if near else ""
         shown = ", ".join(map(repr, list(frame.columns)[:100]))
-        raise ValueError(f"There is no column {unknown[0]!r}.{hint} The columns are {shown}.")
+        raise error(f"There is no column {unknown[0]!r}.{hint} The columns are {shown}.")
 
 
 def index_column(frame):
@@ -66,13 +67,14 @@ def unnamed(names):
     return names[0] if names[:1] == ["Unnamed: 0"] else None
 
 
-def text_problems(frame, columns, found):
+def text_problems(frame, columns, found, *, fitted=False):
     """Return one line per column that does not hold numbers, with the command-line options that resolve it.
 
     Args:
         frame: pandas.DataFrame.
         columns: list of the columns that should hold numbers.
         found: `numerals.Found` of these columns.
+        fitted: bool, default False. Whether a model needs these columns, so that they cannot be used otherwise.
     """
     import pandas
 
@@ -95,25 +97,31 @@ def text_problems(frame, columns, found):
                 f"or {thousands}"
             )
         elif _are_durations(present):
+            ways = [f'--drop "{column}"', "replace them by numbers, such as seconds"]
             problems.append(
-                f'- column "{column}" holds durations, such as "{present.iloc[0]}": --drop "{column}", or replace them '
-                "by numbers, such as seconds"
+                f'- column "{column}" holds durations, such as "{present.iloc[0]}": {_advice(ways, fitted)}'
             )
         elif pandas.api.types.is_datetime64_any_dtype(values) or _are_dates(present):
-            problems.append(
-                f'- column "{column}" holds dates, such as "{present.iloc[0]}": --drop "{column}", --names "{column}" '
-                "if each row has its own, or replace them by numbers, such as years or days"
-            )
+            ways = [
+                f'--drop "{column}"', f'--names "{column}" if each row has its own',
+                "replace them by numbers, such as years or days",
+            ]  # fmt: skip
+            problems.append(f'- column "{column}" holds dates, such as "{present.iloc[0]}": {_advice(ways, fitted)}')
         elif present.map(lambda value: isinstance(value, list | tuple | dict | set | np.ndarray)).any():
-            problems.append(
-                f'- column "{column}" holds a {_kind(present)} in a row: --drop "{column}", or write each of its '
-                "values to a column"
-            )
+            ways = [f'--drop "{column}"', "write each of its values to a column"]
+            problems.append(f'- column "{column}" holds a {_kind(present)} in a row: {_advice(ways, fitted)}')
         elif len(frame.columns) == 1 and (advice := _one_column(present.head(_SAMPLE).astype(str))):
             problems.append(f'- the lines are not split into cells, such as "{_short(present.iloc[0])}": {advice}')
         else:
-            problems.append(_text_problem(column, values, present))
+            start, ways = _text_problem(column, values, present, found)
+            problems.append(f'- column "{column}" holds {start}: {_advice(ways, fitted)}')
     return problems
+
+
+def _advice(ways, fitted):
+    """Join the ways out of a problem. For a fitted model, only those that leave the column a feature apply."""
+    ways = [way for way in ways if not (fitted and way.startswith(_OTHER_USES))] or ["correct it"]
+    return ", ".join([*ways[:-1], f"or {ways[-1]}" if len(ways) > 1 else ways[0]])
 
 
 def _odd_lines(frame, columns):
@@ -144,38 +152,43 @@ def _position(frame, label):
     return int(frame.index.get_indexer_for([label])[0]) + 1
 
 
-def _text_problem(column, values, present):
+def _text_problem(column, values, present, found):
+    """Return (what a column of text holds, a list of the ways out)."""
     texts = present[~present.map(lambda value: not isinstance(value, str) or numerals.is_number(value))]
     odd = texts if len(texts) else present
     example, number = odd.iloc[0], len(odd)
     count = f"text in {number} of {len(present)} rows" if number < len(present) else "text"
-    start = f'- column "{column}" holds {count}, such as "{_short(example)}"'
+    start, drop = f'{count}, such as "{_short(example)}"', f'--drop "{column}"'
+    named = f'--names "{column}" if these are the names of the rows'
     if not len(texts):
-        return f'{start}: its numbers are written in different forms. Write all in one form, or --drop "{column}"'
+        form = numerals.recognize({column: present.astype(str)}).forms.get(column)
+        # The other columns may be in another form than this one.
+        if form is not None and not (found.commas if form.decimal == "." else found.dotted):
+            thousands = f' --thousands "{form.thousands}"' if form.thousands else ""
+            return start, [f'--decimal "{form.decimal}"{thousands}', drop]
+        return f"{start}: its numbers are written in different forms", ["write all in one form", drop]
     distinct = texts.drop_duplicates()
     if 2 * number < len(present) or all(map(numerals.is_missing, distinct)):
         row = _position(values, odd.index[0])
-        where = f" (row {row})"
+        start = f"{start} (row {row})"
         if row == len(values) and not numerals.is_missing(example):
-            return f"{start}{where}: delete the last line of the file if it is not a row, else correct it"
+            return start, ["delete the last line of the file if it is not a row, else correct it"]
         if len(distinct) <= 3:
             na = " ".join(f'"{value}"' for value in distinct)
-            return f"{start}{where}: --na {na} if that means a missing value, else correct it"
-        return f'{start}{where}: correct them, or --drop "{column}"'
+            return start, [f"--na {na} if that means a missing value, else correct it"]
+        return start, ["correct them", drop]
     if around := _around(distinct):
-        return f'{start}: write the numbers without {around}, or --drop "{column}"'
+        return start, [f"write the numbers without {around}", drop]
     if texts.head(_SAMPLE).str.split().str.len().mean() >= _MIN_WORDS:
-        named = f'--names "{column}" if these are the names of the rows, ' if present.nunique() == len(values) else ""
-        return f'{start}: --text "{column}" to cluster the rows by its words, {named}or --drop "{column}"'
+        to_cluster = f'--text "{column}" to cluster the rows by its words'
+        return start, [to_cluster, *([named] if present.nunique() == len(values) else []), drop]
     if present.nunique() == len(values):
-        return f'{start}: --names "{column}" if these are the names of the rows, or --drop "{column}"'
-    if present.nunique() <= _MAX_CATEGORIES:
-        n = present.nunique()
-        return (
-            f'{start}: --one-hot "{column}" to make its {f"{n} values features" if n > 1 else "value a feature"}, '
-            f'--labels "{column}" if these are classes to compare the clusters with, or --drop "{column}"'
-        )
-    return f'{start}: --drop "{column}"'
+        return start, [named, drop]
+    if (n := present.nunique()) <= _MAX_CATEGORIES:
+        features = f'--one-hot "{column}" to make its {f"{n} values features" if n > 1 else "value a feature"}'
+        labels = f'--labels "{column}" if these are classes to compare the clusters with'
+        return start, [features, labels, drop]
+    return start, [drop]
 
 
 def value_problems(frame, columns, texts=(), *, missing):

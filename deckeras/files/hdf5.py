@@ -7,7 +7,7 @@ import os
 import h5py
 import numpy as np
 
-from deckeras.files import promises
+from deckeras.files import class_labels, promises
 
 _SPARSE = {"data", "indices", "indptr"}
 
@@ -172,7 +172,8 @@ def anndata(path, key=None, labels=None):
         (x, names, features, y): matrix, names of the observations, names of the variables or None, labels or None.
 
     Raises:
-        ValueError: the matrix or the column is missing.
+        ValueError: the matrix is missing.
+        MissingLabels: the column is missing.
     """
     with opened(path) as file:
         found = matrices(file)
@@ -188,7 +189,7 @@ def anndata(path, key=None, labels=None):
         if labels is not None:
             columns = _columns(_member(file, "obs"))
             if labels not in columns:
-                raise ValueError(f"obs has no column {labels!r}. It has {', '.join(columns)}.")
+                raise class_labels.MissingLabels(f"obs has no column {labels!r}. It has {', '.join(columns)}.")
             y = column(_member(file, "obs"), labels)
         return x, names, features, y
 

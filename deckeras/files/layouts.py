@@ -22,6 +22,7 @@ class Layout:
         text: str or None, the column of documents. Their terms are the only features.
         terms: dict from term to its inverse document frequency, in the order of the features; None without `text`.
         medians: dict from column to the median that fills missing values; None if they are not filled.
+        spare_medians: dict from column to its median, which new rows may ask for; None if they are in `medians`.
         drop_missing: bool, whether rows with missing values are left out.
         names: str or None, the column with the names of the rows.
         na, sep, skip, comment, decimal, thousands, encoding: description of a text file, as for `read`; `sep` and
@@ -43,6 +44,7 @@ class Layout:
     text: str | None = None
     terms: dict | None = None
     medians: dict | None = None
+    spare_medians: dict | None = None
     drop_missing: bool = False
     names: str | None = None
     na: list = dataclasses.field(default_factory=list)
@@ -108,6 +110,37 @@ def of_file(table, names, key, skip):
     )
 
 
+def changed(layout, options):
+    """Return the layout of new rows, which differ from the earlier ones in some options.
+
+    Args:
+        layout: `Layout` of the earlier rows.
+        options: dict of the options of `deckeras.files.read` that are given for the new rows.
+
+    Raises:
+        ValueError: missing values should be filled, and no medians are known.
+    """
+    entries = {name: options[name] for name in _CHANGEABLE & set(options)}
+    if "na" in options:
+        entries["na"] = [*layout.na, *options["na"]]
+    if {"decimal", "thousands"} & set(options):
+        # A mark of the earlier file may have the other meaning here.
+        entries |= {name: options.get(name) for name in ("decimal", "thousands")}
+    if "missing" in options:
+        medians = layout.medians or layout.spare_medians
+        if options["missing"] == "median" and medians is None:
+            raise ValueError(
+                "--missing median needs the medians of the fit. Received: the layout of an earlier version, which "
+                "lacks them. Add --missing drop, or fit again."
+            )
+        drop = options["missing"] == "drop"
+        entries |= {"drop_missing": drop, "medians": None if drop else medians}
+    return dataclasses.replace(layout, **entries)
+
+
+_CHANGEABLE = {"key", "names", "skip", "comment", "encoding", "header"}
+
+
 def like_array(path, found, layout, notices):
     """Return an array with the features that a model was fitted to, in their order.
 
@@ -130,7 +163,8 @@ def like_array(path, found, layout, notices):
             raise ValueError(f"{os.fspath(path)!r} should have the features that the model was fitted to. It {what}.")
         x = x[:, [places[name] for name in wanted]]
         if len(given) > len(wanted):
-            others = [name for name in given if name not in set(wanted)]
+            known = set(wanted)
+            others = [name for name in given if name not in known]
             notices.append(f"left out, because the model does not have them: {headers.listed(others)}")
         found = dataclasses.replace(found, x=x, features=wanted)
     if layout.row_shape is not None:

@@ -110,14 +110,7 @@ def read(
         >>> rows.notices
         ['semicolon-separated, 3 columns, first line taken as names', 'decimal commas in "weight"']
     """
-    given = {name: value for name, value in locals().items() if name not in _SILENT and _is_given(value)}
-    if header is False:
-        given["header"] = header
-    if missing not in (None, "median", "drop"):
-        raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
-    if text is not None and (beside := [name for name in _BESIDE_TEXT if name in given]):
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
-        raise ValueError(f"{named} does not apply with --text, whose words are the only features. Leave it out.")
+    given = _given(locals(), text)
     kind = kinds.of(path)
     kinds.check_options(path, kind, given)
     if kind == "images":
@@ -137,27 +130,71 @@ def read(
     return _table(path, table, _with_images(path, layout, image_shape), labels, notices)
 
 
-_SILENT = ("path", "need_terms")  # options that every kind of file accepts
+_SILENT = ("path", "layout", "need_terms")  # arguments that every kind of file accepts
 _BESIDE_TEXT = ("drop", "one_hot", "missing", "image_shape")
 
 
-def _is_given(value):
+def _given(arguments, text):
+    """Return a dict of the options that are given and depend on the kind of the file.
+
+    Args:
+        arguments: dict of all arguments.
+        text: str, the column of documents, or None.
+
+    Raises:
+        ValueError: an option has another value than those allowed, or does not apply to documents.
+    """
+    given = {name: value for name, value in arguments.items() if name not in _SILENT and _is_given(name, value)}
+    missing = given.get("missing")
+    if missing not in (None, "median", "drop"):
+        raise ValueError(f'missing should be "median", "drop" or None. Received: missing={missing!r}')
+    if text is not None and (beside := [name for name in _BESIDE_TEXT if name in given]):
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
+        raise ValueError(f"{named} does not apply with --text, whose words are the only features. Leave it out.")
+    return given
+
+
+def _is_given(name, value):
     # 0 is a value, although it equals False.
-    return value is not None and value is not False and not (isinstance(value, list | tuple) and not value)
+    if value is None or (value is False and name != "header"):
+        return False
+    return not (isinstance(value, list | tuple) and not value)
 
 
 @promises.within_memory
 @options.checked
-def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=False):
+def read_like(
+    path,
+    layout,
+    *,
+    labels=None,
+    folder_labels=False,
+    skip_broken=False,
+    key=None,
+    names=None,
+    missing=None,
+    na=(),
+    sep=None,
+    skip=None,
+    comment=None,
+    decimal=None,
+    thousands=None,
+    encoding=None,
+    header=None,
+):
     """Read new rows in the same way as earlier ones.
 
     Args:
         path: file or folder of the same kind.
         layout: `Layout` of the earlier rows.
         labels, folder_labels, skip_broken: as for `read`.
+        key, names, missing, sep, skip, comment, decimal, thousands, encoding, header: as for `read`, where they differ
+            from those of the earlier rows; default None: as in `layout`. `"median"` fills missing values with the
+            medians of the earlier rows.
+        na: str or list of str, texts that mean a missing value, in addition to those of the earlier rows.
 
     Returns:
-        `Rows`.
+        `Rows`. They are numbered if the layout has a column of names, and the file and `names` do not.
 
     Raises:
         ValueError, OSError, ImportError: as for `read`; also if a column is missing or a text is not a known category.
@@ -171,35 +208,49 @@ def read_like(path, layout, *, labels=None, folder_labels=False, skip_broken=Fal
         >>> files.read_like("new.csv", layout).x.tolist()
         [[4.7, 3.2]]
     """
+    given = _given(locals(), layout and layout.text)
     kind = kinds.of(path)
     if kind != layout.kind:
         raise ValueError(f"The model was fitted to {kinds.WORDS[layout.kind]}. Received: {kinds.WORDS[kind]}, {path!r}")
-    given = {"labels": labels, "folder_labels": folder_labels, "skip_broken": skip_broken}
-    kinds.check_options(path, kind, {name: value for name, value in given.items() if value})
+    kinds.check_options(path, kind, given)
+    layout = layouts.changed(layout, given)
     shape = layout.image_shape and tuple(layout.image_shape)
     if kind == "images":
         return _read_folder(path, folder_labels, image_shape=shape, white=layout.white, skip_broken=skip_broken)
     if kind == "array":
         return dataclasses.replace(_read_array(path, layout.key, labels, shape, like=layout), layout=layout)
+    return _read_table_like(path, layout, labels, sep, names)
+
+
+def _read_table_like(path, layout, labels, sep, names):
+    """Read the rows of a table as for `read_like`. A column of names is needed if it is given for this file."""
     text_options = tables.Options(
-        skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
+        sep=sep, skip=layout.skip, comment=layout.comment, header=layout.header, decimal=layout.decimal,
         thousands=layout.thousands, encoding=layout.encoding, na=tuple(layout.na), sheet=layout.key, prefer=layout.sep,
     )  # fmt: skip
+    features = [*layout.columns, *layout.categories, *filter(None, [layout.text])]
+    if both := {layout.names, labels} & set(features):
+        raise ValueError(f"--names and --labels should name no feature of the model. Received: {both.pop()!r}")
     texts = [*filter(None, (layout.names, labels, layout.text)), *layout.categories]
     table = tables.read(path, text_options, texts, layout.names)
     frame = table.frame
+    if layout.names not in (None, names, *frame.columns):
+        rows = _read_table_like(path, dataclasses.replace(layout, names=None), labels, sep, names)
+        told = f'there is no column "{layout.names}" with the names of the rows, which are numbered'
+        return rows if rows.layout.names else dataclasses.replace(rows, notices=[*rows.notices, told])
+    layout = dataclasses.replace(layout, names=columns.Roles(layout.names).named(table))
+    columns.check_names(frame, [labels] if labels else [], class_labels.MissingLabels)
+    columns.check_names(frame, [*features, *filter(None, [layout.names])])
     if layout.text is not None:
-        columns.check_names(frame, [*filter(None, (layout.text, layout.names, labels))])
         return documents.read(path, table, layout, labels, list(table.notices))
-    wanted = [*layout.columns, *layout.categories, *([layout.names] if layout.names else [])]
-    columns.check_names(frame, [*wanted, *([labels] if labels else [])])
-    problems = columns.text_problems(frame, layout.columns, table.found)
+    problems = columns.text_problems(frame, layout.columns, table.found, fitted=True)
     filled = layout.medians is not None or layout.drop_missing
     problems += columns.value_problems(frame, [*layout.columns, *layout.categories], layout.categories, missing=filled)
     problems += _unknown(frame, layout, table.found)
     if problems:
         raise ValueError(f"{os.fspath(path)!r} cannot be clustered by this model:\n" + "\n".join(problems))
-    return _table(path, table, layout, labels, list(table.notices))
+    notices = [*table.notices, *remarks.of_forms(table.found, layout.columns)]
+    return _table(path, table, layout, labels, notices)
 
 
 def _lay_out(path, table, roles, key, skip):
@@ -225,11 +276,12 @@ def _lay_out(path, table, roles, key, skip):
         notices.append(f"left out, because no row has a value: {quoted}")
     found = table.found
     decimals = {form.decimal for form in found.forms.values()} - {"."}
+    medians = {column: float(frame[column].median()) for column in used}
     layout = dataclasses.replace(
         layouts.of_file(table, names, key, skip),
         columns=used,
         categories={column: sorted(map(str, frame[column].dropna().unique())) for column in one_hot},
-        medians={column: float(frame[column].median()) for column in used} if roles.missing == "median" else None,
+        **{"medians" if roles.missing == "median" else "spare_medians": medians},
         drop_missing=roles.missing == "drop",
         decimal=table.options.decimal or ("," if decimals else "." if found.dotted else None),
         thousands=table.options.thousands or _thousands(found),
@@ -303,7 +355,9 @@ def _table(path, table, layout, y, notices):
 
 def _read_array(path, key, y, image_shape, like=None):
     counted = {} if like is None else {"n_columns": like.n_columns, "zero_based": like.zero_based}
-    found = arrays.read(path, key, y, **counted)
+    # An array of an .npy file has no name, whatever the one of the fit was called.
+    unnamed = like is not None and os.fspath(path).lower().endswith(".npy")
+    found = arrays.read(path, None if unnamed else key, y, **counted)
     notices = list(found.notices)
     if like is not None:
         found = layouts.like_array(path, found, like, notices)

@@ -29,7 +29,7 @@ def of_table(frame, columns, found):
         columns: list of the numeric columns that become features.
         found: `numerals.Found` of the table.
     """
-    return _of_columns(frame, columns, found) + _totals(frame, columns) + _forms(found, columns)
+    return _of_columns(frame, columns, found) + _totals(frame, columns) + of_forms(found, columns)
 
 
 def _of_columns(frame, columns, found):
@@ -81,7 +81,8 @@ def _of_columns(frame, columns, found):
 def _totals(frame, columns):
     """Return sentences about rows that hold totals of other rows."""
     sentences = []
-    for column in [name for name in frame.columns if name not in set(columns)]:
+    used = set(columns)
+    for column in [name for name in frame.columns if name not in used]:
         texts = frame[column].dropna()
         texts = texts[texts.map(lambda value: isinstance(value, str) and _TOTAL.fullmatch(value.strip()) is not None)]
         if 0 < len(texts) <= max(1, _MAX_TOTALS * len(frame)):
@@ -102,8 +103,13 @@ def _totals(frame, columns):
     return []
 
 
-def _forms(found, columns):
-    """Return sentences about how the numbers of these columns are written."""
+def of_forms(found, columns):
+    """Return sentences about how the numbers of these columns are written.
+
+    Args:
+        found: `numerals.Found` of the table.
+        columns: list of the columns that become features.
+    """
     sentences = []
     used = set(columns)
     forms = {name: form for name, form in found.forms.items() if name in used}

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Table:
         names: array of the row names of the file, indexed by the index of `frame`, or None.
     """
 
-    frame: object
+    frame: Any
     options: Options
     found: numerals.Found
     notices: list
