@@ -233,6 +233,24 @@ def test_clusters_in_words():
     assert descriptions.words(x, labels, 3, features, n_words=1) == ["petrol", "diesel", ""]
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.repeat([[1e9 - 7], [1e9 + 7.0]], 500, axis=0),
+        np.repeat(np.float32([[999], [1001]]), 500_000, axis=0),
+        sparse.csr_matrix(np.repeat(np.float32([[999], [1001]]), 500, axis=0)),
+    ],
+    ids=["float64", "float32", "sparse"],
+)
+def test_words_of_features_far_from_zero(x):
+    """Means and squares of all rows are exact enough to be subtracted."""
+    mean, deviation = descriptions.moments(x)
+    np.testing.assert_allclose(mean, (x.min() + x.max()) / 2, rtol=1e-7)
+    np.testing.assert_allclose(deviation, (x.max() - x.min()) / 2, rtol=1e-3)
+    labels = np.repeat([0, 1], x.shape[0] // 2)
+    assert descriptions.words(x, labels, 2, ["time"]) == ["time low", "time high"]
+
+
 @pytest.fixture(scope="module")
 def browse(tmp_path_factory):
     """Open a page in Chromium and return what the options make it print."""
