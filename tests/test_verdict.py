@@ -8,7 +8,7 @@ from scipy import sparse
 
 from deckeras._data import row_views
 from deckeras.initialization import manifold
-from deckeras.verdict import judge
+from deckeras.verdict import Verdict, judge
 
 random = np.random.default_rng(0)
 WITHOUT_CLUSTERS = {
@@ -82,6 +82,37 @@ def test_views_of_sparse_rows(blobs):
 @pytest.mark.parametrize("n", [1, 3, 9])
 def test_few_rows(n):
     assert judge(np.zeros((n, 2)), np.eye(2)[np.zeros(n, int)]).level == "loose"
+
+
+def test_one_cluster_that_came_out_of_several(blobs):
+    found = judge(blobs[0], np.tile([0.9, 0.05, 0.05], (300, 1)))
+    assert found.level == "loose"
+    assert "nothing to compare" in str(found)
+
+
+def test_two_are_not_fewer_than_two(blobs, monkeypatch):
+    """Two clusters of which only one of the layouts knows."""
+    x = np.random.default_rng(0).normal(size=(60, 4)) + np.where(np.arange(60) < 30, 0, 12)[:, None]
+    wrong = np.arange(60) % 2
+    monkeypatch.setattr(manifold.Neighborhoods, "clusters", lambda self, n_clusters: wrong)
+    for n_clusters, fewer in (2, False), (3, True):
+        found = judge(x.astype("float32"), np.eye(n_clusters)[wrong])
+        assert (found.structure, found.fewer) == (True, fewer)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "sentence"),
+    [
+        ([], "40% of the rows into other clusters."),
+        ([3], "40% of the rows into other clusters, among them more than half of cluster 3."),
+        ([1, 3], "40% of the rows into other clusters, among them more than half of each of clusters 1, 3."),
+    ],
+)
+def test_clusters_that_differ_from_those_of_kmeans(clusters, sentence):
+    """A small cluster holds few of the rows that differ."""
+    measures = dict.fromkeys(["agreement", "cut", "kmeans_cut", "null_cut", "unsure"], 0.5)
+    found = {"differs_from_kmeans": 0.4, "differing_clusters": clusters, "differs_from_start": None}
+    assert f"puts {sentence}" in str(Verdict(**measures, **found, structure=True, fewer=False, level="fair"))
 
 
 def test_rows_and_assignments_of_one_length():
