@@ -59,10 +59,13 @@ def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int
 
 
 def as_numbers(x: Any) -> Any:
-    """Return x with bool, nullable and Arrow columns as numbers. Raise the errors of `DEC.fit`."""
-    values = frames.as_array(x)
-    if values is not None:
-        return type(x)(values, columns=x.columns, index=x.index) if frames.is_frame(x) else values
+    """Return x with bool, nullable and Arrow columns as numbers, in a DataFrame. Raise the errors of `DEC.fit`."""
+    table = frames.as_frame(x)
+    if table is not None:
+        values = frames.as_array(table)
+        if not len(table.columns):  # as `select_dtypes` returns a table of texts
+            check_rows(values)
+        return type(table)(values, columns=table.columns, index=table.index)
     if sparse.issparse(x):
         check_rows(x)
     if not isinstance(x, np.ndarray | list):
