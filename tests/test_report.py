@@ -286,7 +286,10 @@ def test_in_a_browser(assignments, browse, tmp_path):
 def test_what_the_script_does(assignments, browse):
     """Filter, sort, download, zoom and change the colors, and look at what is shown."""
     q, z, _ = assignments
-    page = report.make(RUN, table(), q, z)
+    rows = table()
+    rows.names[:] = [f"=car & {n}" for n in range(60)]
+    rows.x[:] = -rows.x
+    page = report.make(RUN, rows, q, z)
     probe = """
     const seen = {};
     const shown = () => document.querySelectorAll("#list tr[data-cluster]:not(.hidden)").length;
@@ -315,10 +318,11 @@ def test_what_the_script_does(assignments, browse):
     page = page.replace("</body>", f"<script>{probe}</script></body>")
     found = browse(page, "--window-size=390,800", "--dump-dom")
     seen = json.loads(html.unescape(re.search(r'data-seen="([^"]*)"', found)[1]))
-    x = table().x[:, 0]
+    x = rows.x[:, 0]
     assert (seen["all"], seen["picked"], seen["back"]) == (60, [20, 20, "1"], 60)
     assert seen["download"] == 21
-    assert seen["line"].startswith("car & ")
+    assert seen["line"].startswith("'=car & ")
+    assert seen["line"].count("'") == 1  # negative numbers remain numbers
     assert (float(seen["least"]), float(seen["most"])) == (x.min(), x.max())
     assert "scale(1.6)" in seen["zoom"]
     assert seen["ground"] == "rgb(21, 24, 28)"
