@@ -282,7 +282,7 @@ def silhouettes(
     """Return the silhouettes of the clusters of at most 2,000 rows, since the cost grows with their square.
 
     Args:
-        points: (n, n_features) array or DataFrame, or other rows that can be indexed by an array of row numbers.
+        points: (n, n_features) array, DataFrame, SciPy sparse matrix or `View`.
         labels: (n,) cluster labels.
         seed: int, default 0. Determines which rows are drawn.
         among: int array, the numbers of the rows to draw from, default None: all rows.
@@ -302,8 +302,7 @@ def silhouettes(
 
     Source: Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", 1987.
     """
-    points = points if isinstance(points, row_views.View) else row_views.as_rows(points)
-    labels = np.asarray(labels)
+    points, labels = row_views.as_indexed(points), np.asarray(labels)
     if len(points) != len(labels):
         raise ValueError(f"labels should be as many as the rows of points, {len(points)}. Received: {len(labels)}")
     numbers = np.arange(len(labels)) if among is None else among

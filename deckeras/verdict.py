@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from deckeras import baseline, metrics
 from deckeras._data import row_views
-from deckeras._typing import Array, RowArray
+from deckeras._typing import Array, Rows
 from deckeras.initialization import manifold
 from deckeras.initialization.consensus import agreement
 
@@ -101,11 +101,12 @@ _LEVELS = {
 }
 
 
-def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: int = 0) -> Verdict:
+def judge(x: Rows, q: npt.ArrayLike, *, start: npt.ArrayLike | None = None, seed: int = 0) -> Verdict:
     """Judge a clustering without labels.
 
     Args:
-        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras._data.row_views.View` of them.
+        x: (n, ...) array, DataFrame, SciPy sparse matrix or `deckeras._data.row_views.View` of the rows, scaled as for
+            the training.
         q: (n, n_clusters) soft assignments.
         start: (n,) int array, the clusters that training started from, default None.
         seed: int, default 0. Draws the sample of 1,000 rows, and seeds the other methods.
@@ -124,6 +125,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
         >>> judge(x, np.repeat(np.eye(2), 60, axis=0)).level
         'steady'
     """
+    x, q = row_views.as_indexed(x), np.asarray(q)
     if len(x) != len(q):
         raise ValueError(f"x and q should have the same rows. Received: {len(x)} and {len(q)} rows")
     n_clusters = q.shape[1]

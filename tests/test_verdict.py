@@ -3,9 +3,11 @@
 import json
 
 import numpy as np
+import pandas
 import pytest
 from scipy import sparse
 
+from deckeras import baseline, verdict
 from deckeras._data import row_views
 from deckeras.initialization import manifold
 from deckeras.verdict import Verdict, judge
@@ -73,10 +75,23 @@ def test_dict_is_for_json(blobs):
     assert "nothing to compare" in str(found)
 
 
-def test_views_of_sparse_rows(blobs):
-    x, y = blobs
-    rows = row_views.View(sparse.csr_matrix(x))
-    assert judge(rows, np.eye(3)[y]) == judge(x, np.eye(3)[y])
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda x: row_views.View(sparse.csr_matrix(x)),
+        sparse.csr_matrix,
+        lambda x: pandas.DataFrame(x)[[2, 1, 0, *range(3, x.shape[1])]],
+    ],
+    ids=["view", "sparse", "table"],
+)
+def test_rows_of_any_kind(of, monkeypatch):
+    """More columns than rows, so that numbers of rows are names of columns, too."""
+    x, y = np.random.default_rng(0).normal(size=(60, 80)).astype("float32"), np.repeat([0, 1], 30)
+    x[y == 1, :9] += 9
+    x[:, 2] = x[:, 0]
+    monkeypatch.setattr(verdict, "_EPOCHS", 2)
+    assert judge(of(x), np.eye(2)[y].tolist()) == judge(x, np.eye(2)[y])
+    np.testing.assert_array_equal(baseline.kmeans(of(x), 2), baseline.kmeans(x, 2))
 
 
 @pytest.mark.parametrize("n", [1, 3, 9])

@@ -49,6 +49,17 @@ def as_rows(x: Any) -> Array | sources.Blocks:
     return frames.object_numbers(values)
 
 
+def as_indexed(x: Any) -> RowArray:
+    """Return x as rows that can be chosen by their numbers. These are columns of a DataFrame, and not of a list.
+
+    Args:
+        x: as for `as_rows`, or a SciPy sparse matrix or `View`.
+    """
+    if isinstance(x, View):
+        return x
+    return View(x) if sparse.issparse(x) else as_rows(x)
+
+
 def as_batch(rows: Tensor) -> Tensor:
     """Return `rows` in the float type that Keras computes in: the only copy of the data that training makes."""
     return rows if keras.ops.is_tensor(rows) else np.asarray(rows, dtype=keras.config.floatx())
