@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deckeras import metrics
-from deckeras._typing import Array, RowArray
+from deckeras._data import row_views
+from deckeras._typing import Array, Rows
 from deckeras.files import class_labels
 
 _MAX_ROWS = 10_000  # the number of rows that k-means is fitted to
@@ -16,12 +17,11 @@ _MAX_VALUES = 2**26  # values of these rows: 256 MiB
 _BLOCK = 2**22  # values that are assigned together
 
 
-def kmeans(x: RowArray, n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
+def kmeans(x: Rows, n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
     """Cluster rows by k-means with ten restarts, fitted to a random sample of at most 10,000 rows.
 
     Args:
-        x: (n, n_features) scaled rows: an array, a `View`, or another object that can be indexed by slices
-            and by arrays of row numbers.
+        x: (n, n_features) scaled rows: an array, DataFrame, SciPy sparse matrix or `View`.
         n_clusters: int.
         seed: int, default 0.
 
@@ -36,6 +36,7 @@ def kmeans(x: RowArray, n_clusters: int, *, seed: int | None = 0) -> npt.NDArray
     """
     from sklearn.cluster import KMeans
 
+    x = row_views.as_indexed(x)
     n, width = len(x), max(1, int(np.prod(x.shape[1:])))
     size = min(n, max(n_clusters, min(_MAX_ROWS, _MAX_VALUES // width)))
     chosen = np.sort(np.random.default_rng(seed).permutation(n)[:size])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import numbers
 import os
@@ -153,28 +154,31 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             The estimator itself.
         """
         keras_callbacks.check_stages(f"{type(self).__name__}.fit", callbacks)
+        # An error or an interrupt leaves all attributes of an earlier fit unchanged.
+        fitted = copy.copy(self)
         X = containers.as_rows(X)
         source = sources.as_source(X)
         X = X if source is None else source  # so that it is checked only once
         inputs = features.check_thaw(X, self.features, train_features, lora_rank)
-        X = features.extracted(self, X, fitting=True, own_network=train_features)
-        x = self.prepare(X)
+        X = features.extracted(fitted, X, fitting=True, own_network=train_features)
+        x = fitted.prepare(X)
         weights = checks.check_weights(sample_weight, x.shape[0])
         with directories.hold_directory(self.checkpoint_dir):  # also between pretraining and clustering
-            model = self._train(x, _seed(self.random_state), weights, callbacks)
-        self.head_ = self.model_ = scaling.into_model(model, self.scaling_)
-        if self.network_ is not None:
-            self.model_ = features.whole(self.network_, self.head_)
+            model = fitted._train(x, _seed(self.random_state), weights, callbacks)
+        fitted.head_ = fitted.model_ = scaling.into_model(model, fitted.scaling_)
+        if fitted.network_ is not None:
+            fitted.model_ = features.whole(fitted.network_, fitted.head_)
         if train_features:
             common = {"seed": _seed(self.random_state), "callbacks": callbacks, "verbose": self.verbose}
             folder = self.checkpoint_dir and os.path.join(self.checkpoint_dir, "network")
             common = {"checkpoint_dir": folder, "sample_weight": weights, **common}
-            features.thaw(self.model_, inputs, lora_rank=lora_rank, **common)
-            self.head_.centroids = self.model_.centroids
-            X = self.extract(inputs)
-        self.cluster_centers_ = self.head_.centroids
-        self._n_features_out = self.cluster_centers_.shape[1]
-        self.labels_ = self.predict(X)
+            features.thaw(fitted.model_, inputs, lora_rank=lora_rank, **common)
+            fitted.head_.centroids = fitted.model_.centroids
+            X = fitted.extract(inputs)
+        fitted.cluster_centers_ = fitted.head_.centroids
+        fitted._n_features_out = fitted.cluster_centers_.shape[1]
+        fitted.labels_ = fitted.predict(X)
+        self.__dict__ = fitted.__dict__
         return self
 
     def prepare(self, X: Rows) -> Any:
@@ -309,7 +313,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         least = 2 if reset else 1
         source = sources.as_source(X)
         if getattr(X if source is None else source, "ndim", 2) in (3, 4):
-            X = np.asarray(X) if source is None else source
+            X = row_views.as_rows(X) if source is None else source
             shape = X.shape[1:]
             X = X.reshape(len(X), -1) if source is None else source.flat()
             fitted = None if reset else self.recipe_.series_shape or self.recipe_.image_shape
@@ -362,13 +366,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _train(self, x: Any, seed: int | None, weights: Array | None, callbacks: Callbacks) -> DEC:
         """Train a model on scaled rows and return it."""
-        common = {
-            "recipe": self.recipe_,
-            "seed": seed,
-            "checkpoint_dir": self.checkpoint_dir,
-            "callbacks": callbacks,
-            "verbose": self.verbose,
-        }
+        common: dict[str, Any] = {"recipe": self.recipe_, "seed": seed, "checkpoint_dir": self.checkpoint_dir}
+        common |= {"callbacks": callbacks, "verbose": self.verbose}
         encoder, decoder = self.recipe_.autoencoder(x.shape[1:], seed)
         stages = pretrain(encoder, decoder, x, **common)
         if self.method == "idec":

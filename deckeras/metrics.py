@@ -11,27 +11,21 @@ from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
 from sklearn.metrics.cluster import contingency_matrix
 
+from deckeras._data import checks, row_views
 from deckeras._typing import Array
 
 _SILHOUETTE_ROWS = 2000
 
 
 def _check_labels(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
-    y_true, y_pred = _as_labels(y_true), _as_labels(y_pred)
+    y_true, y_pred = (y if isinstance(y, np.ndarray) else np.asarray(y) for y in (y_true, y_pred))
     if y_true.ndim != 1 or y_true.shape != y_pred.shape or y_true.size == 0:
         raise ValueError(
             "y_true and y_pred should be 1-D, of one length, and not empty. "
             f"Received: shapes {y_true.shape} and {y_pred.shape}"
         )
-    return y_true, y_pred
-
-
-def _as_labels(labels: npt.ArrayLike) -> Array:
-    """Return labels as an array. Bytes, which scikit-learn refuses, become text."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind == "S" or (labels.dtype == object and any(isinstance(label, bytes) for label in labels.flat)):
-        labels = np.array([label.decode() if isinstance(label, bytes) else label for label in labels.flat])
-    return labels
+    # Scores would count missing labels as one more class.
+    return checks.present_labels("y_true", y_true), checks.present_labels("y_pred", y_pred)
 
 
 def _codes(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
@@ -51,7 +45,7 @@ def match_clusters(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[Any, An
         dict from cluster label to class label. If there are more clusters than classes, unmatched clusters are absent.
 
     Raises:
-        ValueError: the labels are empty, not 1-D, or not of one length.
+        ValueError: the labels are empty, not 1-D, not of one length, missing for a row, or cannot be sorted.
 
     Example:
         >>> from deckeras.metrics import match_clusters
@@ -109,7 +103,7 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         float from 0 to 1.
 
     Raises:
-        ValueError: the labels are empty, not 1-D, or not of one length.
+        ValueError: as for `match_clusters`.
 
     Example:
         >>> from deckeras.metrics import accuracy
@@ -288,7 +282,7 @@ def silhouettes(
     """Return the silhouettes of the clusters of at most 2,000 rows, since the cost grows with their square.
 
     Args:
-        points: (n, n_features) array, or other rows that can be indexed by an array of row numbers.
+        points: (n, n_features) array, DataFrame, SciPy sparse matrix or `View`.
         labels: (n,) cluster labels.
         seed: int, default 0. Determines which rows are drawn.
         among: int array, the numbers of the rows to draw from, default None: all rows.
@@ -296,6 +290,9 @@ def silhouettes(
     Returns:
         (rows, values): two arrays, the sorted numbers of the rows, and their silhouettes from -1 to 1. All are -1 if
         the rows are in one cluster, or each in its own.
+
+    Raises:
+        ValueError: points and labels are of different lengths.
 
     Example:
         >>> from deckeras import metrics
@@ -305,8 +302,9 @@ def silhouettes(
 
     Source: Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", 1987.
     """
-    points = np.asarray(points) if isinstance(points, list) else points
-    labels = np.asarray(labels)
+    points, labels = row_views.as_indexed(points), np.asarray(labels)
+    if len(points) != len(labels):
+        raise ValueError(f"labels should be as many as the rows of points, {len(points)}. Received: {len(labels)}")
     numbers = np.arange(len(labels)) if among is None else among
     rows = np.sort(np.random.default_rng(seed).permutation(numbers)[:_SILHOUETTE_ROWS])
     if not 2 <= len(np.unique(labels[rows])) < len(rows):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from deckeras import baseline, metrics
 from deckeras._data import row_views
-from deckeras._typing import Array, RowArray
+from deckeras._typing import Array, Rows
 from deckeras.initialization import manifold
 from deckeras.initialization.consensus import agreement
 
@@ -80,8 +80,9 @@ class Verdict:
                 f"{self.null_cut:.0%}, with k-means on the rows it is {self.kmeans_cut:.0%}."
             )
         which = ", ".join(map(str, self.differing_clusters))
+        each = "each of clusters" if len(self.differing_clusters) > 1 else "cluster"
         yield f"k-means on the rows puts {self.differs_from_kmeans:.0%} of the rows into other clusters" + (
-            f", mostly those of cluster{'s' * (len(self.differing_clusters) > 1)} {which}." if which else "."
+            f", among them more than half of {each} {which}." if which else "."
         )
         if self.differs_from_start is not None:
             yield f"Training has moved {self.differs_from_start:.1%} of the rows from the clusters it started from."
@@ -100,18 +101,19 @@ _LEVELS = {
 }
 
 
-def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: int = 0) -> Verdict:
+def judge(x: Rows, q: npt.ArrayLike, *, start: npt.ArrayLike | None = None, seed: int = 0) -> Verdict:
     """Judge a clustering without labels.
 
     Args:
-        x: (n, ...) array of the rows, scaled as for the training, or a `deckeras._data.row_views.View` of them.
+        x: (n, ...) array, DataFrame, SciPy sparse matrix or `deckeras._data.row_views.View` of the rows, scaled as for
+            the training.
         q: (n, n_clusters) soft assignments.
         start: (n,) int array, the clusters that training started from, default None.
         seed: int, default 0. Draws the sample of 1,000 rows, and seeds the other methods.
 
     Returns:
-        `Verdict`. With one cluster, fewer than 10 rows, or fewer than 3 rows for each cluster, there is nothing to
-        compare. The level is then "loose", and all rows count as unsure.
+        `Verdict`. If all rows are in one cluster, or there are fewer than 10 rows, or fewer than 3 for each cluster,
+        there is nothing to compare. The level is then "loose", and all rows count as unsure.
 
     Raises:
         ValueError: x and q are of different lengths.
@@ -123,6 +125,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
         >>> judge(x, np.repeat(np.eye(2), 60, axis=0)).level
         'steady'
     """
+    x, q = row_views.as_indexed(x), np.asarray(q)
     if len(x) != len(q):
         raise ValueError(f"x and q should have the same rows. Received: {len(x)} and {len(q)} rows")
     n_clusters = q.shape[1]
@@ -130,7 +133,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     labels = q[rows].argmax(axis=1)
     differs = None if start is None else 1 - metrics.accuracy(start, q.argmax(axis=1))
     unsure = float(np.mean(q.max(axis=1) < _UNSURE))
-    if n_clusters == 1 or manifold.few_rows(len(rows), n_clusters):
+    if len(np.unique(labels)) == 1 or manifold.few_rows(len(rows), n_clusters):
         return _nothing_to_compare(differs)
     sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in row_views.blocks_of_rows(x, rows)])
     views = manifold.views(None, sample)
@@ -143,6 +146,7 @@ def judge(x: RowArray, q: Array, *, start: npt.ArrayLike | None = None, seed: in
     # In some data, such as iris, two clusters are far apart, and the requested number divides one of them.
     two = min(manifold.cut(graph, found) for found in neighborhoods.labelings(2))
     structure = these or two < _STRUCTURE * null_cuts[1]
+    these = these or (structure and n_clusters == 2)
     level = "none" if not structure else "steady" if agreed >= _STEADY else "fair" if agreed >= _LOOSE else "loose"
     if structure and not these and level == "steady":
         level = "fair"

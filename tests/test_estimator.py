@@ -1,6 +1,7 @@
 import pickle
 
 import joblib
+import keras
 import numpy as np
 import pandas
 import pytest
@@ -146,6 +147,66 @@ def test_pandas_in_and_out(blobs):
     assert z.index.equals(frame.index)
     with pytest.raises(ValueError, match="feature names should match"):
         estimator.predict(frame[list("hgfedcba")])
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_columns_of_any_table_in_their_order(blobs, library):
+    """What another order of the columns would change is refused and not computed."""
+    frame = pandas.DataFrame(blobs[0], columns=list("abcdefgh"))
+    other = pytest.importorskip(library)
+    table = {"pandas": lambda: frame, "polars": lambda: other.from_pandas(frame)}
+    table = table.get(library, lambda: other.Table.from_pandas(frame))()
+    estimator = small(recipe=TINY).fit(table)
+    assert estimator.feature_names_in_.tolist() == list("abcdefgh")
+    np.testing.assert_array_equal(estimator.predict(frame), estimator.labels_)
+    for swapped in (
+        table.select(list("hgfedcba")) if library == "pyarrow" else table[list("hgfedcba")],
+        frame.iloc[:, ::-1],
+    ):
+        with pytest.raises(ValueError, match="feature names should match"):
+            estimator.predict(swapped)
+
+
+class Failure(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+def test_a_fit_that_fails_changes_nothing(blobs):
+    x = pandas.DataFrame(blobs[0], columns=list("abcdefgh"))
+    for fails, error in [
+        ({"callbacks": Failure()}, KeyboardInterrupt),
+        ({"sample_weight": -np.ones(300)}, ValueError),
+    ]:
+        estimator = small(recipe=TINY)
+        with pytest.raises(error):
+            estimator.fit(x, **fails)
+        with pytest.raises(NotFittedError):
+            estimator.predict(x)
+        estimator.fit(x)
+        before = dict(vars(estimator))
+        with pytest.raises(error):
+            estimator.fit(x.rename(columns=str.upper) * [1, 100, 1, 1, 1, 1, 1, 1] + 7, **fails)
+        assert vars(estimator) == before
+        assert all(vars(estimator)[name] is value for name, value in before.items())
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.ma.masked_equal(np.arange(40.0).reshape(10, 4), 9), ValueError, "masked values. Received.* in row 2"),
+        (np.ma.masked_equal(np.arange(640).reshape(10, 8, 8), 64), ValueError, "masked values. Received.* in row 1"),
+        (pandas.DataFrame({"a": ["u"] * 9}).select_dtypes("number"), ValueError, r"not be empty.*\(9, 0\)"),
+    ],
+    ids=["masked rows", "masked images", "no columns"],
+)
+def test_what_is_no_number(x, error, message):
+    with pytest.raises(error, match=message):
+        small().fit(x)
 
 
 @pytest.mark.slow

@@ -211,7 +211,9 @@ def test_operations_are_part_of_a_network(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("x", "match"),
     [
-        (np.full((4, 16, 16, 3), 0.5), "pixels from 0 to 255"),
+        (np.full((4, 16, 16, 3), 0.5), "pixels from 0 to 255.* Multiply them by 255"),
+        (np.linspace(-1, 1, 3072).reshape(4, 16, 16, 3), "pixels from 0 to 255.* Undo their scaling"),
+        (np.linspace(-124, 151, 3072).reshape(4, 16, 16, 3), "pixels from 0 to 255.* Undo their scaling"),
         (np.zeros((4, 8, 8, 3)), r"shape \(16, 16, 3\)"),
         (np.full((4, 16, 16, 3), np.nan), "finite"),
     ],

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.metrics import silhouette_samples
 
@@ -113,6 +114,44 @@ def test_confusion_by_hand(y_true, y_pred, clusters, counts):
     assert found[0].tolist() == sorted({name.decode() if isinstance(name, bytes) else name for name in y_true})
     assert found[1].tolist() == clusters
     assert found[2].tolist() == counts
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, np.nan, 1, 1], "label for every row. Received: nan in row 1"),
+        (["a", None, "b", "b"], "label for every row. Received: None in row 1"),
+        (pandas.array([0, None, 1, 1], "Int64"), "label for every row. Received: nan in row 1"),
+        (pandas.Series(["a", None, "b", "b"], dtype="category"), "label for every row. Received: nan in row 1"),
+        (
+            pandas.to_datetime(["2020-01-01", None, "2021-01-01", "2021-01-01"]),
+            "label for every row. Received: NaT in row 1",
+        ),
+        (np.ma.array([0, 9, 1, 1], mask=[0, 1, 0, 0]), "label for every row. Received: None in row 1"),
+        (np.array([0, "a", 1, 1], object), "compared with each other"),
+        ([b"\xff", b"\xff", b"b", b"b"], "text in UTF-8"),
+    ],
+    ids=["nan", "None", "NA", "category", "NaT", "mask", "mixed", "bytes"],
+)
+def test_missing_labels_are_no_class(labels, message):
+    for use in metrics.scores, metrics.match_clusters, metrics.confusion:
+        with pytest.raises(ValueError, match=f"y_true should .*{message}"):
+            use(labels, [0, 0, 1, 1])
+        with pytest.raises(ValueError, match=f"y_pred should .*{message}"):
+            use([0, 0, 1, 1], labels)
+
+
+def test_masks_that_hide_nothing():
+    assert metrics.accuracy(np.ma.array(["a", "b"]), np.ma.array([1, 0])) == 1
+
+
+def test_silhouettes_of_a_table():
+    points = np.random.default_rng(0).normal(size=(6, 6))
+    labels = [0, 0, 0, 1, 1, 1]
+    table = pandas.DataFrame(points, index=list("abcdef"))[[5, 4, 3, 2, 1, 0]]
+    np.testing.assert_allclose(metrics.silhouettes(table, labels)[1], silhouette_samples(points, labels))
+    with pytest.raises(ValueError, match="labels should be as many as the rows of points, 6. Received: 5"):
+        metrics.silhouettes(points, labels[:5])
 
 
 def test_silhouettes_are_those_of_scikit_learn():

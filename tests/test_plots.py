@@ -53,6 +53,24 @@ def test_embedding_of_two_dimensions_is_drawn_as_it_is(rows):
     np.testing.assert_allclose(flat, np.pad(z[:, :1], ((0, 0), (0, 1))))
 
 
+@pytest.mark.parametrize("n", [1, 30])
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_rows_that_are_all_alike(n, method):
+    """The t-SNE of scikit-learn divides by their spread, and ends the process by a segmentation fault."""
+    z = np.full((n, 10), 0.3, "float32")
+    np.testing.assert_array_equal(projection.plane(z, method), np.zeros((n, 2)))
+    assert [text.get_text() for text in plots.embedding({"": z}, np.zeros(n, int), method=method).axes[0].texts] == [
+        "0"
+    ]
+
+
+def test_a_moment_at_which_rows_are_alike(rows):
+    z = rows[0][::5]
+    for moments in [z, 0 * z], [0 * z, z]:
+        layouts = projection.common_layout(np.stack(moments))
+        np.testing.assert_allclose(layouts.std(axis=(1, 2)), [np.any(moment) for moment in moments], rtol=1e-5)
+
+
 def test_clusters_have_colours_of_their_own():
     for n in (10, 25):
         labels = np.arange(2 * n) % n
@@ -286,3 +304,32 @@ def test_number_of_clusters_marks_the_suggestion():
 def test_a_notebook_shows_a_figure():
     png = plots.training_curves({"loss": [0.2, 0.1], "changed": [0.1, 0.0]})._repr_png_()
     assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (np.array([[0.0, 51, 255], [255, 0, 0]]), [0, 0.2, 1]),
+        (np.array([[-1.0, 0, 1], [0, 0, 0]]), [0, 0.5, 1]),
+        (np.array([[0.0, 0.2, 0.5], [0, 0, 0]]), [0, 0.2, 0.5]),
+        (np.array([[0, 51, 255], [0, 0, 0]]), [0, 51, 255]),
+    ],
+    ids=["0 to 255", "-1 to 1", "0 to 1", "whole numbers"],
+)
+def test_colors_in_any_range(x, expected):
+    """Matplotlib draws floats above 1 in white, and those below 0 in black."""
+    q = np.array([[0.9, 0.1], [0.2, 0.8]])
+    for figure, axes in (
+        (plots.top_images(x, q, (1, 1, 3), n_images=1), 0),
+        (plots.gradients(np.array([0.1, 0.2]), np.ones(2), x, (1, 1, 3)), 1),
+    ):
+        np.testing.assert_allclose(figure.axes[axes].images[0].get_array().ravel(), expected)
+
+
+@pytest.mark.parametrize(("n_classes", "n_clusters"), [(3, 30), (30, 3)])
+def test_a_long_confusion_matrix_is_a_long_figure(n_classes, n_clusters):
+    random = np.random.default_rng(0)
+    figure = plots.confusion_matrix(random.integers(n_classes, size=900), random.integers(n_clusters, size=900))
+    width, height = figure.get_size_inches()
+    assert (width > 3 * height) == (n_clusters == 30)
+    assert (height > 3 * width) == (n_classes == 30)

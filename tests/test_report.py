@@ -233,6 +233,24 @@ def test_clusters_in_words():
     assert descriptions.words(x, labels, 3, features, n_words=1) == ["petrol", "diesel", ""]
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.repeat([[1e9 - 7], [1e9 + 7.0]], 500, axis=0),
+        np.repeat(np.float32([[999], [1001]]), 500_000, axis=0),
+        sparse.csr_matrix(np.repeat(np.float32([[999], [1001]]), 500, axis=0)),
+    ],
+    ids=["float64", "float32", "sparse"],
+)
+def test_words_of_features_far_from_zero(x):
+    """Means and squares of all rows are exact enough to be subtracted."""
+    mean, deviation = descriptions.moments(x)
+    np.testing.assert_allclose(mean, (x.min() + x.max()) / 2, rtol=1e-7)
+    np.testing.assert_allclose(deviation, (x.max() - x.min()) / 2, rtol=1e-3)
+    labels = np.repeat([0, 1], x.shape[0] // 2)
+    assert descriptions.words(x, labels, 2, ["time"]) == ["time low", "time high"]
+
+
 @pytest.fixture(scope="module")
 def browse(tmp_path_factory):
     """Open a page in Chromium and return what the options make it print."""
@@ -268,7 +286,10 @@ def test_in_a_browser(assignments, browse, tmp_path):
 def test_what_the_script_does(assignments, browse):
     """Filter, sort, download, zoom and change the colors, and look at what is shown."""
     q, z, _ = assignments
-    page = report.make(RUN, table(), q, z)
+    rows = table()
+    rows.names[:] = [f"=car & {n}" for n in range(60)]
+    rows.x[:] = -rows.x
+    page = report.make(RUN, rows, q, z)
     probe = """
     const seen = {};
     const shown = () => document.querySelectorAll("#list tr[data-cluster]:not(.hidden)").length;
@@ -297,10 +318,11 @@ def test_what_the_script_does(assignments, browse):
     page = page.replace("</body>", f"<script>{probe}</script></body>")
     found = browse(page, "--window-size=390,800", "--dump-dom")
     seen = json.loads(html.unescape(re.search(r'data-seen="([^"]*)"', found)[1]))
-    x = table().x[:, 0]
+    x = rows.x[:, 0]
     assert (seen["all"], seen["picked"], seen["back"]) == (60, [20, 20, "1"], 60)
     assert seen["download"] == 21
-    assert seen["line"].startswith("car & ")
+    assert seen["line"].startswith("'=car & ")
+    assert seen["line"].count("'") == 1  # negative numbers remain numbers
     assert (float(seen["least"]), float(seen["most"])) == (x.min(), x.max())
     assert "scale(1.6)" in seen["zoom"]
     assert seen["ground"] == "rgb(21, 24, 28)"

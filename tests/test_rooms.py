@@ -14,11 +14,11 @@ ROOT = pathlib.Path(deckeras.__file__).parent
 ROOMS = [
     "_extras",
     "_typing",
-    "metrics",
     "target",
     "layers",
     "sources",
     "_data",
+    "metrics",
     "distribution",
     "autoencoders",
     "datasets",

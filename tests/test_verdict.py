@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas
 import pytest
 from scipy import sparse
 
+from deckeras import baseline, verdict
 from deckeras._data import row_views
 from deckeras.initialization import manifold
-from deckeras.verdict import judge
+from deckeras.verdict import Verdict, judge
 
 random = np.random.default_rng(0)
 WITHOUT_CLUSTERS = {
@@ -73,15 +75,59 @@ def test_dict_is_for_json(blobs):
     assert "nothing to compare" in str(found)
 
 
-def test_views_of_sparse_rows(blobs):
-    x, y = blobs
-    rows = row_views.View(sparse.csr_matrix(x))
-    assert judge(rows, np.eye(3)[y]) == judge(x, np.eye(3)[y])
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda x: row_views.View(sparse.csr_matrix(x)),
+        sparse.csr_matrix,
+        lambda x: pandas.DataFrame(x)[[2, 1, 0, *range(3, x.shape[1])]],
+    ],
+    ids=["view", "sparse", "table"],
+)
+def test_rows_of_any_kind(of, monkeypatch):
+    """More columns than rows, so that numbers of rows are names of columns, too."""
+    x, y = np.random.default_rng(0).normal(size=(60, 80)).astype("float32"), np.repeat([0, 1], 30)
+    x[y == 1, :9] += 9
+    x[:, 2] = x[:, 0]
+    monkeypatch.setattr(verdict, "_EPOCHS", 2)
+    assert judge(of(x), np.eye(2)[y].tolist()) == judge(x, np.eye(2)[y])
+    np.testing.assert_array_equal(baseline.kmeans(of(x), 2), baseline.kmeans(x, 2))
 
 
 @pytest.mark.parametrize("n", [1, 3, 9])
 def test_few_rows(n):
     assert judge(np.zeros((n, 2)), np.eye(2)[np.zeros(n, int)]).level == "loose"
+
+
+def test_one_cluster_that_came_out_of_several(blobs):
+    found = judge(blobs[0], np.tile([0.9, 0.05, 0.05], (300, 1)))
+    assert found.level == "loose"
+    assert "nothing to compare" in str(found)
+
+
+def test_two_are_not_fewer_than_two(blobs, monkeypatch):
+    """Two clusters of which only one of the layouts knows."""
+    x = np.random.default_rng(0).normal(size=(60, 4)) + np.where(np.arange(60) < 30, 0, 12)[:, None]
+    wrong = np.arange(60) % 2
+    monkeypatch.setattr(manifold.Neighborhoods, "clusters", lambda self, n_clusters: wrong)
+    for n_clusters, fewer in (2, False), (3, True):
+        found = judge(x.astype("float32"), np.eye(n_clusters)[wrong])
+        assert (found.structure, found.fewer) == (True, fewer)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "sentence"),
+    [
+        ([], "40% of the rows into other clusters."),
+        ([3], "40% of the rows into other clusters, among them more than half of cluster 3."),
+        ([1, 3], "40% of the rows into other clusters, among them more than half of each of clusters 1, 3."),
+    ],
+)
+def test_clusters_that_differ_from_those_of_kmeans(clusters, sentence):
+    """A small cluster holds few of the rows that differ."""
+    measures = dict.fromkeys(["agreement", "cut", "kmeans_cut", "null_cut", "unsure"], 0.5)
+    found = {"differs_from_kmeans": 0.4, "differing_clusters": clusters, "differs_from_start": None}
+    assert f"puts {sentence}" in str(Verdict(**measures, **found, structure=True, fewer=False, level="fair"))
 
 
 def test_rows_and_assignments_of_one_length():

@@ -59,10 +59,13 @@ def check_rows(x: Any, row_shape: Sequence[int | None] | None = None, n_min: int
 
 
 def as_numbers(x: Any) -> Any:
-    """Return x with bool, nullable and Arrow columns as numbers. Raise the errors of `DEC.fit`."""
-    values = frames.as_array(x)
-    if values is not None:
-        return type(x)(values, columns=x.columns, index=x.index) if frames.is_frame(x) else values
+    """Return x with bool, nullable and Arrow columns as numbers, in a DataFrame. Raise the errors of `DEC.fit`."""
+    table = frames.as_frame(x)
+    if table is not None:
+        values = frames.as_array(table)
+        if not len(table.columns):  # as `select_dtypes` returns a table of texts
+            check_rows(values)
+        return type(table)(values, columns=table.columns, index=table.index)
     if sparse.issparse(x):
         check_rows(x)
     if not isinstance(x, np.ndarray | list):
@@ -127,22 +130,39 @@ def check_labels(y: npt.ArrayLike | None, n: int) -> Array | None:
     """
     if y is None:
         return None
-    if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
-        mask, y = np.ma.getmaskarray(y), np.array(y.data, object)
-        y[mask] = None
-    y = np.asarray(y)
+    y = y if isinstance(y, np.ndarray) else np.asarray(y)
     if y.shape != (n,):
         raise ValueError(f"y should hold one label for each of the {n} rows of x. Received: y of shape {y.shape}")
+    return present_labels("y", y)
+
+
+def present_labels(name: str, y: Array) -> Array:
+    """Check that no label is missing, and return the labels with bytes as text. The errors are those of `check_labels`.
+
+    Args:
+        name: str, the name of the labels in errors.
+        y: (n,) array. Labels under the mask of a masked array are missing.
+    """
+    if isinstance(y, np.ma.MaskedArray):
+        mask, y = np.ma.getmaskarray(y), np.asarray(y)
+        if mask.any():
+            y = y.astype(object)
+            y[mask] = None
     if y.dtype.kind in "OfcmM":
         missing = next((row for row, label in enumerate(y) if _is_missing(label)), None)
         if missing is not None:
-            raise ValueError(f"y should have a label for every row. Received: {y[missing]} in row {missing}")
+            raise ValueError(
+                f"{name} should have a label for every row. Received: {y[missing]} in row {missing}. "
+                "Leave out the rows without one."
+            )
     if y.dtype.kind in "SO":
-        y = _decoded(y)
+        y = _decoded(name, y)
     try:
         np.unique(y)
     except TypeError as error:
-        raise ValueError(f"y should hold labels that can be compared with each other. Received: {error}") from error
+        raise ValueError(
+            f"{name} should hold labels that can be compared with each other. Received: {error}"
+        ) from error
     return y
 
 
@@ -155,7 +175,7 @@ def _is_missing(label: object) -> bool:
         return False
 
 
-def _decoded(y: Array) -> Array:
+def _decoded(name: str, y: Array) -> Array:
     """Return labels with text in place of bytes, as a text array if all of them are text."""
     labels = list(y)
     for row, label in enumerate(labels):
@@ -164,8 +184,8 @@ def _decoded(y: Array) -> Array:
                 labels[row] = label.decode()
             except UnicodeDecodeError as error:
                 raise ValueError(
-                    f"y should hold text in UTF-8. Received: {bytes(label)!r} in row {row}. Decode it first: "
-                    "[label.decode('latin-1') for label in y]"
+                    f"{name} should hold text in UTF-8. Received: {bytes(label)!r} in row {row}. Decode it first: "
+                    f"[label.decode('latin-1') for label in {name}]"
                 ) from error
     if labels and all(isinstance(label, str) for label in labels):
         return np.array(labels)

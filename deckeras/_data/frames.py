@@ -17,19 +17,17 @@ def is_frame(x: object) -> bool:
     return type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "columns") and hasattr(x, "iloc")
 
 
-def as_array(x: Any) -> Array | None:
-    """Return the numbers of a table as an array.
+def as_frame(x: Any) -> Any:
+    """Return a table as a pandas DataFrame, which keeps the names of its columns.
 
     Args:
         x: pandas DataFrame, or a table with a method `to_pandas` (Arrow, Polars).
 
     Returns:
-        (n, n_columns) array, or None if x is not such a table.
+        `pandas.DataFrame`, or None if x is not such a table.
 
     Raises:
-        TypeError: a column does not hold numbers. The message names it.
-        ValueError: a value is missing or infinite (the message names its column and row), two columns have the same
-            name, or x is a single column.
+        ValueError: x is a single column.
     """
     if type(x).__name__ == "Series" and hasattr(x, "to_frame"):
         raise ValueError(
@@ -39,8 +37,26 @@ def as_array(x: Any) -> Array | None:
     if not is_frame(x):
         convert = getattr(x, "to_pandas", None)
         x = convert() if convert is not None and not hasattr(x, "name") else x
-        if not is_frame(x):
-            return None
+    return x if is_frame(x) else None
+
+
+def as_array(x: Any) -> Array | None:
+    """Return the numbers of a table as an array.
+
+    Args:
+        x: as for `as_frame`.
+
+    Returns:
+        (n, n_columns) array, or None if x is not such a table.
+
+    Raises:
+        TypeError: a column does not hold numbers. The message names it.
+        ValueError: a value is missing or infinite (the message names its column and row), two columns have the same
+            name, or x is a single column.
+    """
+    x = as_frame(x)
+    if x is None:
+        return None
     if not x.columns.is_unique:
         name = x.columns[x.columns.duplicated()][0]
         raise ValueError(

@@ -21,13 +21,24 @@ _ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, above the round
 
 
 def as_rows(x: Any) -> Array | sources.Blocks:
-    """Return x as an array of rows, or as `sources.Blocks` if the rows are not in memory."""
+    """Return x as an array of rows, or as `sources.Blocks` if the rows are not in memory.
+
+    Raises:
+        TypeError, ValueError: as `frames.as_array` and `sources.as_source`; x cannot be converted to an array, or has
+            masked values, under which an array holds any number.
+    """
     table = frames.as_array(x)
     if table is not None:
         return table
     source = sources.as_source(x)
     if source is not None:
         return source
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        row = int(np.argwhere(np.ma.getmaskarray(x))[0][0])
+        raise ValueError(
+            f"x should have no masked values. Received: a masked array, with the first masked value in row {row}. "
+            "Drop rows with masked values, or fill them in, as by x.filled(x.mean())."
+        )
     try:
         values = np.asarray(x)
     except Exception as error:  # Tensors of other libraries may raise errors of any kind.
@@ -36,6 +47,17 @@ def as_rows(x: Any) -> Array | sources.Blocks:
             f"{str(error).strip():.200} Rows should all be of one shape."
         ) from error
     return frames.object_numbers(values)
+
+
+def as_indexed(x: Any) -> RowArray:
+    """Return x as rows that can be chosen by their numbers. These are columns of a DataFrame, and not of a list.
+
+    Args:
+        x: as for `as_rows`, or a SciPy sparse matrix or `View`.
+    """
+    if isinstance(x, View):
+        return x
+    return View(x) if sparse.issparse(x) else as_rows(x)
 
 
 def as_batch(rows: Tensor) -> Tensor:

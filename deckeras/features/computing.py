@@ -24,6 +24,7 @@ from deckeras._typing import Array, Path
 from deckeras.features.networks import reads_tokens
 
 _IN_MEMORY = 2**30  # bytes of features; if there are more, training reads them from their file as needed
+_OVERSHOOT = 0.2  # Pixels between which a cubic function interpolates are a little below 0, and scaled ones far below.
 _PART = ".part"
 Report: TypeAlias = Callable[[int, int, float], None]
 
@@ -47,7 +48,8 @@ def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report:
         (n, n_features) float32 array, or an `np.memmap` of the file if the array takes more than 1 GiB.
 
     Raises:
-        TypeError, ValueError: x does not hold such rows, holds pixels from 0 to 1, or has NaN or infinite features.
+        TypeError, ValueError: x does not hold such rows, holds pixels from 0 to 1 or centered at 0, or has NaN or
+            infinite features.
         OSError: the file cannot be written, or another process trains in the folder.
 
     Example:
@@ -158,10 +160,13 @@ def _batch(x: Any, start: int, size: int) -> Array:
 
 
 def _check_range(batch: Array) -> None:
-    if batch.ndim > 2 and batch.min() >= 0 and 0 < batch.max() <= 1:
+    if batch.ndim < 3:  # tokens
+        return
+    low, high = float(batch.min()), float(batch.max())
+    if low < -_OVERSHOOT * high or 0 < high <= 1:
+        way_out = "Undo their scaling." if low < 0 else "Multiply them by 255."
         raise ValueError(
-            f"Pictures should hold pixels from 0 to 255. Received: values from {batch.min():g} to {batch.max():g}. "
-            "Multiply them by 255."
+            f"Pictures should hold pixels from 0 to 255. Received: values from {low:g} to {high:g}. {way_out}"
         )
 
 

@@ -3,6 +3,7 @@
 import io
 
 import matplotlib.figure
+import numpy as np
 
 # These ten colors can be told apart with any kind of color vision (Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021).
@@ -18,6 +19,22 @@ class Figure(matplotlib.figure.Figure):
         file = io.BytesIO()
         self.savefig(file, format="png")
         return file.getvalue()
+
+
+def pictures(x, image_shape):
+    """Return rows as pictures that Matplotlib draws: colors in floats from 0 to 1, or unchanged.
+
+    Matplotlib draws floats above 1, such as pixels from 0 to 255, in white.
+
+    Args:
+        x: (n, ...) array of images or of flat rows.
+        image_shape: (height, width) or (height, width, channels).
+    """
+    x = np.asarray(x).reshape(-1, *image_shape)
+    if x.ndim < 4 or x.shape[3] == 1 or x.dtype.kind != "f" or not x.size:
+        return x
+    low, high = min(0.0, float(x.min())), max(1.0, float(x.max()))
+    return x if (low, high) == (0, 1) else (x - low) / (high - low)
 
 
 def bare(axes):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deckeras.plots.drawing import COLORS, Figure, bare
+from deckeras.plots.drawing import COLORS, Figure, bare, pictures
 
 
 def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
@@ -28,9 +28,10 @@ def gradients(q, gradient, x=None, image_shape=None, *, n_images=8):
     else:
         grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 4))
         axes = figure.add_subplot(grid[1, :])
+        images = pictures(np.asarray(x)[shown], image_shape)
         for column, row in enumerate(shown):
             panel = figure.add_subplot(grid[0, column])
-            panel.imshow(np.asarray(x[row]).reshape(image_shape), cmap="gray_r")
+            panel.imshow(images[column], cmap="gray_r")
             panel.set(title=f"{q[row]:.2f}", xticks=[], yticks=[])
     axes.scatter(q, gradient, s=8, color=COLORS[0], linewidths=0, rasterized=True)
     if x is not None:

@@ -11,7 +11,7 @@ from matplotlib import colormaps
 
 from deckeras.metrics import confusion, match_clusters, surest_rows
 from deckeras.plots import projection
-from deckeras.plots.drawing import COLORS, Figure, bare
+from deckeras.plots.drawing import COLORS, Figure, bare, pictures
 
 
 def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
@@ -178,14 +178,15 @@ def confusion_matrix(y_true, y_pred):
     """
     classes, clusters, counts = confusion(y_true, y_pred)
     fractions = counts / counts.sum(axis=1, keepdims=True)
-    side = 1.6 + 0.45 * max(counts.shape)
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    height, width = 0.45 * np.array(counts.shape)
+    figure = Figure(figsize=(width + 2.2, max(height, 1) + 1.6), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(100 * fractions, cmap="Blues", vmin=0, vmax=100)
     for (row, column), count in np.ndenumerate(counts):
         color = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7, color=color)
-    axes.set_xticks(range(len(clusters)), clusters.tolist())
+    long = max(len(str(cluster)) for cluster in clusters.tolist()) > 4
+    axes.set_xticks(range(len(clusters)), clusters.tolist(), parse_math=False, rotation=90 if long else 0)
     axes.set_yticks(range(len(classes)), classes.tolist(), parse_math=False)
     axes.set(xlabel="clusters, in the order of\nthe classes that they match", ylabel="class")
     figure.colorbar(image, ax=axes, label="rows of the class (%)", shrink=0.8)
@@ -224,6 +225,7 @@ def top_images(x, q, image_shape, *, n_images=10, y=None):
             f"x should be an image of shape {tuple(image_shape)} for each of the {len(q)} rows of q. "
             f"Received: x of shape {x.shape}"
         )
+    images = pictures(x, image_shape)
     classes = {} if y is None else match_clusters(y, q.argmax(axis=1))
     names = [f"{cluster}: {classes[cluster]}" if cluster in classes else f"{cluster}" for cluster in range(q.shape[1])]
     width = 0.6 * n_images + 0.4 + 0.08 * max(map(len, names))
@@ -233,7 +235,7 @@ def top_images(x, q, image_shape, *, n_images=10, y=None):
         for axes in row:
             axes.set_axis_off()
         for axes, index in zip(row, confident, strict=False):
-            axes.imshow(x[index].reshape(image_shape), cmap="gray_r")
+            axes.imshow(images[index], cmap="gray_r")
         place = {"transform": row[0].transAxes, "ha": "right", "va": "center", "fontsize": 9}
         row[0].text(-0.25, 0.5, name, parse_math=False, **place)
     return figure

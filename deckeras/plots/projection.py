@@ -18,7 +18,7 @@ def plane(z: npt.ArrayLike, method: str = "tsne", *, seed: int | None = 0, max_i
     Args:
         z: (n, n_embedding) array.
         method: `"tsne"` (default), which keeps neighbors together, or `"pca"`, which is linear and fast. An embedding
-            of at most two features is returned unchanged.
+            of at most two features is returned unchanged, and rows that are all alike are at the origin.
         seed: int, default 0.
         max_iter: int, default 1,000 as in `sklearn.manifold.TSNE`. The maximum number of iterations of
             t-SNE; small data sets need fewer.
@@ -40,6 +40,8 @@ def plane(z: npt.ArrayLike, method: str = "tsne", *, seed: int | None = 0, max_i
     z = np.asarray(z)
     if z.shape[1] <= 2:
         return np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
+    if _alike(z):
+        return np.zeros((len(z), 2))
     if method == "tsne":
         return _tsne(z, seed, max_iter=max_iter)
     from sklearn.decomposition import PCA
@@ -58,7 +60,7 @@ def common_layout(embeddings: npt.ArrayLike, *, seed: int | None = 0) -> Array:
         seed: int, default 0. Seeds t-SNE.
 
     Returns:
-        (n_moments, n, 2) float array. Each layout has mean 0 and standard deviation 1.
+        (n_moments, n, 2) float array. Each layout has mean 0 and standard deviation 1, or is 0 if all rows are alike.
 
     Example:
         >>> import numpy as np
@@ -70,13 +72,18 @@ def common_layout(embeddings: npt.ArrayLike, *, seed: int | None = 0) -> Array:
     """
     layouts, init = [], "pca"
     for z in np.asarray(embeddings)[::-1]:
-        points = _tsne(z, seed, init)
+        points = np.zeros((len(z), 2)) if _alike(z) else _tsne(z, seed, init)
         points -= points.mean(axis=0)
-        points /= points.std()
+        points /= points.std() or 1
         layouts.append(points)
         # t-SNE unfolds best from a small layout, and the rows still keep their places.
-        init = (1e-2 * points).astype("float32")
+        init = (1e-2 * points).astype("float32") if points.any() else "pca"
     return np.stack(layouts[::-1])
+
+
+def _alike(z: Array) -> bool:
+    """Return whether all rows are equal, as after a collapse. scikit-learn's t-SNE ends the process upon such rows."""
+    return bool((z == z[:1]).all())
 
 
 def _tsne(z: Array, seed: int | None, init: Any = "pca", max_iter: int = 1000) -> Array:

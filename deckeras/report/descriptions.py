@@ -30,6 +30,24 @@ def cluster_means(x, labels, n_clusters):
     return np.divide(sums, sizes[:, None], out=np.full(sums.shape, np.nan), where=sizes[:, None] > 0)
 
 
+def moments(x):
+    """Return the mean and the standard deviation of each feature, in float64 whatever the dtype of the rows.
+
+    NumPy's mean of a million rows of float32 is wrong by a percent, and the difference of the squares of large numbers,
+    such as times, is lost to rounding.
+
+    Args:
+        x: (n, n_features) array or SciPy sparse matrix.
+
+    Returns:
+        (mean, deviation): two (n_features,) float64 arrays.
+    """
+    from sklearn.preprocessing import StandardScaler  # slow to import
+
+    scaler = StandardScaler(with_mean=not sparse.issparse(x)).fit(x)
+    return np.asarray(scaler.mean_, "float64"), np.sqrt(scaler.var_, dtype="float64")
+
+
 def words(x, labels, n_clusters, features, n_words=_MAX_WORDS):
     """Describe each cluster by the features whose mean differs most from that of all rows.
 
@@ -51,9 +69,7 @@ def words(x, labels, n_clusters, features, n_words=_MAX_WORDS):
         ['petrol, weight low', 'not petrol, weight high']
     """
     means = cluster_means(x, labels, n_clusters)
-    mean = np.asarray(x.mean(axis=0), "float64").ravel()
-    squares = x.multiply(x) if sparse.issparse(x) else np.square(x, dtype="float64")
-    spread = np.sqrt(np.maximum(np.asarray(squares.mean(axis=0)).ravel() - mean**2, 0))
+    mean, spread = moments(x)
     spread[spread < 1e-9 * np.maximum(np.abs(mean), 1e-300)] = np.inf
     differences = (means - mean) / spread
     return [_described(row, features, n_words) for row in differences]
@@ -79,7 +95,7 @@ def terms(x, labels, n_clusters, features, n_terms=_MAX_TERMS):
         >>> descriptions.terms(x, np.array([0, 1]), 2, ["goal", "bank", "the"])
         ['goal', 'bank']
     """
-    excess = np.nan_to_num(cluster_means(x, labels, n_clusters)) - np.asarray(x.mean(axis=0)).ravel()
+    excess = np.nan_to_num(cluster_means(x, labels, n_clusters)) - moments(x)[0]
     order = np.argsort(-excess, axis=1)[:, :n_terms]
     return [
         ", ".join(features[place] for place in places if row[place] > 0)

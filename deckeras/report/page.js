@@ -69,8 +69,10 @@
         : [["row", "cluster", "q"]].concat(
             all("#list figure:not(.hidden)").map((figure) => [figure.dataset.name, figure.dataset.cluster, figure.dataset.q]),
           );
+      // A spreadsheet would compute a text that looks like a formula.
+      const inert = (text) => (/^\s*[=+\-@]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text);
       const quote = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-      const text = lines.map((line) => line.map(quote).join(",")).join("\r\n") + "\r\n";
+      const text = lines.map((line) => line.map(inert).map(quote).join(",")).join("\r\n") + "\r\n";
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
       link.download = "rows.csv";

@@ -223,7 +223,7 @@ def _centroids(shown):
             "</figure>"
             for cluster, centroid in enumerate(centroids)
         )
-    mean = np.asarray(shown.rows.x.mean(axis=0)).ravel()
+    mean, _ = descriptions.moments(shown.rows.x)
     chosen = _by_difference(centroids, shown.rows.x)[:_MAX_FEATURES]
     header = ["feature", "mean of all rows", *map(name, range(len(centroids)))]
     lines = [
@@ -257,9 +257,7 @@ def _reproduction(shown):
 
 def _by_difference(means, x):
     """Return the features, ordered by the range of their means relative to their standard deviation, if it is not 0."""
-    from sklearn.preprocessing import StandardScaler
-
-    spread = np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
+    _, spread = descriptions.moments(x)
     ranges = np.divide(np.ptp(means, axis=0), spread, out=np.zeros(len(spread)), where=spread > 1e-12)
     return np.argsort(-ranges, kind="stable")
 
