@@ -5,7 +5,7 @@ import argparse
 # The names that the command passes on unchanged.
 NAMES = {
     "key", "names", "labels", "drop", "one_hot", "text", "missing", "na", "sep", "skip", "comment", "decimal",
-    "thousands", "encoding", "header", "image_size", "image_shape", "colour", "folder_labels", "skip_broken",
+    "thousands", "encoding", "header", "image_size", "image_shape", "color", "folder_labels", "skip_broken",
 }  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def add_images(parser):
     )
     # Earlier versions had only the British spelling.
     group.add_argument(
-        "--color", "--colour", dest="colour", action="store_true", help="keep the colors of images; default: gray"
+        "--color", "--colour", dest="color", action="store_true", help="keep the colors of images; default: gray"
     )
     add_skip_broken(group)
 
