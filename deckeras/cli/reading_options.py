@@ -37,7 +37,13 @@ def add_tables(parser):
     group = parser.add_argument_group("tables")
     group.add_argument("--names", metavar="COLUMN", help="the column with the names of the rows; default: row numbers")
     group.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are not features")
-    group.add_argument("--one-hot", nargs="+", default=[], metavar="COLUMN", help="text whose values become features")
+    group.add_argument(
+        "--one-hot",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns of categories: one feature, 1 or 0, for each value",
+    )
     group.add_argument("--text", metavar="COLUMN", help="texts to cluster by their words, without the other columns")
     group.add_argument("--missing", choices=("median", "drop"), help="fill missing values, or drop their rows")
     group.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')

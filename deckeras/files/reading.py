@@ -69,7 +69,7 @@ def read(
         labels: str, the column or the array with the classes, which is not used as a feature; default None. Labels
             may be missing.
         drop: str or list of str, columns that are not used as features.
-        one_hot: str or list of str, columns of text whose values become features: 1 if a row has the value, else 0.
+        one_hot: str or list of str, columns of categories, texts or codes. Each value becomes a feature: 1 or 0.
         text: str, a column of documents, default None. The features are then the TF-IDF of the 2,000 most frequent
             terms, as in the paper, and all other columns are left out.
         need_terms: bool, default True. False allows texts without any common word, as a text encoder does; their rows
