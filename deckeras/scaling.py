@@ -101,7 +101,7 @@ class Scaling:
         if self.method == "standard":
             what = "feature" if self.channels is None else "channel"
             undivided = int(np.sum(np.ravel(self.divisor)[: self.channels] == 1))
-            but = f"; {undivided} that are constant or of 0 and 1 alone not divided" if undivided else ""
+            but = f"; {undivided} are constant or hold only 0 and 1, and are not divided" if undivided else ""
             return f"each {what} minus its mean, divided by its standard deviation{but}"
         if self.method == "none":
             return "features unchanged"

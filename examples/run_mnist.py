@@ -1,7 +1,7 @@
 """Cluster MNIST (or another data set) with DEC: k-means, autoencoder + k-means and DEC side by side.
 
     python examples/run_mnist.py                              MNIST, or digits if MNIST cannot be downloaded
-    python examples/run_mnist.py --dataset digits             a few minutes on two cores
+    python examples/run_mnist.py --dataset digits             a minute on two cores
     python examples/run_mnist.py --data mnist.npz             a local file
     python examples/run_mnist.py --weights weights/mnist_encoder.h5    without pretraining
     python examples/run_mnist.py --recipe dec-keras           like DEC-keras; or paper, like the paper

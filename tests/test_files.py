@@ -210,8 +210,8 @@ def photos(tmp_path):
     for folder, shade in ("dark", 40), ("light", 200):
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for number in range(2):
-            colour = (shade, shade // 2, 0)
-            Image.new("RGB", (12, 8), colour).save(tmp_path / "photos" / folder / f"{number}.png")
+            color = (shade, shade // 2, 0)
+            Image.new("RGB", (12, 8), color).save(tmp_path / "photos" / folder / f"{number}.png")
     (tmp_path / "photos" / "notes.txt").write_text("no image")
     return tmp_path / "photos"
 
@@ -222,11 +222,11 @@ def test_folder_of_images(photos):
     assert rows.names.tolist() == ["dark/0.png", "dark/1.png", "light/0.png", "light/1.png"]
     assert rows.labels.tolist() == ["dark", "dark", "light", "light"]
     assert len(np.unique(rows.x[0])) == 1
-    colour = files.read(photos, colour=True, image_size=16)
-    assert colour.x.shape == (4, 16, 16, 3)
-    assert colour.x[0, 0, 0].tolist() == [40, 20, 0]
-    assert colour.labels is None
-    assert files.read_like(photos / "dark", colour.layout).x.shape == (2, 16, 16, 3)
+    color = files.read(photos, color=True, image_size=16)
+    assert color.x.shape == (4, 16, 16, 3)
+    assert color.x[0, 0, 0].tolist() == [40, 20, 0]
+    assert color.labels is None
+    assert files.read_like(photos / "dark", color.layout).x.shape == (2, 16, 16, 3)
 
 
 def test_images_of_several_or_large_sizes_get_one(photos):

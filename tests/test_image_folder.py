@@ -83,7 +83,7 @@ def test_transparency_lies_on_white(folder, mode):
     found = read()
     np.testing.assert_array_equal(found.x[0], 255 - SHAPE)
     assert "1 of 1 images with an alpha channel or a transparent color, laid on white" in found.notices
-    assert read(colour=True).x[0, 0, 0].tolist() == [255, 255, 255]
+    assert read(color=True).x[0, 0, 0].tolist() == [255, 255, 255]
 
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
@@ -160,8 +160,8 @@ def test_what_is_left_out_is_named(folder, monkeypatch):
     [
         ([("L", (10, 10)), ("L", (10, 10))], {}, []),
         ([("RGB", (10, 10)), ("L", (10, 10))], {}, ["1 of 2 images converted to gray if they have colors (--color)"]),
-        ([("RGB", (10, 10))], {"colour": True}, []),
-        ([("RGBA", (10, 10))], {"colour": True}, [
+        ([("RGB", (10, 10))], {"color": True}, []),
+        ([("RGBA", (10, 10))], {"color": True}, [
             "1 of 1 images with an alpha channel or a transparent color, laid on white",
         ]),
         ([("L", (40, 40))], {}, ["1 of 1 images resized from 40 x 40 to 32 x 32 (--image-size)"]),
@@ -170,7 +170,7 @@ def test_what_is_left_out_is_named(folder, monkeypatch):
             "2 of 3 images resized to 32 x 32, from sizes such as 10 x 10 and 32 x 32 (--image-size)",
             "1 of 3 images cropped to their middle, as their sides have another ratio",
         ]),
-        ([("CMYK", (10, 10))], {"colour": True}, []),
+        ([("CMYK", (10, 10))], {"color": True}, []),
         # The shape of a model's images, which no option changes.
         ([("RGB", (20, 10))], {"image_shape": (8, 8)}, [
             "1 of 1 images resized from 10 x 20 to 8 x 8",

@@ -11,7 +11,7 @@ from deckeras.files import image_folder, photographs
 
 TEXTS = ("key", "names", "labels", "text", "missing", "sep", "comment", "decimal", "thousands", "encoding")
 LISTS = ("drop", "one_hot", "na")
-FLAGS = ("need_terms", "header", "colour", "folder_labels", "skip_broken")
+FLAGS = ("need_terms", "header", "color", "folder_labels", "skip_broken")
 NUMBERS = ("skip", "image_size")
 WRONG = {
     **{name: [1.5, 0, True, b"x", ["x"], np.array(["x", "y"]), object()] for name in TEXTS},

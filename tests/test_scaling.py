@@ -26,7 +26,7 @@ def test_values_of_one_text_weigh_no_more_than_a_number():
     x = np.hstack([text, np.random.default_rng(1).normal(size=(300, 1))])
     variances = scaling.fit(x)(x).var(axis=0)
     np.testing.assert_allclose(variances[:3], text.var(axis=0))
-    assert str(scaling.fit(x)).endswith("; 3 that are constant or of 0 and 1 alone not divided")
+    assert str(scaling.fit(x)).endswith("; 3 are constant or hold only 0 and 1, and are not divided")
     assert variances[:3].sum() < variances[3] == pytest.approx(1)
 
 

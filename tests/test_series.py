@@ -121,7 +121,7 @@ def test_scaling_of_channels_by_hand():
         np.testing.assert_allclose(np.ravel(fitted.divisor), np.sqrt([5, 500, 5, 500]))
         assert fitted(rows).shape == rows.shape
     assert str(scaling.fit(np.full((3, 4), 7.0), channels=2)).endswith(
-        "; 2 that are constant or of 0 and 1 alone not divided"
+        "; 2 are constant or hold only 0 and 1, and are not divided"
     )
 
 

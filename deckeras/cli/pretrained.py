@@ -8,7 +8,7 @@ from typing import Any
 from deckeras.cli import reading_options
 from deckeras.files import image_folder, kinds, reading
 
-_FOREIGN = ("image_size", "colour", "image_shape", "convolutional")
+_FOREIGN = ("image_size", "color", "image_shape", "convolutional")
 _TOKENIZER = "tokenizer"  # a subfolder of the run
 
 

@@ -5,7 +5,7 @@ import argparse
 # The names that the command passes on unchanged.
 NAMES = {
     "key", "names", "labels", "drop", "one_hot", "text", "missing", "na", "sep", "skip", "comment", "decimal",
-    "thousands", "encoding", "header", "image_size", "image_shape", "colour", "folder_labels", "skip_broken",
+    "thousands", "encoding", "header", "image_size", "image_shape", "color", "folder_labels", "skip_broken",
 }  # fmt: skip
 
 
@@ -37,7 +37,13 @@ def add_tables(parser):
     group = parser.add_argument_group("tables")
     _add_names(group)
     group.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are not features")
-    group.add_argument("--one-hot", nargs="+", default=[], metavar="COLUMN", help="text whose values become features")
+    group.add_argument(
+        "--one-hot",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns of categories: one feature, 1 or 0, for each value",
+    )
     group.add_argument("--text", metavar="COLUMN", help="texts to cluster by their words, without the other columns")
     _add_missing(group)
 
@@ -85,7 +91,7 @@ def add_images(parser):
     )
     # Earlier versions had only the British spelling.
     group.add_argument(
-        "--color", "--colour", dest="colour", action="store_true", help="keep the colors of images; default: gray"
+        "--color", "--colour", dest="color", action="store_true", help="keep the colors of images; default: gray"
     )
     add_skip_broken(group)
 

@@ -33,15 +33,15 @@ class Images:
 
 
 @options.checked
-def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=False, white=None):
+def read(path, *, image_size=None, image_shape=None, color=False, skip_broken=False, white=None):
     """Read the images of a folder and its subfolders.
 
     Args:
         path: the folder.
         image_size: int, the side in pixels to which images are resized after they are cropped to a square; default
             None: their own size if all have the same size and no side exceeds 32, otherwise 32.
-        image_shape: (height, width) or (height, width, 3), which overrides `image_size` and `colour`; default None.
-        colour: bool, default False. Whether to keep colors rather than convert images to gray.
+        image_shape: (height, width) or (height, width, 3), which overrides `image_size` and `color`; default None.
+        color: bool, default False. Whether to keep colors rather than convert images to gray.
         skip_broken: bool, default False. Whether to leave out files that cannot be read, rather than raise an error.
         white: int, the value of white in images of more than 8 bits; default None: `pixels.white_level` of the largest
             value in any of them.
@@ -65,7 +65,7 @@ def read(path, *, image_size=None, image_shape=None, colour=False, skip_broken=F
     given = image_shape is not None
     if not given:
         height, width = _common_size(facts.values(), image_size)
-        image_shape = (height, width, 3) if colour else (height, width)
+        image_shape = (height, width, 3) if color else (height, width)
     deep = [fact.largest for fact in facts.values() if fact.deep]
     if deep:
         if white == 255 < max(deep):

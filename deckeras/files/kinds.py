@@ -6,7 +6,7 @@ from deckeras.files import arrays, pixels, promises, tables
 
 WORDS = {"table": "a table", "array": "an array", "images": "a folder of images"}
 _TABLE = tables.TEXT + tables.OTHER
-_IMAGES = ("image_size", "colour", "folder_labels", "skip_broken")
+_IMAGES = ("image_size", "color", "folder_labels", "skip_broken")
 _TEXT = ("sep", "skip", "comment", "decimal", "thousands", "encoding")
 _COLUMNS = ("names", "drop", "one_hot", "text", "missing", "na", "header")
 # How to convert files of other programs.

@@ -83,7 +83,7 @@ _CHECKS = {
         ("key", "names", "labels", "text", "missing", "sep", "comment", "decimal", "thousands", "encoding"), _text
     ),
     **dict.fromkeys(("drop", "one_hot", "na"), _texts),
-    **dict.fromkeys(("header", "colour", "folder_labels", "skip_broken", "need_terms"), _flag),
+    **dict.fromkeys(("header", "color", "folder_labels", "skip_broken", "need_terms"), _flag),
     "skip": _number_from(0),
     "image_size": _number_from(1),
     "image_shape": _shape("(height, width) or (height, width, channels)", 2, 3),

@@ -55,7 +55,7 @@ def read(
     header=None,
     image_size=None,
     image_shape=None,
-    colour=False,
+    color=False,
     folder_labels=False,
     skip_broken=False,
 ):
@@ -69,7 +69,7 @@ def read(
         labels: str, the column or the array with the classes, which is not used as a feature; default None. Labels
             may be missing.
         drop: str or list of str, columns that are not used as features.
-        one_hot: str or list of str, columns of text whose values become features: 1 if a row has the value, else 0.
+        one_hot: str or list of str, columns of categories, texts or codes. Each value becomes a feature: 1 or 0.
         text: str, a column of documents, default None. The features are then the TF-IDF of the 2,000 most frequent
             terms, as in the paper, and all other columns are left out.
         need_terms: bool, default True. False allows texts without any common word, as a text encoder does; their rows
@@ -86,7 +86,7 @@ def read(
         encoding: str, the encoding of a text file; default None: UTF-8, or UTF-16 or UTF-32 if the first bytes show it.
         header: bool, whether the first line names the columns; default None:
             `deckeras.files.headers.has_names` decides. Without names, columns are numbered.
-        image_size, colour, skip_broken: options for a folder of images, as for `deckeras.files.image_folder.read`.
+        image_size, color, skip_broken: options for a folder of images, as for `deckeras.files.image_folder.read`.
         image_shape: (height, width) or (height, width, channels) of the images in flat rows of an array or a table.
         folder_labels: bool, default False. If True, the names of the subfolders are the classes of their images.
 
@@ -114,7 +114,7 @@ def read(
     kind = kinds.of(path)
     kinds.check_options(path, kind, given)
     if kind == "images":
-        return _read_folder(path, folder_labels, image_size=image_size, colour=colour, skip_broken=skip_broken)
+        return _read_folder(path, folder_labels, image_size=image_size, color=color, skip_broken=skip_broken)
     if kind == "array":
         return _read_array(path, key, labels, image_shape)
     text_options = tables.Options(
