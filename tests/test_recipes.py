@@ -61,6 +61,9 @@ def test_few_rows_get_small_batches_and_more_passes():
     recipe = recipes.get("table", least_iterations=1500)
     assert [recipe.batches(n)[0] for n in (10, 300, 1797, 6400, 70_000)] == [10, 16, 71, 256, 256]
     assert [recipe.batches(n)[1] for n in (10, 1797, 70_000)] == [1500, 1500, 20 * 274]
+    assert [recipe.intervals(n)[0] for n in (10, 300, 1797, 6400, 70_000)] == [10, 16, 71, 256, 256]
+    assert [recipe.intervals(n)[1:] for n in (10, 1797, 6400, 70_000)] == [(100, 800)] * 3 + [(274, 8 * 274)]
+    assert [recipes.get(name).intervals(1797)[0] for name in ("paper", "dec-keras")] == [256, 256]
 
 
 def test_default_schedule_warms_up_and_falls_to_nothing():
@@ -240,7 +243,7 @@ def test_every_hyper_parameter_is_checked_in_its_group():
     ("group", "bad"),
     [
         (groups.Network, {"units": (16, 0)}),
-        (groups.Pretraining, {"least_batches": 0}),
+        (groups.Batches, {"least_batches": 0}),
         (groups.Pretraining, {"epochs": 0, "least_iterations": 0}),
         (groups.Augmenting, {"shift": -1}),
         (groups.Start, {"init": "k-means"}),

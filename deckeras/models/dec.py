@@ -176,7 +176,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
                 `np.memmap`, `h5py.Dataset`, `keras.utils.PyDataset` or `tf.data.Dataset`. The last four are read as
                 needed; see `deckeras.sources`.
             y: (n,) labels, default None. Used only for reporting; they never affect the training.
-            batch_size: int, reduced to n if larger. Here and below, None means the recipe's value, unless noted.
+            batch_size: int, at most n. Here and below, None means the recipe's value, unless noted.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count equally. The weights
                 apply to the first clusters ("manifold" only draws its sample by them), the target's frequencies, the
                 loss and `changed`.
@@ -221,7 +221,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         seed = None if seed is None else distribution.agreed_seed(seed)
         compiling.check_trainable(self)
         given = {"batch_size": batch_size, "update_interval": update_interval, "max_iterations": max_iterations}
-        recipe = recipes.get(recipe, tol=tol, init=init, n_init=n_init, **given)
+        recipe = recipes.get(recipe, tol=tol, init=init, n_init=n_init, least_batch_size=batch_size, **given)
         if max_iterations is not None:
             recipe = dataclasses.replace(recipe, updates=None)  # The recipe's limit could come first.
         batch_size, update_interval, iterations = recipe.intervals(distribution.total(len(x)))

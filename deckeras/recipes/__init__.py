@@ -69,8 +69,8 @@ _NARROW = (500, 500, 500, 10)
 class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
     """An immutable set of hyper-parameters. `get` and `dataclasses.replace` return a changed copy.
 
-    Its attributes are its name and those of five groups, which are documented in `deckeras.recipes.groups`: `Network`,
-    `Pretraining`, `Augmenting`, `Start` and `Clustering`.
+    Its attributes are its name and those of six groups, which are documented in `deckeras.recipes.groups`: `Network`,
+    `Batches`, `Pretraining`, `Augmenting`, `Start` and `Clustering`.
 
     Attributes:
         name: str.
@@ -221,7 +221,7 @@ DEC_KERAS = Recipe(
     update_interval=140,
 )
 
-TABLE = Recipe(name="table", units=_NARROW, init="manifold", n_init=2, updates=8)
+TABLE = Recipe(name="table", units=_NARROW, init="manifold", n_init=4, updates=8)
 
 FEATURES = dataclasses.replace(TABLE, name="features")
 
@@ -236,7 +236,7 @@ IMAGES = Recipe(
     least_iterations=3000,
     embedding_scale=3.0,
     init="manifold",
-    n_init=2,
+    n_init=4,
     neighbors="embedding",
     min_neighbors=10,
     updates=10,

@@ -90,7 +90,30 @@ class Network(Group):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pretraining(Group):
+class Batches(Group):
+    """The batches of few rows, in pretraining and in clustering.
+
+    Attributes:
+        least_batches: int. The smallest number of batches in an epoch. Few rows are split into smaller batches: they
+            need as many steps as many rows, and each step is faster.
+        least_batch_size: int. The smallest size of these batches.
+    """
+
+    least_batches: int = 25
+    least_batch_size: int = 16
+
+    CHECKS: ClassVar[dict[str, values.Check]] = {
+        "least_batches": checks.check_count,
+        "least_batch_size": checks.check_count,
+    }
+
+    def _rows_in_batch(self, n: int, most: int) -> int:
+        """Return the size of a batch of n rows that has at most `most`."""
+        return min(n, most, max(self.least_batch_size, n // self.least_batches))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pretraining(Batches):
     """The training of the autoencoder.
 
     Attributes:
@@ -102,9 +125,6 @@ class Pretraining(Group):
         least_iterations: int. The smallest number of batches of this pretraining, because a small data set needs as
             many batches as a large one.
         pretraining_batch_size: int. The largest number of rows in a batch of pretraining.
-        least_batches: int. The smallest number of batches in an epoch. Few rows are split into smaller batches, because
-            they need more steps.
-        least_batch_size: int. The smallest size of these batches.
         pretraining_loss: Keras loss or its name.
         pretraining_optimizer: function from the number of iterations to a Keras optimizer.
     """
@@ -115,8 +135,6 @@ class Pretraining(Group):
     epochs: int = 20
     least_iterations: int = 750
     pretraining_batch_size: int = 256
-    least_batches: int = 25
-    least_batch_size: int = 16
     pretraining_loss: Loss = "mse"
     pretraining_optimizer: Callable[[int], keras.optimizers.Optimizer] = adam_with_cosine
 
@@ -127,8 +145,6 @@ class Pretraining(Group):
         "epochs": values.count_or_zero,
         "least_iterations": values.count_or_zero,
         "pretraining_batch_size": checks.check_count,
-        "least_batches": checks.check_count,
-        "least_batch_size": checks.check_count,
         "pretraining_loss": values.of_keras("loss", keras.losses.get),
         "pretraining_optimizer": values.instance("a function of the number of iterations", Callable),
     }
@@ -140,7 +156,7 @@ class Pretraining(Group):
 
     def batches(self, n: int) -> tuple[int, int]:
         """Return (batch_size, iterations) for the pretraining of n rows."""
-        size = min(n, self.pretraining_batch_size, max(self.least_batch_size, n // self.least_batches))
+        size = self._rows_in_batch(n, self.pretraining_batch_size)
         steps_per_epoch = math.ceil(n / size)
         return size, max(self.epochs * steps_per_epoch, self.least_iterations)
 
@@ -213,11 +229,12 @@ class Start(Group):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Clustering(Group):
+class Clustering(Batches):
     """The alternation between target and training.
 
     Attributes:
-        batch_size, update_interval, tol, max_iterations: as for `DEC.fit`.
+        batch_size: int. The largest number of rows in a batch of clustering.
+        update_interval, tol, max_iterations: as for `DEC.fit`.
         updates: int or None. The largest number of updates of the target. Clustering ends after them at the latest.
         learning_rate: float. The learning rate of SGD with momentum 0.9 in the clustering.
         decay: float from 0 to 1. The fraction of the learning rate that remains at the last iteration, along a cosine.
@@ -244,7 +261,7 @@ class Clustering(Group):
 
     def intervals(self, n: int) -> tuple[int, int, int]:
         """Return (batch_size, update_interval, iterations) for the clustering of n rows."""
-        size = min(n, self.batch_size)
+        size = self._rows_in_batch(n, self.batch_size)
         interval = self.update_interval or default_update_interval(n, size)
         return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
 
