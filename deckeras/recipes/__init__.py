@@ -239,7 +239,9 @@ IMAGES = Recipe(
     n_init=4,
     neighbors="embedding",
     min_neighbors=10,
+    lead=10,
     updates=10,
+    learning_rate=0.03,
     decay=0.1,
 )
 
