@@ -199,8 +199,8 @@ class Start(Group):
             300 rows, from this number up to `n_neighbors`. Few neighbors follow thin classes, such as the views of one
             object. With None, the number of neighbors does not depend on the number of rows.
         lead: int. The largest number of updates for which the assignments of the first clusterer remain the target.
-            They are replaced as soon as the network agrees with 99 % of them. A clusterer that returns only centroids
-            has no assignments.
+            They are replaced as soon as the network agrees with 99 % of them, which takes longer where classes are
+            small or rows are augmented. A clusterer that returns only centroids has no assignments.
     """
 
     embedding_scale: float | None = None
