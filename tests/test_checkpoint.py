@@ -474,7 +474,7 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path):
     for name in "checkpoint", "pretraining":
         shutil.copy(FILES / f"images-{name}.h5", tmp_path / f"{name}.h5")
     models = deckeras.convolutional_autoencoder((4, 4), 2, filters=(2,), kernel_sizes=(3,))
-    recipe = deckeras.recipes.get("images", image_shape=(4, 4), epochs=1, least_iterations=4, n_init=2)
+    recipe = deckeras.recipes.get("images", image_shape=(4, 4), epochs=1, least_iterations=4, learning_rate=0.01)
     layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}
     former = keras.Sequential(
         [
@@ -496,7 +496,7 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path):
 
 
 def test_larger_max_iterations_does_not_raise_the_learning_rate_again(blobs, tmp_path):
-    recipe = deckeras.recipes.get("images", image_shape=(2, 4), init="kmeans", n_init=2, updates=None)
+    recipe = deckeras.recipes.get("images", image_shape=(2, 4), init="kmeans", n_init=2, updates=None, learning_rate=0.01)
     options = {"recipe": recipe, "update_interval": 5, "tol": 0, "checkpoint_dir": tmp_path, "verbose": 0}
     for iterations in 20, 30:
         model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
@@ -637,10 +637,10 @@ def test_writing_takes_a_tenth_of_the_time_of_a_pretraining(
     monkeypatch.setattr(loop, "MAX_SAVING", 0.1)
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
 
-    def slow_save(self, state):
+    def slow_save(self, state, arrays):
         clock[0] += write
         saved.append(len(state["times"]))
-        save(self, state)
+        save(self, state, arrays)
 
     def end_epoch(epochs, logs):
         clock[0] += epoch
