@@ -496,13 +496,14 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path):
 
 
 def test_larger_max_iterations_does_not_raise_the_learning_rate_again(blobs, tmp_path):
-    recipe = deckeras.recipes.get("images", image_shape=(2, 4), init="kmeans", n_init=2, updates=None, learning_rate=0.01)
+    recipe = deckeras.recipes.get("images", image_shape=(2, 4), init="kmeans", n_init=2, updates=None)
     options = {"recipe": recipe, "update_interval": 5, "tol": 0, "checkpoint_dir": tmp_path, "verbose": 0}
     for iterations in 20, 30:
         model = DEC(dense_autoencoder(8, units=(16, 2))[0], 3)
         model.fit(blobs[0], max_iterations=iterations, **options)
         assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == iterations
-        assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.001, rel=1e-3)
+        least = recipe.decay * recipe.learning_rate
+        assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(least, rel=1e-3)
 
 
 def test_freezing_between_two_runs_is_noticed(blobs, tmp_path):
