@@ -68,7 +68,7 @@ class Verdict:
     def sentences(self) -> list[str]:
         """Return the verdict in words: list of str, the most important sentence first."""
         if math.isnan(self.agreement):
-            return ["There is one cluster, or too few rows for each, so there is nothing to compare them with."]
+            return ["There is one cluster, or too few different rows for each, so there is nothing to compare them with."]
         return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
 
     def _details(self) -> Iterator[str]:
@@ -112,7 +112,7 @@ def judge(x: Rows, q: npt.ArrayLike, *, start: npt.ArrayLike | None = None, seed
         seed: int, default 0. Draws the sample of 1,000 rows, and seeds the other methods.
 
     Returns:
-        `Verdict`. If all rows are in one cluster, or there are fewer than 10 rows, or fewer than 3 for each cluster,
+        `Verdict`. If all rows are in one cluster, or there are fewer than 10 different rows, or 3 for each cluster,
         there is nothing to compare. The level is then "loose", and all rows count as unsure.
 
     Raises:
@@ -130,12 +130,13 @@ def judge(x: Rows, q: npt.ArrayLike, *, start: npt.ArrayLike | None = None, seed
         raise ValueError(f"x and q should have the same rows. Received: {len(x)} and {len(q)} rows")
     n_clusters = q.shape[1]
     rows = np.sort(np.random.default_rng(seed).permutation(len(q))[:_ROWS])
-    labels = q[rows].argmax(axis=1)
+    sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in row_views.blocks_of_rows(x, rows)])
+    first = manifold.distinct(sample)
+    labels, sample = q[rows[first]].argmax(axis=1), sample[first]
     differs = None if start is None else 1 - metrics.accuracy(start, q.argmax(axis=1))
     unsure = float(np.mean(q.max(axis=1) < _UNSURE))
-    if len(np.unique(labels)) == 1 or manifold.few_rows(len(rows), n_clusters):
+    if len(np.unique(labels)) == 1 or manifold.few_rows(len(sample), n_clusters):
         return _nothing_to_compare(differs)
-    sample = np.concatenate([np.reshape(block, (len(block), -1)) for block in row_views.blocks_of_rows(x, rows)])
     views = manifold.views(None, sample)
     kmeans = [baseline.kmeans(sample, n_clusters, seed=number) for number in (seed, seed + 1)]
     neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)

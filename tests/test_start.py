@@ -8,6 +8,7 @@ from scipy import sparse
 from deckeras import DEC, dense_autoencoder, metrics, recipes
 from deckeras._data import checks
 from deckeras.initialization import ManifoldStart, manifold
+from deckeras.verdict import judge
 
 pytestmark = pytest.mark.usefixtures("whole_layouts")
 
@@ -19,6 +20,19 @@ def moons():
 
     z, y = make_moons(800, noise=0.05, random_state=0)
     return z.astype("float32"), y
+
+
+@pytest.mark.parametrize(("kinds", "copies"), [(1, 20), (8, 3), (8, 30), (30, 40)])
+def test_copies_of_a_row_do_not_hide_its_neighbors(kinds, copies):
+    """As in a table of a few categories, where each row has more copies than it has neighbors."""
+    random = np.random.default_rng(0)
+    rows = np.concatenate([random.normal(size=(kinds, 5)), 8 + random.normal(size=(kinds, 5))]).astype("float32")
+    order = random.permutation(2 * kinds * copies)
+    x, y = rows.repeat(copies, axis=0)[order], np.repeat([0, 1], kinds * copies)[order]
+    assert metrics.accuracy(y, ManifoldStart(x)(x, 2).argmax(axis=1)) == 1
+    assignments = ManifoldStart(x, x)(x, 2)
+    assert metrics.accuracy(y, assignments.argmax(axis=1)) == 1
+    assert judge(x, assignments).level == ("loose" if kinds == 1 else "steady")
 
 
 def test_rows_beyond_the_sample_join_their_neighbors(blobs):

@@ -135,6 +135,18 @@ def views(z: Array | None, x: Array | None = None) -> list[tuple[Array, Metric]]
     return [*found, (rows, "euclidean"), (rows, "cosine")]
 
 
+def distinct(rows: Array) -> Array:
+    """Return the numbers of the rows that are no copies of an earlier row: an increasing (n_distinct,) int array.
+
+    A row with more copies than it has neighbors is connected only to them. In tables of a few categories, the graph
+    would say nothing about the rows.
+    """
+    values = np.ascontiguousarray(np.reshape(rows, (len(rows), -1))) + 0.0  # since -0.0 has other bytes
+    # With axis=0, `np.unique` would compare column by column, which is slow for wide rows.
+    whole = values.view(np.dtype((np.void, values.itemsize * values.shape[1]))).ravel()
+    return np.sort(np.unique(whole, return_index=True)[1])
+
+
 def cut(graph: sparse.csr_array, labels: Array) -> float:
     """Return the fraction of a neighbor graph's weight that connects different clusters, as a float from 0 to 1.
 

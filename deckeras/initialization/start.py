@@ -75,8 +75,8 @@ class ManifoldStart:
     """A first clusterer that follows neighbors, in the embedding and among the rows themselves.
 
     k-means and mixtures find spheres and ellipsoids in the embedding. `Neighborhoods` follow classes of any shape. They
-    are computed for a sample of the rows; each of the other rows gets the cluster of most of its neighbors in the
-    sample. Everything that does not depend on the number of clusters is computed once.
+    are computed for a sample of the rows, without copies of a row, which would be neighbors of each other alone. Each
+    of the other rows gets the cluster of most of its neighbors in the sample. Everything that does not depend on the number of clusters is computed once.
 
     Args:
         z: (n, n_features) float array, the embedding.
@@ -118,8 +118,11 @@ class ManifoldStart:
         n = distribution.total(len(z))
         size = len(z) if n <= sample_size else math.ceil(sample_size * len(z) / n)
         self.rows = _drawn(len(z), size, self.seed, sample_weight)
+        own = z[self.rows] if x is None else _narrow_rows(x, self.rows)
+        first = manifold.distinct(own)
+        self.rows = self.rows[first]
         sampled = np.concatenate(distribution.gather(z[self.rows]))
-        others = None if x is None else np.concatenate(distribution.gather(_narrow_rows(x, self.rows)))
+        others = None if x is None else np.concatenate(distribution.gather(own[first]))
         self.neighborhoods = None
         if not manifold.few_rows(len(sampled), 1):
             views = manifold.views(sampled, others)
