@@ -68,7 +68,7 @@ class Verdict:
     def sentences(self) -> list[str]:
         """Return the verdict in words: list of str, the most important sentence first."""
         if math.isnan(self.agreement):
-            return ["There is one cluster, or too few different rows for each, so there is nothing to compare them with."]
+            return ["There is nothing to compare: there is one cluster, or too few different rows for each."]
         return [_LEVELS[self.level].format(agreement=self.agreement), *self._details()]
 
     def _details(self) -> Iterator[str]:

@@ -29,7 +29,7 @@ def test_copies_of_a_row_do_not_hide_its_neighbors(kinds, copies):
     rows = np.concatenate([random.normal(size=(kinds, 5)), 8 + random.normal(size=(kinds, 5))]).astype("float32")
     order = random.permutation(2 * kinds * copies)
     x, y = rows.repeat(copies, axis=0)[order], np.repeat([0, 1], kinds * copies)[order]
-    assert metrics.accuracy(y, ManifoldStart(x)(x, 2).argmax(axis=1)) == 1
+    assert len(ManifoldStart(x).rows) == 2 * kinds
     assignments = ManifoldStart(x, x)(x, 2)
     assert metrics.accuracy(y, assignments.argmax(axis=1)) == 1
     assert judge(x, assignments).level == ("loose" if kinds == 1 else "steady")

@@ -44,7 +44,7 @@ class IDEC(DEC):
         >>> from deckeras import IDEC, dense_autoencoder, pretrain_autoencoder
         >>> x = np.random.default_rng(0).normal(size=(300, 8)) + 5 * np.repeat(np.eye(3, 8), 100, axis=0)
         >>> encoder, decoder = dense_autoencoder(8, units=(32, 2))
-        >>> history = pretrain_autoencoder(encoder, decoder, x, epochs=5, verbose=0)
+        >>> history = pretrain_autoencoder(encoder, decoder, x, epochs=50, verbose=0)
         >>> model = IDEC(encoder, decoder, n_clusters=3)
         >>> history = model.fit(x, max_iterations=100, verbose=0)
         >>> model.predict(x, verbose=0).shape
