@@ -44,6 +44,8 @@ def moments(x):
     """
     from sklearn.preprocessing import StandardScaler  # slow to import
 
+    if not x.shape[1]:  # texts without common words
+        return np.zeros(0), np.zeros(0)
     scaler = StandardScaler(with_mean=not sparse.issparse(x)).fit(x)
     return np.asarray(scaler.mean_, "float64"), np.sqrt(scaler.var_, dtype="float64")
 
