@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import DEC, IDEC, dense_autoencoder, metrics, pretrain_autoencoder, target_distribution
+from deckeras import DEC, IDEC, dense_autoencoder, metrics, pretrain_autoencoder, recipes, target_distribution
 from deckeras._data import batching
 
 pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned")  # where the encoder has learned nothing yet
@@ -95,6 +95,15 @@ def test_predicts_like_dec_and_calls_like_keras(make, blobs):
     np.testing.assert_array_equal(model.predict_clusters(x, verbose=0), model.predict(x, verbose=0).argmax(axis=1))
     assert model.name == "idec"
     assert model.count_params() == model.encoder.count_params() + model.decoder.count_params() + 3 * 2
+
+
+def test_fit_takes_the_rate_and_the_batches_that_suit_both_losses(make, blobs, batches_of):
+    """The rate is divided by gamma, and few rows are not split into the small batches of DEC."""
+    model = make(gamma=0.5)
+    batches = batches_of(model)
+    fit(model, blobs[0], recipe=recipes.get("table", learning_rate=0.03, init="kmeans", n_init=1))
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.06)
+    assert max(len(rows) for rows, _ in batches) == 256
 
 
 def test_compile_takes_what_keras_takes(make, blobs):

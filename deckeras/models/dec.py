@@ -192,8 +192,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the unchanged rows.
             seed: int, default 0. Determines the start and the order of the rows. None draws a new seed each time.
-            checkpoint_dir: directory, default None. The training is saved there in `checkpoint.h5`, and no other
-                process may train in this directory at the same time.
+            checkpoint_dir: directory for `checkpoint.h5`, default None. No other process may train there meanwhile.
             checkpoint_every: int, default 5. Updates between two checkpoints; start and end are always written.
             callbacks: Keras callback or list of them. One that sets `stop_training` ends the training after the
                 interval; another `fit` can resume it.
@@ -221,12 +220,13 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         seed = None if seed is None else distribution.agreed_seed(seed)
         compiling.check_trainable(self)
         given = {"batch_size": batch_size, "update_interval": update_interval, "max_iterations": max_iterations}
-        recipe = recipes.get(recipe, tol=tol, init=init, n_init=n_init, least_batch_size=batch_size, **given)
+        given |= {"tol": tol, "init": init, "n_init": n_init, "least_batch_size": batch_size}
+        recipe = self._adapted(recipes.get(recipe, **given))
         if max_iterations is not None:
             recipe = dataclasses.replace(recipe, updates=None)  # The recipe's limit could come first.
         batch_size, update_interval, iterations = recipe.intervals(distribution.total(len(x)))
         begun = scheduled_iterations(os.path.join(checkpoint_dir, "checkpoint.h5")) if checkpoint_dir else None
-        compiling.by_recipe(self, self._optimizer_of(recipe, begun or iterations))
+        compiling.by_recipe(self, recipe.optimizer(begun or iterations))
         self._trained = compiling.keep_up(self, self._trained)
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True, x=x)
@@ -385,8 +385,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
     def _predicted(self, compute: Callable[..., Any], x: Rows, batch_size: int | None, **kwargs: Any) -> Array:
         return prediction.outputs(compute, x, self.encoder.input_shape[1:], self.n_clusters, batch_size, **kwargs)
 
-    def _optimizer_of(self, recipe: Recipe, iterations: int) -> keras.optimizers.Optimizer:
-        return recipe.optimizer(iterations)
+    def _adapted(self, recipe: Recipe) -> Recipe:
+        return recipe
 
     def _targets(self, rows: Tensor, p: Tensor) -> Any:
         """Return the targets of the outputs for a batch of rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import numbers
 from typing import Any
@@ -119,9 +120,10 @@ class IDEC(DEC):
             "gamma": self.gamma,
         }
 
-    def _optimizer_of(self, recipe: Recipe, iterations: int) -> keras.optimizers.Optimizer:
-        # The recipe's learning rate is meant for the clustering loss alone, which is weighted by gamma here.
-        return recipe.optimizer(iterations, recipe.learning_rate / self.gamma)
+    def _adapted(self, recipe: Recipe) -> Recipe:
+        # The recipe's learning rate is meant for the clustering loss alone, which is weighted by gamma here. At such a
+        # rate, reconstructing small batches moves the rows at random.
+        return dataclasses.replace(recipe, learning_rate=recipe.learning_rate / self.gamma, least_batches=1)
 
     def _targets(self, rows: Tensor, p: Tensor) -> dict[str, Tensor]:
         return {"q": p, "reconstruction": rows}

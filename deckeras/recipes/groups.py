@@ -265,9 +265,9 @@ class Clustering(Batches):
         interval = self.update_interval or default_update_interval(n, size)
         return size, interval, min(self.max_iterations, (self.updates or self.max_iterations) * interval)
 
-    def optimizer(self, iterations: int, learning_rate: float | None = None) -> keras.optimizers.Optimizer:
-        """Return the Keras optimizer for a clustering of `iterations` batches, by default at the recipe's rate."""
-        rate = self.learning_rate if learning_rate is None else learning_rate
+    def optimizer(self, iterations: int) -> keras.optimizers.Optimizer:
+        """Return the Keras optimizer for a clustering of `iterations` batches."""
+        rate = self.learning_rate
         if self.decay < 1:
             rate = keras.optimizers.schedules.CosineDecay(rate, iterations, alpha=self.decay)
         return keras.optimizers.SGD(rate, momentum=0.9)
