@@ -1,9 +1,12 @@
 """The start from neighborhoods and the lead of first assignments: a good start is not lost, resumed or not."""
 
+import warnings
+
 import h5py
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from deckeras import DEC, dense_autoencoder, metrics, recipes
 from deckeras._data import checks
@@ -33,6 +36,17 @@ def test_copies_of_a_row_do_not_hide_its_neighbors(kinds, copies):
     assignments = ManifoldStart(x, x)(x, 2)
     assert metrics.accuracy(y, assignments.argmax(axis=1)) == 1
     assert judge(x, assignments).level == ("loose" if kinds == 1 else "steady")
+
+
+@pytest.mark.parametrize(("kinds", "n_clusters"), [(1, 2), (2, 3), (12, 5), (12, 20)])
+def test_fewer_different_rows_than_neighborhoods_need(kinds, n_clusters):
+    x = np.random.default_rng(0).normal(size=(kinds, 3)).astype("float32").repeat(9, axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of k-means, which finds fewer clusters than asked for
+        assignments = ManifoldStart(x, x)(x, n_clusters)
+    assert assignments.shape == (len(x), n_clusters)
+    of_each = assignments.reshape(kinds, 9, n_clusters)
+    np.testing.assert_array_equal(of_each, of_each[:, :1].repeat(9, axis=1))
 
 
 def test_rows_beyond_the_sample_join_their_neighbors(blobs):

@@ -118,14 +118,15 @@ class ManifoldStart:
         self.seed = seeding.fixed_seed(seed)
         n = distribution.total(len(z))
         size = len(z) if n <= sample_size else math.ceil(sample_size * len(z) / n)
-        self.rows = _drawn(len(z), size, self.seed, sample_weight)
-        own = z[self.rows] if x is None else _narrow_rows(x, self.rows)
+        self.drawn = _drawn(len(z), size, self.seed, sample_weight)
+        own = z[self.drawn] if x is None else _narrow_rows(x, self.drawn)
         first = manifold.distinct(own)
-        self.rows = self.rows[first]
+        self.rows = self.drawn[first]
         sampled = np.concatenate(distribution.gather(z[self.rows]))
+        self.n_distinct = len(sampled)
         others = None if x is None else np.concatenate(distribution.gather(own[first]))
         self.neighborhoods = None
-        if not manifold.few_rows(len(sampled), 1):
+        if not manifold.few_rows(self.n_distinct, 1):
             views = manifold.views(sampled, others)
             rows = None if others is None else views[-1][0]
             self.neighborhoods = manifold.Neighborhoods(
@@ -147,20 +148,22 @@ class ManifoldStart:
             n_clusters: int, at most n.
 
         Returns:
-            (n, n_clusters) float32 array with a single 1 in each row. Fewer than 10 rows, or fewer than 3 for each
-            cluster, are assigned by k-means, because their neighborhoods mean little.
+            (n, n_clusters) float32 array with a single 1 in each row. If fewer than 10 rows differ, or fewer than 3
+            for each cluster, k-means assigns them, because their neighborhoods mean little.
         """
         from sklearn.cluster import KMeans
         from sklearn.neighbors import KNeighborsClassifier
 
-        sample = np.concatenate(distribution.gather(z[self.rows]))
-        if self.neighborhoods is None or manifold.few_rows(len(sample), n_clusters):
+        few = self.neighborhoods is None or manifold.few_rows(self.n_distinct, n_clusters)
+        rows = self.drawn if few else self.rows
+        sample = np.concatenate(distribution.gather(z[rows]))
+        if few:
             labels = KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(sample)
         else:
             labels = self.neighborhoods.clusters(n_clusters)
         # All processes use the labels of the first process, because different processors round differently.
         labels = np.asarray(distribution.agreed(labels))
-        if len(sample) > len(self.rows) or len(self.rows) < len(z):
+        if len(sample) > len(rows) or len(rows) < len(z):
             placed = KNeighborsClassifier(min(_PLACING_NEIGHBORS, len(sample)), weights="distance").fit(sample, labels)
             labels = np.concatenate([placed.predict(block) for _, block in row_views.blocks(z)])
         return np.eye(n_clusters, dtype=np.float32)[labels]
