@@ -38,10 +38,8 @@ def check_loss(loss: Any) -> None:
     """
     rows = np.random.default_rng(0).uniform(0.1, 0.9, (2, 4, 8)).astype(keras.config.floatx())
     compare = keras.losses.get(loss)
-    asked, found = (
-        keras.ops.convert_to_numpy(compare(target, keras.ops.convert_to_tensor(output)))
-        for target, output in ((rows[0], rows[1]), (np.zeros_like(rows[0]), rows[1] - rows[0]))
-    )
+    pairs = (rows[0], rows[1]), (np.zeros_like(rows[0]), rows[1] - rows[0])
+    asked, found = (keras.ops.convert_to_numpy(compare(*map(keras.ops.convert_to_tensor, pair))) for pair in pairs)
     if not np.allclose(asked, found, rtol=1e-2):
         name = getattr(compare, "__name__", type(compare).__name__)
         raise ValueError(
