@@ -154,13 +154,13 @@ class ManifoldStart:
         from sklearn.cluster import KMeans
         from sklearn.neighbors import KNeighborsClassifier
 
-        few = self.neighborhoods is None or manifold.few_rows(self.n_distinct, n_clusters)
-        rows = self.drawn if few else self.rows
+        neighborhoods = None if manifold.few_rows(self.n_distinct, n_clusters) else self.neighborhoods
+        rows = self.drawn if neighborhoods is None else self.rows
         sample = np.concatenate(distribution.gather(z[rows]))
-        if few:
+        if neighborhoods is None:
             labels = KMeans(n_clusters, n_init=_KMEANS_RESTARTS, random_state=self.seed).fit_predict(sample)
         else:
-            labels = self.neighborhoods.clusters(n_clusters)
+            labels = neighborhoods.clusters(n_clusters)
         # All processes use the labels of the first process, because different processors round differently.
         labels = np.asarray(distribution.agreed(labels))
         if len(sample) > len(rows) or len(rows) < len(z):
