@@ -82,7 +82,7 @@ ANSWERS = {
     "no HDF5": (["fit", "not.h5", "-k", "3"], 1, "HDF5"),
     "pickle": (["choose-k", "pickle.pkl"], 1, "pickle"),
     "no figure": (["choose-k", "good.csv", "-o", "k.txt"], 1, "figure"),
-    "no run": (["predict", "nowhere", "good.csv"], 1, "run.json"),
+    "no run": (["predict", "nowhere", "good.csv"], 1, "no such folder"),
     "no folder": (["predict", "nowhere", "good.csv", "-o", "none/x.csv"], 1, "folder"),
     "no obs": (["fit", "good.csv", "-k", "3", "--write-obs"], 1, ".h5ad"),
 }
