@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import Never
@@ -12,6 +13,7 @@ import numpy as np
 from deckeras import distribution, recipes
 from deckeras._data import checks, seeding
 from deckeras._train import keras_callbacks, reconstruction, refusals
+from deckeras._train.centering import centered
 from deckeras._train.directories import holding_directory, prepare_directory
 from deckeras._train.layer_pairs import check_loss, mirrored_layers, pair_autoencoder
 from deckeras._train.loop import History
@@ -153,23 +155,27 @@ def pretrain_autoencoder(
         if dropout
         else inputs
     )
-    autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
     optimizer = recipe.pretraining_optimizer(iterations) if optimizer is None else optimizer
-    autoencoder.compile(optimizer, recipe.pretraining_loss)
     augment = recipe.augmentation(x.shape[1:], seed, x=x) if augment is None else augment
-    return reconstruction.fit(
-        autoencoder,
-        x,
-        lambda rows: rows,
-        Augmenter(augment, x.shape[1:]),
-        iterations=iterations,
-        batch_size=batch_size,
-        dropout=dropout,
-        seed=seed,
-        path=_checkpoint_path(checkpoint_dir, "pretraining.h5"),
-        callbacks=callbacks,
-        verbose=verbose,
-    )
+    with contextlib.ExitStack() as stack:
+        own_callbacks = []
+        if recipe.centered and not recipe.layerwise:
+            encoder, own_callbacks = stack.enter_context(centered(encoder, decoder, x))
+        autoencoder = keras.Model(inputs, decoder(encoder(noisy)), name="autoencoder")
+        autoencoder.compile(optimizer, recipe.pretraining_loss)
+        return reconstruction.fit(
+            autoencoder,
+            x,
+            lambda rows: rows,
+            Augmenter(augment, x.shape[1:]),
+            iterations=iterations,
+            batch_size=batch_size,
+            dropout=dropout,
+            seed=seed,
+            path=_checkpoint_path(checkpoint_dir, "pretraining.h5"),
+            callbacks=[own_callbacks, callbacks or []],
+            verbose=verbose,
+        )
 
 
 @holding_directory  # The directory is also held between two stages.

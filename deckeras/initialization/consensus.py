@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from deckeras._typing import Array
 
-_N_INIT = 5
+_N_INIT = 20  # With 5, a second seed found another consensus of many clusters.
 
 
 def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:

@@ -234,6 +234,7 @@ IMAGES = Recipe(
     rotation=10.0,
     epochs=40,
     least_iterations=3000,
+    centered=True,
     embedding_scale=3.0,
     init="manifold",
     n_init=4,

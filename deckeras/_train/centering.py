@@ -1,0 +1,124 @@
+"""Pretraining on rows minus their mean, for an encoder that takes the rows as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from deckeras import distribution
+from deckeras._data import row_views
+from deckeras._typing import Array, RowArray
+
+_LOOKED_AT = 10_000  # rows, for their mean
+# These layers change only the shape of what they are given.
+_OF_SHAPE = (
+    keras.layers.Reshape,
+    keras.layers.Flatten,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Cropping3D,
+)
+
+
+@contextlib.contextmanager
+def centered(
+    encoder: keras.Model, decoder: keras.Model, x: RowArray
+) -> Iterator[tuple[keras.Model, list[keras.callbacks.Callback]]]:
+    """Yield the encoder to train on the rows of x within this block, and the callbacks of its training.
+
+    The given encoder has the trained weights afterwards, also if the training fails. An encoder that does not begin
+    with a plain `Dense` layer is yielded itself. Models that were not trained start at the mean of the rows: the first
+    layer of the encoder returns zero for it, and the decoder returns it for zero.
+    """
+    mean = _mean_row(x)
+    if not np.isfinite(mean).all():
+        yield encoder, []
+        return
+    _start_from(mean, decoder)
+    if not _can_center(encoder):
+        yield encoder, []
+        return
+    other = _OtherCoordinates(encoder, mean)
+    try:
+        yield other.encoder, [other]
+    finally:
+        other.fold()
+
+
+class _OtherCoordinates(keras.callbacks.Callback):
+    """The same encoder with another first layer, which takes rows minus their mean. They share all other layers.
+
+    The gradient of a kernel is a sum of its inputs. Where all rows are near their mean, as images are, each step moves
+    all units along the mean, and turns many of them off for good. Rows minus their mean have no such direction.
+
+    As a callback, it writes the first layer of the given encoder at the end of each epoch, for other callbacks.
+    """
+
+    def __init__(self, encoder: keras.Sequential, mean: Array) -> None:
+        super().__init__()
+        self.first, *others = encoder.layers
+        self.mean = mean.astype(np.float64)
+        self.copy = type(self.first).from_config(self.first.get_config())
+        self.copy.build((None, len(mean)))
+        kernel, bias = (np.asarray(weight, np.float64) for weight in self.first.get_weights())
+        # A bias of zero was not trained. There it would turn off the units whose kernel points away from the mean.
+        self.copy.set_weights([kernel, bias + self.mean @ kernel if bias.any() else bias])
+        centered = keras.layers.Rescaling(1.0, (-mean).tolist(), dtype=self.first.variable_dtype, name="centering")
+        self.encoder = keras.Sequential([keras.Input((len(mean),)), centered, self.copy, *others], name=encoder.name)
+
+    def fold(self) -> None:
+        """Write the first layer of the given encoder, for rows as they are."""
+        kernel, bias = (np.asarray(weight, np.float64) for weight in self.copy.get_weights())
+        self.first.set_weights([kernel, bias - self.mean @ kernel])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.fold()
+
+
+def _can_center(encoder: keras.Model) -> bool:
+    """Return whether an encoder begins with a trainable `Dense` layer whose bias can take up the mean of its input."""
+    first = encoder.layers[0] if isinstance(encoder, keras.Sequential) else None
+    if type(first) is not keras.layers.Dense or not first.trainable or not first.use_bias or len(encoder.layers) < 2:
+        return False
+    return len(first.weights) == 2 and not (first.bias_constraint or first.bias_regularizer)
+
+
+def _mean_row(x: RowArray) -> Array:
+    """Return the mean of the rows of all processes, or of 10,000 of each, as a flat float32 array."""
+    rows = np.arange(0, len(x), math.ceil(len(x) / _LOOKED_AT))
+    total = np.zeros(math.prod(x.shape[1:]))
+    for block in row_views.blocks_of_rows(x, rows):
+        total += np.asarray(block, np.float32).reshape(len(block), -1).sum(axis=0, dtype=np.float64)
+    return (distribution.total(total) / distribution.total(len(rows))).astype(np.float32)
+
+
+def _start_from(mean: Array, decoder: keras.Model) -> bool:
+    """Let a decoder that was not trained start at the mean row, in the bias of its last layer.
+
+    Args:
+        mean: (n_features,) array.
+        decoder: Keras model. It should end in a linear layer, such as `Dense` or `Conv2DTranspose`.
+
+    Returns:
+        bool, True if the bias was set: to the mean of each feature, or of each channel after a convolution. A bias that
+        is not zero was trained, and remains, as does that of a frozen layer.
+    """
+    layers = [layer for layer in decoder.layers if not isinstance(layer, keras.layers.InputLayer)]
+    while layers and isinstance(layers[-1], _OF_SHAPE):
+        layers.pop()
+    last = layers[-1] if layers else None
+    bias = getattr(last, "bias", None)
+    if last is None or bias is None or not last.trainable or last.activation is not keras.activations.linear:
+        return False
+    size = math.prod(bias.shape)
+    if getattr(last, "data_format", "channels_last") != "channels_last" or len(mean) % size:
+        return False
+    if np.any(keras.ops.convert_to_numpy(bias)):
+        return False
+    bias.assign(mean.reshape(-1, size).mean(axis=0))
+    return True
