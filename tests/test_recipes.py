@@ -101,7 +101,7 @@ def test_small_images_are_clustered_as_they_are():
 
 
 BAD = {
-    **dict.fromkeys(("unit_scale", "convolutional", "layerwise", "series"), (None, 2, "yes")),
+    **dict.fromkeys(("unit_scale", "convolutional", "layerwise", "series", "centered"), (None, 2, "yes")),
     **dict.fromkeys(("shift", "rotation"), (-0.1, float("inf"), float("nan"), True, "1", None)),
     **dict.fromkeys(("dropout", "tol"), (-0.1, 1.0, float("nan"), "0.1", None)),
     **dict.fromkeys(("learning_rate", "embedding_scale"), (0.0, -1, float("inf"), float("nan"), True, "1")),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from deckeras._typing import Array
 
-_N_INIT = 20  # With 5, a second seed found another consensus of many clusters.
+_N_INIT = 20
 
 
 def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
@@ -45,6 +45,7 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
     5.
     """
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     labelings = [np.asarray(labels) for labels in labelings]
     if not labelings or any(labels.shape != labelings[0].shape or labels.ndim != 1 for labels in labelings):
@@ -56,7 +57,8 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
     if len(combinations) < n_clusters:
         return codes[:, 0]
     points = np.concatenate([_indicators(column, counts) for column in combinations.T], axis=1)
-    kmeans = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(points, sample_weight=counts)
+    with threadpool_limits(1):  # Few points: on a busy machine, threads would only wait for one another.
+        kmeans = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(points, sample_weight=counts)
     return kmeans.labels_[inverse.reshape(-1)].astype(np.int64)
 
 
