@@ -1,4 +1,4 @@
-"""Pretraining on centered rows: the same function in other coordinates, and trained weights for the rows as they are."""
+"""Pretraining on centered rows: the same function in other coordinates, with weights for the rows as they are."""
 
 import keras
 import numpy as np
@@ -126,6 +126,18 @@ def test_interrupted_and_resumed_gives_the_same_weights(images, tmp_path):
             np.testing.assert_array_equal(mine, other)
         weights.append(encoder.get_weights())
     for mine, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_a_mean_that_differs_in_its_last_digit_resumes(images, tmp_path, monkeypatch):
+    common = {"recipe": IMAGES, "iterations": 60, "checkpoint_dir": tmp_path, "verbose": 0}
+    encoder, decoder = autoencoder()
+    pretrain_autoencoder(encoder, decoder, images, **common)
+    mean_row = centering._mean_row
+    monkeypatch.setattr(centering, "_mean_row", lambda x: mean_row(x) * np.float32(1 + 1e-6))
+    again, decoder = autoencoder()
+    pretrain_autoencoder(again, decoder, images, **common)
+    for mine, other in zip(encoder.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
 
 

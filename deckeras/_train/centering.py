@@ -12,7 +12,7 @@ import numpy as np
 
 from deckeras import distribution
 from deckeras._data import row_views
-from deckeras._typing import Array, RowArray
+from deckeras._typing import Array, RowArray, Tensor
 
 _LOOKED_AT = 10_000  # rows, for their mean
 # These layers change only the shape of what they are given.
@@ -50,6 +50,16 @@ def centered(
         other.fold()
 
 
+class _Minus(keras.layers.Layer):
+    """Subtracts a weight. A checkpoint saves it, since a mean computed again may differ in its last digit."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.mean = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="mean")
+
+    def call(self, rows: Tensor) -> Tensor:
+        return rows - self.mean
+
+
 class _OtherCoordinates(keras.callbacks.Callback):
     """The same encoder with another first layer, which takes rows minus their mean. They share all other layers.
 
@@ -62,19 +72,24 @@ class _OtherCoordinates(keras.callbacks.Callback):
     def __init__(self, encoder: keras.Sequential, mean: Array) -> None:
         super().__init__()
         self.first, *others = encoder.layers
-        self.mean = mean.astype(np.float64)
+        self.minus = _Minus(dtype=self.first.variable_dtype, name="centering")
+        self.minus.build((None, len(mean)))
+        self.minus.mean.assign(mean)
         self.copy = type(self.first).from_config(self.first.get_config())
         self.copy.build((None, len(mean)))
         kernel, bias = (np.asarray(weight, np.float64) for weight in self.first.get_weights())
         # A bias of zero was not trained. There it would turn off the units whose kernel points away from the mean.
-        self.copy.set_weights([kernel, bias + self.mean @ kernel if bias.any() else bias])
-        centered = keras.layers.Rescaling(1.0, (-mean).tolist(), dtype=self.first.variable_dtype, name="centering")
-        self.encoder = keras.Sequential([keras.Input((len(mean),)), centered, self.copy, *others], name=encoder.name)
+        self.copy.set_weights([kernel, bias + self._mean() @ kernel if bias.any() else bias])
+        layers = [keras.Input((len(mean),)), self.minus, self.copy, *others]
+        self.encoder = keras.Sequential(layers, name=encoder.name)
 
     def fold(self) -> None:
         """Write the first layer of the given encoder, for rows as they are."""
         kernel, bias = (np.asarray(weight, np.float64) for weight in self.copy.get_weights())
-        self.first.set_weights([kernel, bias - self.mean @ kernel])
+        self.first.set_weights([kernel, bias - self._mean() @ kernel])
+
+    def _mean(self) -> Array:
+        return keras.ops.convert_to_numpy(self.minus.mean).astype(np.float64)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.fold()
@@ -82,7 +97,7 @@ class _OtherCoordinates(keras.callbacks.Callback):
 
 def _can_center(encoder: keras.Model) -> bool:
     """Return whether an encoder begins with a trainable `Dense` layer whose bias can take up the mean of its input."""
-    first = encoder.layers[0] if isinstance(encoder, keras.Sequential) else None
+    first: Any = encoder.layers[0] if isinstance(encoder, keras.Sequential) else None
     if type(first) is not keras.layers.Dense or not first.trainable or not first.use_bias or len(encoder.layers) < 2:
         return False
     return len(first.weights) == 2 and not (first.bias_constraint or first.bias_regularizer)
