@@ -105,7 +105,7 @@ def _can_center(encoder: keras.Model) -> bool:
 
 def _mean_row(x: RowArray) -> Array:
     """Return the mean of the rows of all processes, or of 10,000 of each, as a flat float32 array."""
-    rows = np.arange(0, len(x), math.ceil(len(x) / _LOOKED_AT))
+    rows = np.arange(0, len(x), max(1, math.ceil(len(x) / _LOOKED_AT)))
     total = np.zeros(math.prod(x.shape[1:]))
     for block in row_views.blocks_of_rows(x, rows):
         total += np.asarray(block, np.float32).reshape(len(block), -1).sum(axis=0, dtype=np.float64)
