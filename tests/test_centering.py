@@ -1,4 +1,4 @@
-"""Pretraining on centered rows: the same function in other coordinates, with weights for the rows as they are."""
+"""Pretraining on centered rows: the same function in other coordinates, with weights for unchanged rows."""
 
 import keras
 import numpy as np
@@ -58,7 +58,7 @@ def test_untrained_models_start_at_the_mean(images):
     np.testing.assert_allclose(encoder.predict(mean[None], verbose=0), np.zeros((1, 4)), atol=1e-5)
 
 
-def test_trained_weights_are_for_the_rows_as_they_are(images):
+def test_trained_weights_are_for_unchanged_rows(images):
     encoder, decoder = autoencoder()
     history = pretrain(encoder, decoder, images, IMAGES, verbose=0)[-1]
     error = np.square(decoder.predict(encoder.predict(images, verbose=0), verbose=0) - images).mean()
@@ -179,7 +179,7 @@ def _one_layer(encoder):
 
 
 @pytest.mark.parametrize("change", [_no_bias, _penalized, _functional, _frozen, _low_rank, _one_layer])
-def test_other_encoders_are_trained_as_they_are(images, change):
+def test_other_encoders_are_not_changed(images, change):
     encoder, decoder = autoencoder()
     encoder = change(encoder)
     with centering.centered(encoder, decoder, images) as (other, callbacks):

@@ -1,4 +1,4 @@
-"""Pretraining on rows minus their mean, for an encoder that takes the rows as they are."""
+"""Pretraining on rows minus their mean, of an encoder that takes the unchanged rows."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _OtherCoordinates(keras.callbacks.Callback):
         self.encoder = keras.Sequential(layers, name=encoder.name)
 
     def fold(self) -> None:
-        """Write the first layer of the given encoder, for rows as they are."""
+        """Write the first layer of the given encoder, for unchanged rows."""
         kernel, bias = (np.asarray(weight, np.float64) for weight in self.copy.get_weights())
         self.first.set_weights([kernel, bias - self._mean() @ kernel])
 

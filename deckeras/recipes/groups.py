@@ -126,7 +126,7 @@ class Pretraining(Batches):
             many batches as a large one.
         pretraining_batch_size: int. The largest number of rows in a batch of pretraining.
         centered: bool. True if the first layer is trained on rows minus their mean, and an untrained decoder starts at
-            the mean. The trained weights are for the rows as they are. Without it, images turn off up to four fifths
+            the mean. The trained weights are for unchanged rows. Without it, images turn off up to four fifths
             of the units of the first layer, because all their gradients share the direction of the mean.
         pretraining_loss: Keras loss or its name.
         pretraining_optimizer: function from the number of iterations to a Keras optimizer.
