@@ -113,7 +113,7 @@ def _mean_row(x: RowArray) -> Array:
 
 
 def _start_from(mean: Array, decoder: keras.Model) -> bool:
-    """Let a decoder that was not trained start at the mean row, in the bias of its last layer.
+    """Set the bias of the last layer of a decoder to the mean row, if the decoder was not trained.
 
     Args:
         mean: (n_features,) array.
