@@ -347,6 +347,31 @@ def test_variants_compare_with_the_default(tmp_path, blobs, capsys, monkeypatch)
     assert len(pandas.read_csv(tmp_path / "cells.csv")) == 3
 
 
+def test_units_that_are_off_are_counted_with_and_without_the_mean(tmp_path, capsys, monkeypatch):
+    """By images near one image, whose mean turns off units; a table is left out."""
+    units, random = load(BENCHMARKS / "units.py"), np.random.default_rng(0)
+    y = np.repeat([0, 1], 60)
+    faces = random.uniform(0.3, 0.7, 64) + 0.05 * random.normal(size=(120, 3)) @ random.normal(size=(3, 64))
+    faces[y == 1, :32] += 0.2
+    np.savez(tmp_path / "faces.npz", x=faces, y=y, image_shape=(8, 8))
+    np.savez(tmp_path / "table.npz", x=faces, y=y)
+    get, short = (
+        recipes.get,
+        {"units": (64, 16, 4), "epochs": 1, "least_iterations": 200, "shift": 0.0, "rotation": 0.0},
+    )
+    monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
+    options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv")]
+    units.main(options)
+    cells = pandas.read_csv(tmp_path / "cells.csv").set_index("centered")
+    assert cells.data.tolist() == ["faces", "faces"]
+    assert cells.loc[True, "layer 1"] < 0.05 < 0.2 < cells.loc[False, "layer 1"]
+    assert cells.loc[True, "neighbors"] == 1
+    assert [name for name in cells if name.startswith("layer")] == ["layer 1", "layer 2"]
+    assert "| faces  | True" in capsys.readouterr().out
+    units.main(options)  # which are there
+    assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2
+
+
 def test_verdicts_are_held_against_the_classes(tmp_path, blobs, capsys, monkeypatch):
     """By three groups, and by rows without any, whose verdict must be worse."""
     verdicts, x, y = load(BENCHMARKS / "verdicts.py"), *blobs
