@@ -30,7 +30,9 @@ def main(arguments=None):
             if (path.stem, centered, options.seed) not in done:
                 cell = {"data": path.stem, "centered": centered, "seed": options.seed}
                 folder.append(options.cells, cell | compute(x, y, image_shape, centered, options.seed))
-    print(table(pandas.read_csv(options.cells)).to_markdown(floatfmt=(None, None, ".0f", ".0f", ".0f", ".4f", ".1f")))
+    found = table(pandas.read_csv(options.cells))
+    formats = [".4f" if name == "loss" else ".1f" for name in found]
+    print(found.to_markdown(index=False, floatfmt=formats))
 
 
 def compute(x, y, image_shape, centered, seed):

@@ -367,7 +367,9 @@ def test_units_that_are_off_are_counted_with_and_without_the_mean(tmp_path, caps
     assert cells.loc[True, "layer 1"] < 0.05 < 0.2 < cells.loc[False, "layer 1"]
     assert cells.loc[True, "neighbors"] == 1
     assert [name for name in cells if name.startswith("layer")] == ["layer 1", "layer 2"]
-    assert "| faces  | True" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "| faces  | True" in shown
+    assert f"{cells.loss[True]:.4f} |" in shown
     units.main(options)  # which are there
     assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2
 
