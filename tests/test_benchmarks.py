@@ -355,10 +355,8 @@ def test_units_that_are_off_are_counted_with_and_without_the_mean(tmp_path, caps
     faces[y == 1, :32] += 0.2
     np.savez(tmp_path / "faces.npz", x=faces, y=y, image_shape=(8, 8))
     np.savez(tmp_path / "table.npz", x=faces, y=y)
-    get, short = (
-        recipes.get,
-        {"units": (64, 16, 4), "epochs": 1, "least_iterations": 200, "shift": 0.0, "rotation": 0.0},
-    )
+    get = recipes.get
+    short = {"units": (64, 16, 4), "epochs": 1, "least_iterations": 200, "shift": 0.0, "rotation": 0.0}
     monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
     options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv")]
     units.main(options)

@@ -31,7 +31,8 @@ def centered(
 ) -> Iterator[tuple[keras.Model, list[keras.callbacks.Callback]]]:
     """Yield the encoder to train on the rows of x within this block, and the callbacks of its training.
 
-    The given encoder has the trained weights afterwards, also if the training fails. An encoder that does not begin
+    The given encoder has the trained weights afterwards, also if the training fails. If nothing was trained, because
+    the training was refused, both models are unchanged. An encoder that does not begin
     with a plain `Dense` layer is yielded itself. Models that were not trained start at the mean of the rows: the first
     layer of the encoder returns zero for it, and the decoder returns it for zero.
     """
@@ -39,6 +40,7 @@ def centered(
     if not np.isfinite(mean).all():
         yield encoder, []
         return
+    untrained = decoder.get_weights()
     _start_from(mean, decoder)
     if not _can_center(encoder):
         yield encoder, []
@@ -47,7 +49,10 @@ def centered(
     try:
         yield other.encoder, [other]
     finally:
-        other.fold()
+        if other.trained():
+            other.fold()
+        else:
+            decoder.set_weights(untrained)
 
 
 class _Minus(keras.layers.Layer):
@@ -78,10 +83,15 @@ class _OtherCoordinates(keras.callbacks.Callback):
         self.copy = type(self.first).from_config(self.first.get_config())
         self.copy.build((None, len(mean)))
         kernel, bias = (np.asarray(weight, np.float64) for weight in self.first.get_weights())
+        self.untrained = kernel
         # A bias of zero was not trained. There it would turn off the units whose kernel points away from the mean.
         self.copy.set_weights([kernel, bias + self._mean() @ kernel if bias.any() else bias])
         layers = [keras.Input((len(mean),)), self.minus, self.copy, *others]
         self.encoder = keras.Sequential(layers, name=encoder.name)
+
+    def trained(self) -> bool:
+        """Return whether the first layer has changed since the beginning."""
+        return not np.array_equal(self.copy.get_weights()[0], self.untrained)
 
     def fold(self) -> None:
         """Write the first layer of the given encoder, for unchanged rows."""
