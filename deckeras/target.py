@@ -18,6 +18,7 @@ from keras import ops
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
+from deckeras._data import values
 from deckeras._typing import Array, Tensor
 
 
@@ -39,25 +40,29 @@ def cluster_frequencies(q: Tensor, sample_weight: Tensor | None = None) -> Tenso
     return q.sum(axis=0, dtype=np.float64) if isinstance(q, np.ndarray) else ops.sum(q, axis=0)
 
 
-def target_distribution(q: Tensor, frequencies: Tensor | None = None, *, sample_weight: Tensor | None = None) -> Tensor:
+def target_distribution(
+    q: Tensor, frequencies: Tensor | None = None, *, sample_weight: Tensor | None = None, balance: float = 1.0
+) -> Tensor:
     r"""Return the target distribution p of the soft assignments q.
 
     $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}}, \qquad f_j = \sum_i q_{ij}$$
 
     The square raises confident assignments over doubtful ones. The division by f keeps large clusters from absorbing
-    small ones. A cluster with f = 0 gets p = 0 rather than NaN.
+    small ones. A cluster with f = 0 gets p = 0 rather than NaN. With `balance`, $f_j$ is raised to this power.
 
     Args:
         q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
         frequencies: (n_clusters,) soft cluster frequencies of the whole data set, default None: those of `q` itself,
             which is correct only if `q` holds every row.
         sample_weight: (n,) array, default None. The weights of the rows in the frequencies, if these are not given.
+        balance: float from 0 to 1, default 1.0 as in the paper: how strongly clusters are pulled toward equal sizes.
+            With less, uneven clusters stay uneven; with 0, only the square is left.
 
     Returns:
         (n, n_clusters) array of q's kind and dtype. Each row sums to 1.
 
     Raises:
-        ValueError: `q` is not 2-D, or `frequencies` is not of length n_clusters.
+        ValueError: `q` is not 2-D, `frequencies` is not of length n_clusters, or `balance` is not from 0 to 1.
 
     Example:
         >>> import numpy as np
@@ -77,10 +82,11 @@ def target_distribution(q: Tensor, frequencies: Tensor | None = None, *, sample_
             f"frequencies should hold one number for each of the {q.shape[1]} clusters of q. "
             f"Received: frequencies of shape {tuple(frequencies.shape)}"
         )
+    balance = values.fraction("balance", balance)
     xp: Any = np if isinstance(q, np.ndarray) else ops
     tiny = np.finfo(np.float32).tiny
     # q / f is computed before the square, because q ** 2 alone underflows for small assignments.
-    weights = q * (q / xp.maximum(frequencies, tiny))
+    weights = q * (q / xp.maximum(frequencies, tiny) ** balance)
     p = weights / xp.maximum(xp.sum(weights, axis=1, keepdims=True), tiny)
     return p.astype(q.dtype, copy=False) if xp is np else p
 

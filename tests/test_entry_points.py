@@ -391,7 +391,7 @@ def test_weighted_loss_by_hand():
     model.compile(keras.optimizers.SGD(0.0))
     weights = np.arange(N) + 1.0
     q = model.predict(WHOLE, verbose=0).astype("float64")
-    p = deckeras.target_distribution(q, sample_weight=weights)
+    p = deckeras.target_distribution(q, sample_weight=weights, balance=recipes.TABLE.balance)
     options = {"batch_size": N, "update_interval": 1, "max_iterations": 1, "verbose": 0}
     history = model.fit(WHOLE, sample_weight=weights, centroids=model.centroids, **options)
     expected = np.average(metrics.divergences(p, q), weights=weights)

@@ -176,16 +176,18 @@ def test_encoder_of_images_and_functional_encoder():
 # The alternation
 
 
-def test_one_interval_by_hand(make, blobs):
+@pytest.mark.parametrize("recipe", ["table", "paper", recipes.get("table", balance=0.0)], ids=["table", "paper", "0"])
+def test_one_interval_by_hand(make, blobs, recipe):
     """One target from all rows, then batches towards it, all through plain Keras calls."""
     x, _ = blobs
     model, hand = make(), make()
-    fit(model, x, batch_size=64, update_interval=4, max_iterations=8, centroids=CENTROIDS, seed=3)
+    options = {"batch_size": 64, "update_interval": 4, "max_iterations": 8, "seed": 3, "recipe": recipe}
+    fit(model, x, centroids=CENTROIDS, **options)
     hand.centroids = CENTROIDS
     hand.compile()
     batches = batching.shuffled_batches(x, 64, 3)
     for interval in range(2):
-        p = target_distribution(hand.predict(x, verbose=0))
+        p = target_distribution(hand.predict(x, verbose=0), balance=recipes.get(recipe).balance)
         losses = []
         for _ in range(4):
             batch = next(batches)
@@ -203,7 +205,7 @@ def test_one_step_of_the_centroids_is_equation_5(make, blobs):
     model.encoder.trainable = False
     model.compile(keras.optimizers.SGD(0.5))
     z = np.float64(model.embed(x, verbose=0))
-    fit(model, x, batch_size=32, update_interval=1, max_iterations=1, centroids=CENTROIDS, seed=5)
+    fit(model, x, batch_size=32, update_interval=1, max_iterations=1, centroids=CENTROIDS, seed=5, recipe="paper")
     kernel = 1 / (1 + ((z[:, None] - CENTROIDS) ** 2).sum(-1))
     q = kernel / kernel.sum(axis=1, keepdims=True)
     weights = q**2 / q.sum(axis=0)
@@ -388,7 +390,7 @@ def test_assignments_of_the_first_clusterer_are_the_first_target(make, blobs):
     hand.compile()
     batches = batching.shuffled_batches(range(300), 64, 3)
     for q in assigned, None:
-        p = target_distribution(hand.predict(x, verbose=0) if q is None else q)
+        p = target_distribution(hand.predict(x, verbose=0) if q is None else q, balance=recipe.balance)
         for batch in (next(batches) for _ in range(4)):
             hand.train_on_batch(x[batch], p[batch])
     for a, b in zip(model.get_weights(), hand.get_weights(), strict=True):

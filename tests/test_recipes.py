@@ -114,6 +114,7 @@ BAD = {
     "init": ("random", 5, None),
     "neighbors": ("rows", None, 5),
     "decay": (-0.1, 1.5, "1", None),
+    "balance": (-0.1, 1.5, "1", None),
 }
 
 

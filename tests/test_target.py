@@ -1,4 +1,4 @@
-"""target_distribution against equation 3 in float64."""
+"""target_distribution against equation 3, and its power of the frequencies, in float64."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ def q():
     return np.random.default_rng(2).dirichlet(np.ones(4), size=50)
 
 
-def equation_3(q):
-    weights = q**2 / q.sum(axis=0)
+def equation_3(q, balance=1.0):
+    weights = q**2 / q.sum(axis=0) ** balance
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -32,6 +32,27 @@ def test_small_clusters_gain():
 
 def test_is_equation_3(q):
     np.testing.assert_allclose(target_distribution(q), equation_3(q), rtol=1e-12)
+
+
+@pytest.mark.parametrize("tensor", [np.array, ops.convert_to_tensor])
+@pytest.mark.parametrize("balance", [0, 0.5, 0.8, 1])
+def test_balance_is_the_power_of_the_frequencies(q, balance, tensor):
+    p = target_distribution(tensor(q.astype("float32")), balance=balance)
+    np.testing.assert_allclose(ops.convert_to_numpy(p), equation_3(q, balance), rtol=1e-5)
+
+
+def test_less_balance_leaves_uneven_clusters_uneven():
+    """A tenth of the rows are in the second cluster, and all are in some doubt."""
+    q = np.repeat([[0.8, 0.2], [0.2, 0.8]], [90, 10], axis=0)
+    shares = [target_distribution(q, balance=balance)[:, 1].mean() for balance in (0, 0.5, 1)]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[1] - 0.02 < shares[2] - 0.04
+
+
+@pytest.mark.parametrize("balance", [-0.1, 1.5, np.nan, "half", True, None])
+def test_bad_balance(q, balance):
+    with pytest.raises(ValueError, match="balance should be from 0 to 1"):
+        target_distribution(q, balance=balance)
 
 
 def test_float32_stays_float32(q):

@@ -36,6 +36,9 @@ def number(expected: str, holds: Callable[[float], bool]) -> Check:
     return check
 
 
+fraction = number("from 0 to 1", lambda value: 0 <= value <= 1)
+
+
 def instance(expected: str, *classes: Any) -> Check:
     """Check that a value is of one of the classes."""
 

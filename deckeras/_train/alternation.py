@@ -37,6 +37,7 @@ class Alternation:
         lead: int, default 1. The largest number of intervals for which the first assignments remain the target. They
             are replaced as soon as the network agrees with them on 99 % of the rows. A network that has learned only
             half of a start would fall back from it.
+        balance: float, default 1.0, as for `target_distribution`.
         checkpoint: `Checkpoint` that saves the first assignments while they are the target, default None.
         sample_weight: (n,) float64 array of mean 1, default None: 1 each.
     """
@@ -51,11 +52,13 @@ class Alternation:
         begin: Callable[[int], Array | None],
         *,
         lead: int = 1,
+        balance: float = 1.0,
         checkpoint: Checkpoint | None = None,
         sample_weight: Array | None = None,
     ) -> None:
         self.model, self.x, self.y, self.batch_size, self.augmenter = model, x, y, batch_size, augmenter
-        self.begin, self.lead, self.checkpoint, self.sample_weight = begin, lead, checkpoint, sample_weight
+        self.begin, self.lead, self.balance = begin, lead, balance
+        self.checkpoint, self.sample_weight = checkpoint, sample_weight
         self.first = None
         self.on_device = x if augmenter.changes else device.to_device(x)
         self.rows = model._rows(x)
@@ -98,7 +101,7 @@ class Alternation:
         self.q = self.weights = None  # since the target takes its place: with many clusters it is the largest of all
         labels, frequencies = p.argmax(axis=1), distribution.total(cluster_frequencies(p, self.sample_weight))
         for first_row, q in row_views.blocks(p):  # since it computes in float64
-            p[first_row : first_row + len(q)] = target_distribution(q, frequencies)
+            p[first_row : first_row + len(q)] = target_distribution(q, frequencies, balance=self.balance)
         numbered = batching.training_batches(self.on_device, self.batch_size, distribution.own_seed(seed), start, steps)
         with contextlib.closing(numbered):
             rows = ((self.augmenter(batch), p[numbers], self._weights_of(numbers)) for numbers, batch in numbered)

@@ -242,7 +242,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             return self.initialize_centroids(x, recipe=recipe, seed=seed, sample_weight=weights)
 
         own_batch = distribution.local_batch_size(batch_size)
-        options = {"lead": recipe.lead, "checkpoint": checkpoint, "sample_weight": weights}
+        options = {"lead": recipe.lead, "balance": recipe.balance, "checkpoint": checkpoint, "sample_weight": weights}
         intervals = alternation.Alternation(self, x, y, own_batch, augmenter, begin, **options)
         history = loop.train(
             self,

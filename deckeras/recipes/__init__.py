@@ -221,7 +221,7 @@ DEC_KERAS = Recipe(
     update_interval=140,
 )
 
-TABLE = Recipe(name="table", units=_NARROW, init="manifold", n_init=4, updates=8)
+TABLE = Recipe(name="table", units=_NARROW, init="manifold", n_init=4, updates=8, balance=0.5)
 
 FEATURES = dataclasses.replace(TABLE, name="features")
 
@@ -240,10 +240,10 @@ IMAGES = Recipe(
     n_init=4,
     neighbors="embedding",
     min_neighbors=10,
-    lead=10,
     updates=10,
     learning_rate=0.03,
     decay=0.1,
+    balance=0.5,
 )
 
 RECIPES = types.MappingProxyType(

@@ -244,6 +244,8 @@ class Clustering(Batches):
         learning_rate: float. The learning rate of SGD with momentum 0.9 in the clustering.
         decay: float from 0 to 1. The fraction of the learning rate that remains at the last iteration, along a cosine.
             With 1 the rate is constant, and a few augmented rows may never stop changing cluster.
+        balance: float from 0 to 1. The power of the cluster frequencies in the target, as for `target_distribution`. 1
+            is the paper's target, which pulls clusters toward equal sizes. With less, uneven classes stay uneven.
     """
 
     batch_size: int = 256
@@ -253,6 +255,7 @@ class Clustering(Batches):
     updates: int | None = None
     learning_rate: float = 0.01
     decay: float = 1.0
+    balance: float = 1.0
 
     CHECKS: ClassVar[dict[str, values.Check]] = {
         "batch_size": checks.check_count,
@@ -261,7 +264,8 @@ class Clustering(Batches):
         "max_iterations": checks.check_count,
         "updates": values.or_none(checks.check_count),
         "learning_rate": _positive,
-        "decay": values.number("from 0 to 1", lambda value: 0 <= value <= 1),
+        "decay": values.fraction,
+        "balance": values.fraction,
     }
 
     def intervals(self, n: int) -> tuple[int, int, int]:
