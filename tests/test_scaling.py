@@ -4,7 +4,7 @@ import pytest
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from deckeras import DEC, IDEC, dense_autoencoder, scaling
+from deckeras import DEC, IDEC, DeepEmbeddedClustering, dense_autoencoder, metrics, recipes, scaling
 from deckeras._data import row_views
 
 X = np.random.default_rng(0).normal([5, -300, 0], [2, 40, 1e-3], size=(200, 3))
@@ -61,6 +61,62 @@ def test_one_number(x, options, method, divisor):
     assert fitted.divisor == pytest.approx(divisor)
     dense = x.toarray() if sparse.issparse(x) else x
     np.testing.assert_allclose(fitted.rows(x)[:], dense / divisor, rtol=1e-6)
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+RANDOM = np.random.default_rng(0)
+NUMBERS = RANDOM.normal(size=(300, 4))
+COUNTS = RANDOM.poisson(0.5, size=(300, 40))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        _unit(COUNTS + 0.01),
+        np.concatenate([np.zeros((2, 40)), _unit(COUNTS + 0.01)]),  # two texts without a known word
+        _unit(NUMBERS),
+        _unit(NUMBERS).astype("float16"),
+        _unit(np.maximum(NUMBERS + 1, 0) + 1e-3),  # a network's last activations
+        5 * _unit(NUMBERS + 4),  # within a narrow cone
+    ],
+    ids=["counts", "empty texts", "directions", "float16", "activations", "cone"],
+)
+def test_rows_of_one_length_keep_their_angles(x):
+    assert scaling.fit(x).method == "unit"
+
+
+@pytest.mark.filterwarnings("ignore:.*which float32 tells apart badly")
+@pytest.mark.parametrize(
+    "large",
+    [
+        1.7e9 + RANDOM.integers(86_400, size=300),  # seconds of one day
+        RANDOM.integers(2023, 2025, size=300),  # years
+        101_325 + 30 * RANDOM.normal(size=300),  # pascals
+        np.full(300, 5_000.0),  # the same for all
+        -1e6 + RANDOM.normal(size=300),
+    ],
+    ids=["time stamps", "years", "pressures", "constant", "negative"],
+)
+def test_a_large_feature_that_hardly_varies_is_not_the_length_of_the_rows(large):
+    """Divided by one number, the other features would be nothing beside it."""
+    x = np.column_stack([NUMBERS, large])
+    fitted = scaling.fit(x)
+    assert fitted.method == "standard"
+    np.testing.assert_allclose(fitted(x)[:, :4].std(axis=0), 1)
+    np.testing.assert_allclose(fitted(x)[:, :4], StandardScaler().fit_transform(NUMBERS))
+
+
+@pytest.mark.filterwarnings("ignore:.*which float32 tells apart badly")
+def test_a_time_stamp_hides_no_clusters():
+    y = np.repeat([0, 1, 2], 60)
+    x = 4 * np.eye(3)[y] + RANDOM.normal(size=(180, 3))
+    stamped = np.column_stack([x, 1.7e9 + RANDOM.integers(86_400, size=180)])
+    recipe = recipes.get("table", units=(32, 5), n_init=1)
+    estimator = DeepEmbeddedClustering(3, recipe=recipe, verbose=0).fit(stamped)
+    assert metrics.accuracy(y, estimator.labels_) > 0.95
 
 
 def test_large_means_keep_their_digits():

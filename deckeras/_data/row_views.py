@@ -18,6 +18,7 @@ from deckeras._typing import Array, RowArray, Tensor
 _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
 _ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, above the rounding errors of float16
+_ONE_DIRECTION = 0.99  # length of the mean row, relative to the rows: its features hardly vary
 
 
 def as_rows(x: Any) -> Array | sources.Blocks:
@@ -103,11 +104,12 @@ def blocks_of(x: object) -> sources.Blocks | None:
 def of_one_length(x: RowArray) -> bool:
     """Return whether all rows of x except zeros have the same Euclidean length, like tf-idf and normalized features.
 
-    Such rows are already scaled for comparison by angle.
+    Such rows are already scaled for comparison by angle. They have different directions. In a table with a time stamp
+    or a year, rows have almost the same length too, but only because they all point along this feature.
     """
     if math.prod(x.shape[1:]) == 1:
         return False
-    shortest, longest = math.inf, 0.0
+    shortest, longest, total, n = math.inf, 0.0, 0.0, 0
     for _, block in blocks(x):
         rows = np.asarray(block, np.float64).reshape(len(block), -1)
         lengths = np.linalg.norm(rows, axis=1)
@@ -116,7 +118,8 @@ def of_one_length(x: RowArray) -> bool:
             shortest, longest = min(shortest, lengths.min()), max(longest, lengths.max())
         if longest > _ONE_LENGTH * shortest:
             return False
-    return longest > 0
+        total, n = total + rows.sum(axis=0), n + lengths.size
+    return bool(np.linalg.norm(total) < _ONE_DIRECTION * n * longest)
 
 
 def reads_itself(x: object) -> bool:

@@ -199,9 +199,7 @@ def _narrow_rows(x: RowArray, numbers: Array) -> npt.NDArray[np.float32]:
     projection = SparseRandomProjection(_NARROW, random_state=0, dense_output=True).fit(
         np.zeros((1, width), np.float32)
     )
-    narrow = []
-    for block in rows:
-        block = np.asarray(block, np.float32).reshape(len(block), -1)
-        projected = projection.transform(block)
-        narrow.append(normalize(projected) if row_views.of_one_length(block) else projected)
-    return np.concatenate(narrow)
+    narrow = np.concatenate(
+        [projection.transform(np.asarray(block, np.float32).reshape(len(block), -1)) for block in rows]
+    )
+    return normalize(narrow) if row_views.of_one_length(x) else narrow
