@@ -10,7 +10,6 @@ none       the rows unchanged
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -20,6 +19,7 @@ from scipy import sparse
 
 from deckeras._data import checks, row_views
 from deckeras._typing import Array, RowArray, Rows, Shape
+from deckeras._warnings import warn
 from deckeras.layers import HALF_PRECISION
 from deckeras.models.dec import DEC
 from deckeras.models.idec import IDEC
@@ -247,11 +247,9 @@ def _standard(x: RowArray, channels: int | None = None) -> Scaling:
         )
     coarse = np.flatnonzero((np.abs(mean) > _COARSE * divisor) & (scaler.var_.reshape(shape) > 0))
     if coarse.size:
-        warnings.warn(
+        warn(
             f"{feature} {coarse[0]} varies by {divisor.flat[coarse[0]]:g} about a mean of {mean.flat[coarse[0]]:g}, "
             "which float32 tells apart badly. Subtract a round number from it first.",
-            UserWarning,
-            stacklevel=4,
         )
     if channels is not None:
         times = int(np.prod(x.shape[1:])) // channels

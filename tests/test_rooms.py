@@ -14,10 +14,11 @@ ROOT = pathlib.Path(deckeras.__file__).parent
 ROOMS = [
     "_extras",
     "_typing",
-    "target",
+    "_warnings",
     "layers",
     "sources",
     "_data",
+    "target",
     "metrics",
     "distribution",
     "autoencoders",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from deckeras._train import device
 from deckeras._train.checkpoint import Checkpoint
 from deckeras._train.loop import train_batches
 from deckeras._typing import Array, RowArray
+from deckeras._warnings import warn
 from deckeras.target import cluster_frequencies, target_distribution
 
 _AGREEMENT = 0.99  # fraction of the rows; the others are on the borders between clusters
@@ -117,18 +117,14 @@ def warn_of_lost_clusters(sizes: Array, centroids: Array, scale: float) -> None:
     """Warn of clusters without rows, and of centroids nearer to each other than a thousandth of `scale`."""
     empty = np.flatnonzero(sizes == 0).tolist()
     if empty:
-        warnings.warn(
+        warn(
             f"No row was assigned to the clusters {empty}: {len(centroids) - len(empty)} of {len(centroids)} "
             "clusters came out. Ask for fewer clusters, or pretrain longer.",
-            UserWarning,
-            stacklevel=3,
         )
     pairs = np.stack(np.triu_indices(len(centroids), k=1), axis=1)
     close = pairs[pdist(centroids) <= 1e-3 * scale].tolist()
     if close:
-        warnings.warn(
+        warn(
             f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "
             "Ask for fewer clusters, or start from other centroids.",
-            UserWarning,
-            stacklevel=3,
         )

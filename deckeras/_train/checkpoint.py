@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +28,7 @@ from deckeras._train import hdf5_contents
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import cannot, reason_of, whole_file
 from deckeras._typing import Array, Path
+from deckeras._warnings import warn
 
 __all__ = [
     "Checkpoint",
@@ -186,11 +186,9 @@ class Checkpoint:
             values += self._fitting(found, "optimizer", optimizer)
         else:
             what = "another optimizer, so this one" if other else "other frozen layers, so the optimizer"
-            warnings.warn(
+            warn(
                 f"The checkpoint {self.path!r} was written with {what} starts afresh from its weights, without "
                 "momentum.",
-                UserWarning,
-                stacklevel=7,
             )
         for variable, value in zip(variables + optimizer, values, strict=False):
             variable.assign(value)

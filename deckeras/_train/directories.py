@@ -18,9 +18,10 @@ import stat
 import sys
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
+
+from deckeras._warnings import warn
 
 LOCK_FILE = ".deckeras.lock"
 DRAFT = ".deckeras-draft-"
@@ -156,11 +157,9 @@ def _lock(path: str) -> int | None:
             os.close(lock)
             if error.errno in _BUSY:
                 raise BlockingIOError(text) from error
-            warnings.warn(
+            warn(
                 f"The file system of {path!r} has no locks ({error.strerror or error}). See to it that no other "
                 "process trains in this directory at the same time.",
-                UserWarning,
-                stacklevel=6,
             )
             return None
         # The previous holder may have removed the file since this process opened it.

@@ -4,11 +4,11 @@ The classes are recognized by their modules, so that none of these libraries is 
 `numpy.asarray` converts, such as a polars DataFrame or an `xarray.DataArray`, need no conversion here.
 """
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from deckeras._warnings import warn
 from deckeras.files import arrays
 
 
@@ -38,11 +38,9 @@ def as_rows(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         if not arrays.channels_first(x.shape):
             return x
-        warnings.warn(
+        warn(
             f"X of shape {x.shape} is read as images of (channels, height, width). The channels are moved to the end. "
             "Pass numpy.moveaxis(X, 1, 3) to avoid this warning.",
-            UserWarning,
-            stacklevel=4,
         )
         return np.moveaxis(x, 1, 3)
     library, name = type(x).__module__.partition(".")[0], type(x).__name__
