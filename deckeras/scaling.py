@@ -30,6 +30,7 @@ _LARGEST = 1e18  # Neither this nor its inverse leaves the range of float32.
 _MOST_IN_CONFIG = 500  # features; an IDEC has four numbers of some 13 characters for each, and .h5 has room for 64 kB
 _HALF_OF_8_BITS, _LARGEST_OF_8_BITS = 127, 255
 _COARSE = 1e4  # A mean this many standard deviations from 0 leaves the feature three digits of float32.
+_MOST_OF_ALL = 0.95  # share of one feature in the sum of squares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +134,8 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
 
     Warns:
         UserWarning: the mean of a feature is so large, compared with its standard deviation, that a model in float32
-            cannot tell its values apart.
+            cannot tell its values apart; or all features are divided by one number, and one is so large that the others
+            hardly count.
 
     Example:
         >>> import numpy as np
@@ -272,6 +274,13 @@ def _largest(x: RowArray) -> Scaling:
 
 
 def _unit(x: RowArray) -> Scaling:
-    total = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in row_views.blocks(x))
+    squares = sum(np.square(block, dtype=np.float64).sum(axis=0) for _, block in row_views.blocks(x))
+    total, largest = float(np.sum(squares)), float(np.max(squares))
+    if _MOST_OF_ALL * total < largest < total:
+        warn(
+            f"Feature {int(np.argmax(squares))} is so large that all others have {1 - largest / total:.1%} of the sum "
+            "of squares, and hardly affect the clusters. Divide it by its standard deviation, or pass a dense array, "
+            "whose features are scaled one by one."
+        )
     mean = total / np.prod(x.shape, dtype=np.float64)
     return Scaling("unit", divisor=float(np.sqrt(mean)) or 1.0)

@@ -109,6 +109,21 @@ def test_a_large_feature_that_hardly_varies_is_not_the_length_of_the_rows(large)
     np.testing.assert_allclose(fitted(x)[:, :4], StandardScaler().fit_transform(NUMBERS))
 
 
+@pytest.mark.parametrize("feature", [0, 40])
+def test_sparse_rows_with_a_large_feature_are_reported(feature):
+    """They are divided by one number, since to scale each feature would fill them up."""
+    x = np.insert(COUNTS, feature, RANDOM.integers(2000, 2024, size=300), axis=1)
+    with pytest.warns(
+        UserWarning, match=rf"Feature {feature} is so large that all others have 0.0% of the sum of squares"
+    ):
+        assert scaling.fit(sparse.csr_array(x)).method == "unit"
+
+
+@pytest.mark.parametrize("x", [COUNTS, COUNTS + 5 * np.eye(1, 40), np.eye(1, 5), np.ones((5, 1)), np.zeros((5, 2))])
+def test_sparse_rows_of_comparable_features_are_not(x):
+    scaling.fit(sparse.csr_array(x))
+
+
 @pytest.mark.filterwarnings("ignore:.*which float32 tells apart badly")
 def test_a_time_stamp_hides_no_clusters():
     y = np.repeat([0, 1, 2], 60)
@@ -128,6 +143,7 @@ def test_large_means_keep_their_digits():
 
 @pytest.mark.parametrize("method", ["standard", "largest", "unit"])
 @pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.filterwarnings("ignore:Feature 1 is so large")
 def test_layer_does_the_same_and_back(method, invert, tmp_path):
     fitted = scaling.fit(X, method)
     model = keras.Sequential([keras.Input((3,)), fitted.layer((3,), invert=invert)])
