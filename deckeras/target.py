@@ -18,7 +18,7 @@ from keras import ops
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
-from deckeras._data import values
+from deckeras._data import row_views, values
 from deckeras._typing import Array, Tensor
 
 
@@ -26,7 +26,7 @@ def cluster_frequencies(q: Tensor, sample_weight: Tensor | None = None) -> Tenso
     r"""Return the soft cluster frequencies $f_j = \sum_i w_i q_{ij}$ of the rows in `q`.
 
     Args:
-        q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
+        q: (n, n_clusters) array-like or backend tensor of soft assignments.
         sample_weight: (n,) array of the same kind as q, the weights w of the rows, default None: 1 each, as in the
             paper.
 
@@ -34,6 +34,7 @@ def cluster_frequencies(q: Tensor, sample_weight: Tensor | None = None) -> Tenso
         (n_clusters,) array of the same kind as q. A NumPy array is float64, so that a sum over millions of rows is
         accurate. The frequencies of pieces add up to those of the whole.
     """
+    q = row_views.as_floats(q)
     if sample_weight is not None:
         weights = np.asarray(sample_weight, np.float64) if isinstance(q, np.ndarray) else sample_weight
         return weights @ q if isinstance(q, np.ndarray) else ops.matmul(ops.cast(weights, q.dtype), q)
@@ -51,7 +52,7 @@ def target_distribution(
     small ones. A cluster with f = 0 gets p = 0 rather than NaN. With `balance`, $f_j$ is raised to this power.
 
     Args:
-        q: (n, n_clusters) NumPy array or backend tensor of soft assignments.
+        q: (n, n_clusters) array-like or backend tensor of soft assignments.
         frequencies: (n_clusters,) soft cluster frequencies of the whole data set, default None: those of `q` itself,
             which is correct only if `q` holds every row.
         sample_weight: (n,) array, default None. The weights of the rows in the frequencies, if these are not given.
@@ -73,11 +74,13 @@ def target_distribution(
 
     Source: Xie, Girshick and Farhadi, ICML 2016, equation 3.
     """
+    q = row_views.as_floats(q)
     if len(q.shape) != 2:
         raise ValueError(f"q should be of shape (n, n_clusters). Received: q of shape {tuple(q.shape)}")
     if frequencies is None:
         frequencies = cluster_frequencies(q, sample_weight)
-    elif tuple(frequencies.shape) != (q.shape[1],):
+    frequencies = row_views.as_floats(frequencies)
+    if tuple(frequencies.shape) != (q.shape[1],):
         raise ValueError(
             f"frequencies should hold one number for each of the {q.shape[1]} clusters of q. "
             f"Received: frequencies of shape {tuple(frequencies.shape)}"

@@ -1,9 +1,18 @@
 """The first clusterers find groups, distinguish split groups from whole ones, and depend on the seed alone."""
 
 import numpy as np
+import pandas
 import pytest
 
-from deckeras import kmeans_centroids, metrics, mixture_assignments, ward_centroids
+from deckeras import (
+    cluster_frequencies,
+    initialization,
+    kmeans_centroids,
+    metrics,
+    mixture_assignments,
+    target_distribution,
+    ward_centroids,
+)
 from deckeras.initialization import cluster_means, consistency, first_clusters, mixtures
 
 
@@ -163,3 +172,33 @@ def test_votes_are_assignments():
     for wrong in votes * np.r_[-1, np.ones(7, int)][:, None], votes * np.r_[np.ones(7, int), 0][:, None]:
         with pytest.raises(ValueError, match="assignments of at least 0, with a positive one in each row"):
             first_clusters(z, 2, lambda rows, n_clusters, wrong=wrong: wrong)
+
+
+# What the functions take
+
+LISTS = [[0, 0], [0, 1], [1, 0], [9, 9], [9, 8], [8, 9]] * 4
+HARD = np.eye(2, dtype=int)[[0, 0, 0, 1, 1, 1] * 4]
+FUNCTIONS = {
+    "kmeans_centroids": lambda given: kmeans_centroids(given(LISTS), 2),
+    "ward_centroids": lambda given: ward_centroids(given(LISTS), 2),
+    "mixture_assignments": lambda given: mixture_assignments(given(LISTS), 2, n_init=2),
+    "first_clusters": lambda given: first_clusters(given(LISTS), 2, "ward")[0],
+    "cluster_means": lambda given: cluster_means(given(LISTS), given(HARD.tolist())),
+    "ManifoldStart": lambda given: initialization.ManifoldStart(given(LISTS))(given(LISTS), 2),
+    "target_distribution": lambda given: target_distribution(given(HARD.tolist()), given([12, 12])),
+    "target of votes": lambda given: target_distribution(given((HARD + 1).tolist())),
+    "cluster_frequencies": lambda given: cluster_frequencies(given(HARD.tolist()), given([1] * 24)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:k >= N")
+@pytest.mark.parametrize("given", [list, tuple, np.array, pandas.DataFrame, np.uint8], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_whatever_holds_numbers_is_taken(name, given):
+    """As an array of floats would be: whole numbers do not cut off the fractions of the result."""
+
+    def convert(values):
+        return given(values)[0] if given is pandas.DataFrame and np.ndim(values) == 1 else given(values)
+
+    expected = FUNCTIONS[name](lambda values: np.array(values, np.float64))
+    np.testing.assert_allclose(FUNCTIONS[name](convert), expected)

@@ -66,6 +66,17 @@ def as_batch(rows: Tensor) -> Tensor:
     return rows if keras.ops.is_tensor(rows) else np.asarray(rows, dtype=keras.config.floatx())
 
 
+def as_floats(values: Any) -> Array:
+    """Return a tensor or an array of floats unchanged, and lists, tables and whole numbers as a float64 array.
+
+    Whole numbers would cut off the fractions of what is computed from them in their own type.
+    """
+    if keras.ops.is_tensor(values) or isinstance(values, keras.KerasTensor):
+        return values
+    values = np.asarray(values)
+    return values.astype(np.float64) if values.dtype.kind in "biuO" else values
+
+
 def predict_batch_size(n_values: int) -> int:
     """Return the number of rows of `n_values` that fill 16 MiB, from 32 to 4,096: a batch size without gradients."""
     return int(np.clip(_BATCH_VALUES // max(1, n_values), 32, 4096))

@@ -34,7 +34,7 @@ _MINI_BATCH = 4096
 
 
 def kmeans_centroids(
-    z: Array, n_clusters: int, *, n_init: int = 20, seed: int | None = 0, sample_weight: Array | None = None
+    z: npt.ArrayLike, n_clusters: int, *, n_init: int = 20, seed: int | None = 0, sample_weight: Array | None = None
 ) -> Array:
     """Return the centroids of k-means on the embedded rows.
 
@@ -66,7 +66,7 @@ def kmeans_centroids(
     # These are slow to import, and needed only when training starts.
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    check_finite(z)
+    z = as_embedding(z)
     _check_enough(z, n_clusters)
     if len(z) * n_clusters <= _MAX_DISTANCES:
         kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed)
@@ -76,7 +76,7 @@ def kmeans_centroids(
     return kmeans.fit(z, sample_weight=sample_weight).cluster_centers_
 
 
-def ward_centroids(z: Array, n_clusters: int, *, sample_size: int = 8000, seed: int | None = 0) -> Array:
+def ward_centroids(z: npt.ArrayLike, n_clusters: int, *, sample_size: int = 8000, seed: int | None = 0) -> Array:
     """Return the means of the clusters that Ward's linkage finds in a sample of the embedded rows.
 
     Agglomerative clustering follows long and uneven clusters, which k-means cuts.
@@ -103,14 +103,14 @@ def ward_centroids(z: Array, n_clusters: int, *, sample_size: int = 8000, seed: 
     Source: Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 1963, by
     `sklearn.cluster.AgglomerativeClustering`.
     """
-    check_finite(z)
+    z = as_embedding(z)
     _check_enough(z, n_clusters)
     sample = _sample(z, sample_size, np.random.default_rng(seed))
     return cluster_means(sample, np.eye(n_clusters)[_ward(sample, n_clusters)])
 
 
 def mixture_assignments(
-    z: Array, n_clusters: int, *, n_init: int = 30, sample_size: int = 10_000, seed: int | None = 0
+    z: npt.ArrayLike, n_clusters: int, *, n_init: int = 30, sample_size: int = 10_000, seed: int | None = 0
 ) -> npt.NDArray[np.float32]:
     """Return the assignments by the most stable of several mixtures of Gaussians.
 
@@ -144,23 +144,23 @@ def mixture_assignments(
     return responsibilities(steadiest_mixture(z, n_clusters, n_init=n_init, sample_size=sample_size, seed=seed), z)
 
 
-def steadiest_mixture(z: Array, n_clusters: int, **kwargs: Any) -> Any:
+def steadiest_mixture(z: npt.ArrayLike, n_clusters: int, **kwargs: Any) -> Any:
     """Return the `sklearn.mixture.GaussianMixture` with the highest consistency. Takes the arguments of `mixtures`."""
     return max(mixtures(z, n_clusters, **kwargs), key=lambda pair: pair[1])[0]
 
 
-def responsibilities(mixture: Any, z: Array) -> npt.NDArray[np.float32]:
+def responsibilities(mixture: Any, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Return the responsibilities of a mixture's Gaussians for embedded rows.
 
     Returns:
         (n, n_clusters) float32 array. Each row sums to 1.
     """
-    blocks = (mixture.predict_proba(np.asarray(block, np.float64)) for _, block in row_views.blocks(z))
+    blocks = (mixture.predict_proba(np.asarray(block, np.float64)) for _, block in row_views.blocks(np.asarray(z)))
     return np.concatenate([block.astype("float32") for block in blocks])
 
 
 def mixtures(
-    z: Array, n_clusters: int, *, n_init: int = 30, sample_size: int = 10_000, seed: int | None = 0
+    z: npt.ArrayLike, n_clusters: int, *, n_init: int = 30, sample_size: int = 10_000, seed: int | None = 0
 ) -> Iterator[tuple[Any, float]]:
     """Fit the mixtures that `mixture_assignments` chooses from, one after the other.
 
@@ -174,7 +174,7 @@ def mixtures(
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
-    check_finite(z)
+    z = as_embedding(z)
     _check_enough(z, n_clusters)
     random = np.random.default_rng(seed)
     rows = np.asarray(_sample(z, _VIEW_ROWS, random), np.float64)
@@ -268,7 +268,8 @@ def first_clusters(
         ValueError: `init` is not the name of a clusterer, or a function that returns neither centroids nor assignments.
         TypeError: `init` is neither a name nor a function.
     """
-    z = rows if z is None else z
+    rows = row_views.as_floats(rows)
+    z = rows if z is None else row_views.as_floats(z)
     if sample_weight is not None and init != "kmeans":
         probabilities = sample_weight / sample_weight.sum()
         rows = rows[np.random.default_rng(seed).choice(len(rows), len(rows), p=probabilities)]
@@ -315,7 +316,7 @@ def _as_assignments(found: Array) -> Array:
     return (found / sums).astype(np.float32)
 
 
-def cluster_means(z: Array, q: Array) -> Array:
+def cluster_means(z: npt.ArrayLike, q: npt.ArrayLike) -> Array:
     """Return the means of the embedded rows, weighted by their assignments.
 
     Args:
@@ -332,6 +333,7 @@ def cluster_means(z: Array, q: Array) -> Array:
         array([[ 1.],
                [10.]])
     """
+    z, q = row_views.as_floats(z), np.asarray(q)
     sizes = q.sum(axis=0, dtype=np.float64)[:, None]
     means = np.where(sizes > 0, q.T @ z / np.maximum(sizes, np.finfo(np.float32).tiny), z.mean(axis=0))
     return means.astype(z.dtype)
@@ -371,10 +373,12 @@ def _check_enough(z: Array, n_clusters: int) -> None:
         )
 
 
-def check_finite(z: Array) -> None:
-    """Raise ValueError if the embedding holds NaN or infinity."""
+def as_embedding(z: npt.ArrayLike) -> Array:
+    """Return the embedding as an array of floats. Raise ValueError if it holds NaN or infinity."""
+    z = row_views.as_floats(z)
     if not np.isfinite(z).all():
         raise ValueError(
             "The embedding should hold finite numbers only. Received: NaN or infinity in it. "
             "The encoder's weights have diverged: pretrain it again with a lower learning rate."
         )
+    return z

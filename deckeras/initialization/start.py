@@ -105,7 +105,7 @@ class ManifoldStart:
 
     def __init__(
         self,
-        z: Array,
+        z: npt.ArrayLike,
         x: RowArray | None = None,
         *,
         n_init: int = 1,
@@ -114,7 +114,7 @@ class ManifoldStart:
         seed: int | None = 0,
         sample_weight: Array | None = None,
     ) -> None:
-        clusterers.check_finite(z)
+        z = clusterers.as_embedding(z)
         self.seed = seeding.fixed_seed(seed)
         n = distribution.total(len(z))
         size = len(z) if n <= sample_size else math.ceil(sample_size * len(z) / n)
@@ -140,7 +140,7 @@ class ManifoldStart:
         options = {"n_init": recipe.n_init, "n_neighbors": n_neighbors, **options}
         return cls(z, None if recipe.neighbors == "embedding" else x, **options)
 
-    def __call__(self, z: Array, n_clusters: int) -> npt.NDArray[np.float32]:
+    def __call__(self, z: npt.ArrayLike, n_clusters: int) -> npt.NDArray[np.float32]:
         """Assign rows to clusters.
 
         Args:
@@ -154,6 +154,7 @@ class ManifoldStart:
         from sklearn.cluster import KMeans
         from sklearn.neighbors import KNeighborsClassifier
 
+        z = row_views.as_floats(z)
         neighborhoods = None if manifold.few_rows(self.n_distinct, n_clusters) else self.neighborhoods
         rows = self.drawn if neighborhoods is None else self.rows
         sample = np.concatenate(distribution.gather(z[rows]))
