@@ -10,6 +10,7 @@ none       the rows unchanged
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -24,13 +25,15 @@ from deckeras.layers import HALF_PRECISION
 from deckeras.models.dec import DEC
 from deckeras.models.idec import IDEC
 
-Method: TypeAlias = Literal["auto", "standard", "largest", "unit", "none"]
-METHODS = ("standard", "largest", "unit", "none")
+Method: TypeAlias = Literal["auto", "standard", "largest", "range", "unit", "none"]
+METHODS = ("standard", "largest", "range", "unit", "none")
 _LARGEST = 1e18  # Neither this nor its inverse leaves the range of float32.
 _MOST_IN_CONFIG = 500  # features; an IDEC has four numbers of some 13 characters for each, and .h5 has room for 64 kB
 _HALF_OF_8_BITS, _LARGEST_OF_8_BITS = 127, 255
 _COARSE = 1e4  # A mean this many standard deviations from 0 leaves the feature three digits of float32.
-_MOST_OF_ALL = 0.95  # share of one feature in the sum of squares
+_FAINT = 0.1  # A channel of images with a smaller standard deviation is lost beside the others, or beside its mean.
+_DARKEST, _BRIGHTEST = 0.001, 0.999  # quantiles of the pixels, so that a few hot pixels do not count
+_PIXELS = 4_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Scaling:
         method: str, one of `METHODS`.
         mean: (n_features,) float64 array, or 0.0.
         divisor: (n_features,) float64 array, or float.
-        channels: int or None. The number of channels of series, each of which is scaled as one feature.
+        channels: int or None. The number of channels of series or images, each of which is scaled as one feature.
     """
 
     method: str
@@ -73,7 +76,7 @@ class Scaling:
         if self.method == "none":
             return None
         name = "unscaling" if invert else "scaling"
-        if self.method != "standard":
+        if self.method not in ("standard", "range"):
             return keras.layers.Rescaling(self.divisor if invert else 1 / self.divisor, name=name, dtype="float32")
         scale, offset = (self.divisor, self.mean) if invert else (1 / self.divisor, -self.mean / self.divisor)
         # Unlike the weights of other layers, numbers in the config are never trained, whatever is frozen or unfrozen.
@@ -106,6 +109,8 @@ class Scaling:
             return f"each {what} minus its mean, divided by its standard deviation{but}"
         if self.method == "none":
             return "features unchanged"
+        if self.method == "range":
+            return "each channel minus its darkest value, divided by the difference to its brightest"
         reason = "the largest value" if self.method == "largest" else "so that the mean square is 1"
         if self.method == "largest" and self.divisor == _LARGEST_OF_8_BITS:
             reason = "the range of 8-bit pixels"
@@ -117,11 +122,15 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
 
     Args:
         x: (n, n_features) array of any real dtype, SciPy sparse matrix or `View`.
-        method: one of `METHODS`, or `"auto"` (default): "largest" for images, "unit" for sparse rows and for rows that
-            all have the same length, such as tf-idf, and "standard" for others.
+        method: one of `METHODS`, or `"auto"` (default): "largest" for images, but "range" for faint ones; "unit" for
+            sparse rows and for rows that all have the same length, such as tf-idf; "standard" for others. Images are
+            faint if a channel would have a standard deviation below 0.1, as in gray pictures on gray, temperatures in
+            kelvin, or a channel beside one in larger units. "range" maps the quantiles 0.001 and 0.999 of each channel
+            to 0 and 1.
         images: bool, default False. True if the rows are images, whose features are pixels of one scale.
-        channels: int, default None. The number of channels, for rows that are series, one time step after the other.
-            "standard" then has one mean and one standard deviation per channel, over all time steps.
+        channels: int, default None. The number of channels, for rows that are series or images, one time step or pixel
+            after the other. "standard" then has one mean and one standard deviation per channel of series, over all
+            time steps, and "range" one range per channel. None is one channel.
 
     Returns:
         `Scaling`. A feature that is constant, or whose only values are 0 and 1, has the divisor 1. The range of images
@@ -130,12 +139,12 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
         images within [0, 1], by 1.
 
     Raises:
-        ValueError: the method is unknown, or is "standard" for sparse rows, which would become dense.
+        ValueError: the method is unknown, or is "standard" or "range" for sparse rows, which would become dense.
 
     Warns:
         UserWarning: the mean of a feature is so large, compared with its standard deviation, that a model in float32
-            cannot tell its values apart; or all features are divided by one number, and one is so large that the others
-            hardly count.
+            cannot tell its values apart; or all features are divided by one number, and a few are so large that the
+            others hardly count.
 
     Example:
         >>> import numpy as np
@@ -150,19 +159,27 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
         all features divided by 255, the range of 8-bit pixels
     """
     sparse_rows = sparse.issparse(x) or sparse.issparse(getattr(x, "x", None))
-    if method == "auto":
+    auto = method == "auto"
+    if auto:
         one_number = sparse_rows or (channels is None and not images and row_views.of_one_length(checks.check_rows(x)))
         method = "largest" if images else "unit" if one_number else "standard"
     if method not in METHODS:
         raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
-    if method == "standard" and sparse_rows:
-        raise ValueError('"standard" would fill up sparse rows. Take "unit", or pass x.toarray().')
+    if method in ("standard", "range") and sparse_rows:
+        raise ValueError(f'"{method}" would fill up sparse rows. Take "unit", or pass x.toarray().')
     if method == "none":
         return Scaling("none")
     x = checks.check_rows(x)
     if method == "standard":
-        return _standard(x, channels)
+        return _standard(x, None if images else channels)
+    if method == "range":
+        return _range(x, _pixels(x, channels or 1))
     scaling = _largest(x) if method == "largest" else _unit(x)
+    if auto and images and not sparse_rows:
+        pixels = _pixels(x, channels or 1)
+        deviations = pixels.std(axis=0)
+        if (deviations[deviations > 0] < _FAINT * scaling.divisor).any():
+            return _range(x, pixels)
     if not 1 / _LARGEST <= scaling.divisor <= _LARGEST:
         raise ValueError(
             f"x should hold values between {1 / _LARGEST:g} and {_LARGEST:g}, which float32 can compute with. "
@@ -273,13 +290,32 @@ def _largest(x: RowArray) -> Scaling:
     return Scaling("largest", divisor=max(largest, 1.0))
 
 
+def _pixels(x: RowArray, channels: int) -> Array:
+    """Return the pixels of evenly spaced rows, some four million at most: an (n_pixels, channels) float64 array."""
+    step = math.ceil(len(x) * math.prod(x.shape[1:]) / _PIXELS)
+    rows = [np.asarray(block[-first % step :: step], np.float64) for first, block in row_views.blocks(x)]
+    return np.concatenate(rows).reshape(-1, channels)
+
+
+def _range(x: RowArray, pixels: Array) -> Scaling:
+    low, high = np.quantile(pixels, (_DARKEST, _BRIGHTEST), axis=0)
+    few = low == high  # A channel with fewer bright pixels than that has only these.
+    low, high = np.where(few, pixels.min(axis=0), low), np.where(few, pixels.max(axis=0), high)
+    divisor = np.where(high > low, high - low, 1.0)
+    if len(low) == 1:
+        return Scaling("range", float(low[0]), float(divisor[0]), 1)
+    if x.shape[-1] != len(low):  # Flat rows; otherwise NumPy and Keras repeat them for all pixels.
+        low, divisor = (np.tile(values, x.shape[-1] // len(values)) for values in (low, divisor))
+    return Scaling("range", low, divisor, pixels.shape[1])
+
+
 def _unit(x: RowArray) -> Scaling:
     squares = sum(np.square(block, dtype=np.float64).sum(axis=0) for _, block in row_views.blocks(x))
-    total, largest = float(np.sum(squares)), float(np.max(squares))
-    if _MOST_OF_ALL * total < largest < total:
+    total = float(np.sum(squares))
+    if not row_views.comparable(squares):
         warn(
-            f"Feature {int(np.argmax(squares))} is so large that all others have {1 - largest / total:.1%} of the sum "
-            "of squares, and hardly affect the clusters. Divide it by its standard deviation, or pass a dense array, "
+            f"Feature {int(np.argmax(squares))} and others are so large that half of the features hardly count, since "
+            "all are divided by one number. Divide the large ones by their standard deviations, or pass a dense array, "
             "whose features are scaled one by one."
         )
     mean = total / np.prod(x.shape, dtype=np.float64)

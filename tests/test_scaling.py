@@ -109,12 +109,32 @@ def test_a_large_feature_that_hardly_varies_is_not_the_length_of_the_rows(large)
     np.testing.assert_allclose(fitted(x)[:, :4], StandardScaler().fit_transform(NUMBERS))
 
 
-@pytest.mark.parametrize("feature", [0, 40])
-def test_sparse_rows_with_a_large_feature_are_reported(feature):
+EARTH = 6371 * _unit(RANDOM.normal(size=(300, 3)))
+
+
+@pytest.mark.parametrize(
+    "large", [EARTH, EARTH[:, :2] / np.hypot(*EARTH[:, :2].T)[:, None] * 500], ids=["globe", "circle"]
+)
+def test_large_features_of_one_length_are_not_all_features(large):
+    assert scaling.fit(np.column_stack([NUMBERS, large])).method == "standard"
+    assert scaling.fit(large).method == "unit"
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        RANDOM.integers(2000, 2024, size=(300, 1)),
+        RANDOM.normal([50_000, 40_000], [15_000, 12_000], size=(300, 2)),
+        EARTH,
+    ],
+    ids=["year", "money", "globe"],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_sparse_rows_with_large_features_are_reported(large, first):
     """They are divided by one number, since to scale each feature would fill them up."""
-    x = np.insert(COUNTS, feature, RANDOM.integers(2000, 2024, size=300), axis=1)
+    x = np.hstack([large, COUNTS] if first else [COUNTS, large])
     with pytest.warns(
-        UserWarning, match=rf"Feature {feature} is so large that all others have 0.0% of the sum of squares"
+        UserWarning, match=rf"Feature {'[0-2]' if first else '4[0-2]'} and others are so large that half"
     ):
         assert scaling.fit(sparse.csr_array(x)).method == "unit"
 
@@ -141,9 +161,9 @@ def test_large_means_keep_their_digits():
     np.testing.assert_allclose(fitted.rows(x)[:], [[-1], [1]])
 
 
-@pytest.mark.parametrize("method", ["standard", "largest", "unit"])
+@pytest.mark.parametrize("method", ["standard", "largest", "range", "unit"])
 @pytest.mark.parametrize("invert", [False, True])
-@pytest.mark.filterwarnings("ignore:Feature 1 is so large")
+@pytest.mark.filterwarnings("ignore:Feature 1 and others are so large")
 def test_layer_does_the_same_and_back(method, invert, tmp_path):
     fitted = scaling.fit(X, method)
     model = keras.Sequential([keras.Input((3,)), fitted.layer((3,), invert=invert)])
@@ -249,3 +269,87 @@ def test_rows_of_half_precision_are_not_rounded_again(method):
     x = np.random.default_rng(0).uniform(1, 120, (50, 3)).astype("float16")
     fitted = scaling.fit(x, method)
     np.testing.assert_allclose(fitted(x), fitted(x.astype("float64")), rtol=1e-6, atol=1e-6)
+
+
+# Images
+
+PICTURES = np.random.default_rng(0).choice([0, 0, 4, 10, 16], size=(300, 6, 5)) / 16
+HEIGHTS = np.random.default_rng(1).normal(1600, 300, size=(300, 6, 5))
+
+
+def _with_a_hot_pixel(x):
+    x[7, 2, 3] = 65_535
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "low", "high"),
+    [
+        (250 - (40 * PICTURES).astype("uint8"), 210, 250),  # pencil on paper
+        (110 + (30 * PICTURES).astype("uint8"), 110, 140),
+        (290 + 10 * PICTURES, 290, 300),  # kelvin
+        (1e-6 * PICTURES, 0, 1e-6),
+        (-1000 + 80 * PICTURES, -1000, -920),
+        (_with_a_hot_pixel((400 * PICTURES).astype("uint16")), 0, 400),
+        ((0.02 * PICTURES).astype("float16"), 0, 0.02),
+    ],
+    ids=["pencil", "gray", "kelvin", "tiny", "negative", "hot pixel", "float16"],
+)
+@pytest.mark.parametrize("flat", [False, True])
+def test_faint_images_are_scaled_by_their_range(x, low, high, flat):
+    x = x.reshape(300, -1) if flat else x
+    fitted = scaling.fit(x, images=True, channels=1)
+    assert fitted.method == "range"
+    assert (fitted.mean, fitted.mean + fitted.divisor) == pytest.approx((low, high), rel=1e-3)
+    scaled = np.clip(fitted.rows(x)[:], 0, 1.01)
+    np.testing.assert_allclose(
+        np.abs(scaled - scaled.mean()).mean(), np.abs(PICTURES - PICTURES.mean()).mean(), rtol=0.05
+    )
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("others", [HEIGHTS, 1e-4 * HEIGHTS, 0 * HEIGHTS + 255], ids=["large", "small", "opaque"])
+def test_channels_in_other_units_count_as_much(others, flat):
+    x = np.stack([PICTURES, others], axis=3)
+    x = x.reshape(300, -1) if flat else x
+    scaled = scaling.fit(x, images=True, channels=2).rows(x)[:].reshape(-1, 2)
+    np.testing.assert_allclose(scaled[:, 0], PICTURES.ravel(), atol=1e-6)
+    assert 0.1 < scaled[:, 1].std() < 0.4 or others.std() == scaled[:, 1].std() == 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, None])
+@pytest.mark.parametrize("brightest", [1, 16, 255, 1023])
+def test_other_images_are_divided_by_their_largest_value(brightest, channels):
+    x = (brightest * PICTURES).round()
+    assert scaling.fit(x, images=True, channels=channels).method == "largest"
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((9, 16)), np.full((9, 16), 7.0), np.eye(1, 16_000)])
+def test_images_that_hardly_hold_anything(pixels):
+    fitted = scaling.fit(pixels, images=True, channels=1)
+    assert np.isfinite(fitted.rows(pixels)[:]).all()
+    assert np.ptp(fitted.rows(pixels)[:]) == pytest.approx(np.ptp(pixels))
+
+
+@pytest.mark.parametrize("shape", [(300, 6, 5, 2), (300, 60)])
+@pytest.mark.parametrize("extension", ["h5", "keras"])
+def test_range_of_channels_goes_into_a_layer(shape, extension, tmp_path):
+    x = np.stack([PICTURES, HEIGHTS], axis=3).reshape(shape)
+    fitted = scaling.fit(x, "range", channels=2)
+    model = keras.Sequential([keras.Input(shape[1:]), fitted.layer(shape[1:])])
+    model.save(tmp_path / f"model.{extension}")
+    loaded = keras.models.load_model(tmp_path / f"model.{extension}", compile=False)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), fitted(x), atol=1e-4)
+    assert str(fitted).startswith("each channel minus its darkest value")
+
+
+def test_faint_images_are_clustered():
+    """They ended in one cluster: divided by their largest value, 191 to 255 is nearly one gray."""
+    y = np.repeat([0, 1, 2], 60)
+    x = np.zeros((180, 8, 8))
+    x[np.arange(180), 1 + 2 * y] = 1
+    x = (250 - 20 * x + RANDOM.normal(size=x.shape)).round().astype("uint8")
+    recipe = recipes.get("images", units=(64, 5), least_iterations=300, n_init=1)
+    estimator = DeepEmbeddedClustering(3, recipe=recipe, epochs=12, verbose=0).fit(x)
+    assert metrics.accuracy(y, estimator.labels_) > 0.9
+    np.testing.assert_array_equal(estimator.predict(x), estimator.labels_)

@@ -19,6 +19,7 @@ _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
 _ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, above the rounding errors of float16
 _ONE_DIRECTION = 0.99  # length of the mean row, relative to the rows: its features hardly vary
+_LEAST_HALF = 1e-3  # share of the smaller half of the features in the sum of squares; for tf-idf it is about 0.2
 
 
 def as_rows(x: Any) -> Array | sources.Blocks:
@@ -115,12 +116,13 @@ def blocks_of(x: object) -> sources.Blocks | None:
 def of_one_length(x: RowArray) -> bool:
     """Return whether all rows of x except zeros have the same Euclidean length, like tf-idf and normalized features.
 
-    Such rows are already scaled for comparison by angle. They have different directions. In a table with a time stamp
-    or a year, rows have almost the same length too, but only because they all point along this feature.
+    Such rows are already scaled for comparison by angle. They have different directions and comparable features. In a
+    table with a time stamp or a year, rows have almost the same length too, but only because they all point along this
+    feature. With places on the globe, in kilometers, they have it because all other features are small.
     """
     if math.prod(x.shape[1:]) == 1:
         return False
-    shortest, longest, total, n = math.inf, 0.0, 0.0, 0
+    shortest, longest, total, squares, n = math.inf, 0.0, 0.0, np.zeros(1), 0
     for _, block in blocks(x):
         rows = np.asarray(block, np.float64).reshape(len(block), -1)
         lengths = np.linalg.norm(rows, axis=1)
@@ -130,7 +132,18 @@ def of_one_length(x: RowArray) -> bool:
         if longest > _ONE_LENGTH * shortest:
             return False
         total, n = total + rows.sum(axis=0), n + lengths.size
-    return bool(np.linalg.norm(total) < _ONE_DIRECTION * n * longest)
+        squares = squares + np.square(rows).sum(axis=0)
+    return bool(np.linalg.norm(total) < _ONE_DIRECTION * n * longest) and comparable(squares)
+
+
+def comparable(squares: Array) -> bool:
+    """Return whether the smaller half of the features, by their sums of squares, counts beside the larger half.
+
+    Features that are all zeros are left out. Terms, genes and activations have a long tail, but not one as thin as that
+    of categories beside an income.
+    """
+    squares = np.sort(np.ravel(squares)[np.ravel(squares) > 0])
+    return bool(squares[: len(squares) // 2].sum() >= _LEAST_HALF * squares.sum()) if len(squares) > 1 else True
 
 
 def reads_itself(x: object) -> bool:

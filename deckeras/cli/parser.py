@@ -212,7 +212,7 @@ def _add_training(parser):
     group.add_argument("--recipe", choices=["auto", *RECIPES], default="auto", help="default: chosen by the data")
     group.add_argument(
         "--scale",
-        choices=("auto", "standard", "largest", "unit", "none"),
+        choices=("auto", "standard", "largest", "range", "unit", "none"),
         default="auto",
         help="default: chosen by the data",
     )
