@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from deckeras import DEC, DeepEmbeddedClustering, dense_autoencoder, features, metrics, recipes
+from deckeras import DEC, DeepEmbeddedClustering, dense_autoencoder, features, metrics, recipes, sources
 from deckeras.features import applications, computing, networks
 
 QUICK = {"epochs": 1, "max_iter": 20, "random_state": 0}
@@ -221,6 +221,61 @@ def test_operations_are_part_of_a_network(pictures, tmp_path):
 def test_refused_pictures(core, x, match):
     with pytest.raises(ValueError, match=match):
         features.compute(features.network(core), x)
+
+
+RANGES = [
+    (0.0, 1.0, "Multiply them by 255"),
+    (0, 1, "Multiply them by 255"),
+    (-1.0, 1.0, "Undo their scaling"),
+    (-2.1, 2.6, "Undo their scaling"),
+    (-60.0, 255.0, "Undo their scaling"),
+    (0, 4095, "from 0 to 4095. .* 12 bits divided by 16"),
+    (0, 65535, "from 0 to 65535. .* 16 bits divided by 257"),
+    (-1024, 3071, "to 3071. Scale them to 0 to 255"),
+    (0.0, 310.0, "to 310. Scale them to 0 to 255"),
+    (-20.0, 300.0, None),  # Cubic interpolation leaves such values.
+    (0, 255, None),
+    (0.0, 2.0, None),  # dark
+    (0, 0, None),
+]
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("low", "high", "match"), RANGES)
+def test_the_range_of_pictures_does_not_depend_on_their_order(core, tmp_path, low, high, match, turned, wrapped):
+    """One picture of 40, in the first batch or the last, has the extreme values; all others are black."""
+    dtype = "float32" if isinstance(high, float) else "uint8" if 0 <= high <= 255 else "int32"
+    x = np.zeros((40, 16, 16, 3), dtype)
+    x[0, :2] = low
+    x[0, 2:4] = high
+    x = x[::-1].copy() if turned else x
+    if wrapped:
+        np.save(tmp_path / "x.npy", x)
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    model, folder = features.network(core), tmp_path / "run"
+    if match is None:
+        assert features.compute(model, x, folder=folder).shape == (40, 8)
+        return
+    with pytest.raises(ValueError, match=f"pixels from 0 to 255.*{match}"):
+        features.compute(model, x, folder=folder)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_bright_pictures_are_not_read_twice(core, pictures):
+    """Reading files takes time."""
+    read = []
+
+    class Files(sources.Blocks):
+        def __getitem__(self, index):
+            rows = pictures[0][index]
+            read.append(len(rows))
+            return rows
+
+    features.compute(features.network(core), Files([90], (16, 16, 3), "uint8"))
+    assert sum(read) == 90 + 16
 
 
 def test_nan_of_a_network_is_refused(core, pictures):

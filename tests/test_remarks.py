@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pandas
 import pytest
+from scipy import sparse
 
 from deckeras import files
 from deckeras.files import arrays, layouts, numerals, remarks
@@ -196,6 +197,112 @@ def test_plain_tables_have_no_remarks():
     )
     frame.to_csv("data.csv", index=False)
     assert files.read("data.csv").notices == ["comma-separated, 4 columns, first line taken as names"]
+
+
+CLASSES = ([0, 1, 2] * N)[:N]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [(name, CLASSES, True) for name in (
+        "label", "Labels", "CLASS", "classes", "target", "y", "Y", "y_true", "category", "cluster", "Species",
+        "true label", "cell.class", "classLabel", "cluster_id", "Category code", "ground_truth", "Outcome",
+    )] + [(name, CLASSES, False) for name in (
+        "subclass", "yield", "classified", "target_size", "labeled", "clustering", "x", "n_classes_taken",
+    )] + [
+        ("label", [value - 1 for value in CLASSES], True),  # -1 often means noise
+        ("label", [1.0, "", 2, 2] * (N // 4), True),
+        ("label", ["true", "false"] * (N // 2), True),
+        ("label", A, False),
+        ("label", [value + 0.5 for value in CLASSES], False),
+        ("target", [k * k for k in range(N)], False),  # distinct, so a number to predict
+        ("class", [1] * N, False),
+    ],
+)  # fmt: skip
+def test_classes_among_the_features_are_pointed_at(name, values, told):
+    path = write(f"{name},a,b", values, A, B)
+    rows = files.read(path, missing="median")
+    said = [notice for notice in rows.notices if "classes" in notice and "--labels" in notice]
+    assert [f': "{name}". --labels one' in notice for notice in said] == [True] * told
+    assert rows.features == [name, "a", "b"]
+    for options in {"labels": name}, {"drop": [name]}, {"one_hot": [name]}:
+        rows = files.read(path, missing="median", **options)
+        assert not any("--labels" in notice for notice in rows.notices), options
+    layout = files.read(path, missing="median").layout
+    assert not any("--labels" in notice for notice in files.read_like(path, layout).notices)
+
+
+@pytest.mark.parametrize(("header", "columns"), [("x,y", (A, CLASSES)), ("y", (CLASSES,))])
+def test_a_y_that_is_no_class(header, columns):
+    """It is a coordinate, or the only feature."""
+    assert not any("--labels" in notice for notice in files.read(write(header, *columns)).notices)
+
+
+def counts(fold=5.0, n=200, width=80, zeros=True):
+    """Counts of cells, whose sums differ by this factor from the 10th to the 90th percentile."""
+    random = np.random.default_rng(0)
+    rates = random.lognormal(0, 1, width) * (0.3 if zeros else 30)
+    depths = np.geomspace(1, fold**1.25, n)[:, None]
+    return random.poisson(rates * depths / depths.mean()).astype("float32")
+
+
+def normalized(x):
+    return np.log1p(1e4 * x / np.maximum(1, x.sum(axis=1, keepdims=True)))
+
+
+CELLS = {
+    "counts": (counts(), True),
+    "whole numbers": (counts().astype("int32"), True),
+    "many rows": (counts(n=2500), True),
+    "empty droplets": (np.r_[counts(), np.zeros((300, 80), "float32")], True),
+    "equal depths": (counts(1.0), False),
+    "few zeros": (counts(zeros=False), False),
+    "few features": (counts(width=40), False),
+    "normalized": (normalized(counts()), False),
+    "logarithms": (np.log1p(counts()), False),
+    "centered": (np.round(counts() - counts().mean(axis=0)), False),
+    "zeros": (np.zeros((20, 80)), False),
+}
+
+
+@pytest.mark.parametrize("kind", ["dense.h5ad", "sparse.h5ad", "tenx.h5", "plain.h5", "plain.npy"])
+@pytest.mark.parametrize(("x", "told"), CELLS.values(), ids=CELLS)
+def test_raw_counts_of_cells_are_pointed_at(kind, x, told):
+    h5py = pytest.importorskip("h5py")
+    matrix = sparse.csr_matrix(x)
+    parts = {part: getattr(matrix, part) for part in ("data", "indices", "indptr")}
+    names = [f"c{number}" for number in range(len(x))]
+    if kind == "plain.npy":
+        np.save(kind, x)
+    else:
+        with h5py.File(kind, "w") as file:
+            if kind == "sparse.h5ad":
+                file.create_group("X").attrs.update({"encoding-type": "csr_matrix", "shape": x.shape})
+            if kind == "dense.h5ad":
+                file["X"] = x
+            if kind == "tenx.h5":
+                file["matrix/shape"], file["matrix/barcodes"] = x.shape[::-1], names
+            if kind == "plain.h5":
+                file["x"] = x
+            if kind.endswith("h5ad"):
+                file.create_group("obs").attrs["_index"] = "cell"
+                file["obs/cell"] = names
+            if kind in ("sparse.h5ad", "tenx.h5"):
+                for part, values in parts.items():
+                    file[f"{'X' if kind == 'sparse.h5ad' else 'matrix'}/{part}"] = values
+    rows = files.read(kind)
+    said = [notice for notice in rows.notices if "raw counts" in notice]
+    assert ["scanpy.pp.normalize_total and scanpy.pp.log1p" in notice for notice in said] == [True] * (
+        told and not kind.startswith("plain")
+    )
+    assert not any("raw counts" in notice for notice in files.read_like(kind, rows.layout).notices)
+
+
+def test_what_raw_counts_show():
+    x = np.zeros((100, 100))
+    x[:50, :10], x[50:, :10] = 1, 30
+    (sentence,) = remarks.of_counts(x)
+    assert "of which 90% are 0, with sums of rows from 10 (10th percentile) to 300 (90th)" in sentence
 
 
 @pytest.mark.parametrize(

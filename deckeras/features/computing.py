@@ -5,6 +5,7 @@ import glob
 import hashlib
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -25,6 +26,7 @@ from deckeras.features.networks import reads_tokens
 
 _IN_MEMORY = 2**30  # bytes of features; if there are more, training reads them from their file as needed
 _OVERSHOOT = 0.2  # Pixels between which a cubic function interpolates are a little below 0, and scaled ones far below.
+_WHITE = 255  # the value of white that networks expect
 _PART = ".part"
 Report: TypeAlias = Callable[[int, int, float], None]
 
@@ -48,8 +50,8 @@ def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report:
         (n, n_features) float32 array, or an `np.memmap` of the file if the array takes more than 1 GiB.
 
     Raises:
-        TypeError, ValueError: x does not hold such rows, holds pixels from 0 to 1 or centered at 0, or has NaN or
-            infinite features.
+        TypeError, ValueError: x does not hold such rows, holds pixels from 0 to 1, centered at 0 or above 255, or has
+            NaN or infinite features.
         OSError: the file cannot be written, or another process trains in the folder.
 
     Example:
@@ -64,12 +66,14 @@ def compute(network: keras.Model, x: Any, *, folder: Path | None = None, report:
     shape = (len(x), network.output_shape[-1])
     size = row_views.predict_batch_size(int(np.prod(x.shape[1:])))
     if folder is None:
+        _check_range(x)
         found = np.empty(shape, "float32")
         for start, rows in _computed(network, x, 0, size, report):
             found[start : start + len(rows)] = rows
         return found
     path = os.path.join(prepare_directory(folder), f"features-{_key(network, x)}.npy")
     if not os.path.exists(path):
+        _check_range(x)
         with hold_directory(folder):
             _remove_unfinished(folder, path)
             _fill(path, network, x, shape, size, report)
@@ -135,8 +139,6 @@ def _computed(
     batches = ((start, _batch(x, start, size)) for start in range(first, len(x), size))
     with contextlib.closing(batching.read_ahead(batches)) as batches:
         for start, batch in batches:
-            if start == first:
-                _check_range(batch)
             n = min(size, len(x) - start)
             with DeferredInterrupt():
                 rows = np.asarray(network.predict_on_batch(batch), "float32")[:n]
@@ -159,15 +161,28 @@ def _batch(x: Any, start: int, size: int) -> Array:
     return batch
 
 
-def _check_range(batch: Array) -> None:
-    if batch.ndim < 3:  # tokens
+def _check_range(x: Any) -> None:
+    """Raise a ValueError if pictures do not hold pixels from 0 to 255. All rows are read, so their order has no effect.
+
+    Args:
+        x: pictures, or tokens, which are not checked.
+    """
+    if x.ndim < 3:
         return
-    low, high = float(batch.min()), float(batch.max())
-    if low < -_OVERSHOOT * high or 0 < high <= 1:
+    low, high = math.inf, -math.inf
+    for _, block in row_views.blocks(x):
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+        # Reading pictures from files twice would be slow.
+        if x.dtype == np.uint8 and high > 1:
+            return
+    too_high = high > (1 + _OVERSHOOT) * _WHITE
+    if not too_high and low >= -_OVERSHOOT * high and not 0 < high <= 1:
+        return
+    if too_high:
+        way_out = "Scale them to 0 to 255: pixels of 16 bits divided by 257, those of 12 bits divided by 16."
+    else:
         way_out = "Undo their scaling." if low < 0 else "Multiply them by 255."
-        raise ValueError(
-            f"Pictures should hold pixels from 0 to 255. Received: values from {low:g} to {high:g}. {way_out}"
-        )
+    raise ValueError(f"Pictures should hold pixels from 0 to 255. Received: values from {low:g} to {high:g}. {way_out}")
 
 
 def _fill(path: str, network: keras.Model, x: Any, shape: tuple[int, int], size: int, report: Report | None) -> None:

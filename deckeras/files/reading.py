@@ -361,6 +361,9 @@ def _read_array(path, key, y, image_shape, like=None):
     notices = list(found.notices)
     if like is not None:
         found = layouts.like_array(path, found, like, notices)
+    elif found.names is not None:
+        # Of all arrays, only those of .h5ad and 10x files have names of rows, which are cells.
+        notices += remarks.of_counts(found.x)
     x = found.x
     if x.ndim > 4:
         raise ValueError(f"{os.fspath(path)!r} should hold rows or images. Received: an array of shape {x.shape}")

@@ -1,4 +1,4 @@
-"""Describe columns and rows of a table that are read but may not be what they seem."""
+"""Describe columns and rows that are read but may not be what they seem."""
 
 import math
 import re
@@ -14,6 +14,16 @@ _MAX_TOTALS = 0.05  # fraction of the rows; a word that occurs in more of them i
 _ID = re.compile(
     r"(?:^|[\W_])(?:id|ids|uuid|guid|index|idx|nr|rownum|row_?number|pk|key)$|[a-z](?:Id|ID|Nr|No)$", re.IGNORECASE
 )
+_MAX_CLASSES = 100  # the most distinct values of a column of classes
+_CLASS = re.compile(
+    r"(?:(?i:(?:^|.*[\W_])(?:labels?|class(?:es)?|targets?|category|categories|clusters?|species|outcome|diagnosis|"
+    r"ground[\W_]?truth))|.*[a-z](?:Labels?|Class|Target|Category|Cluster|Species))"
+    r"(?i:[\W_]*(?:ids?|idx|index|nr|no|codes?))?|(?i:y(?:[\W_]?true)?)"
+)
+_COUNTED_ROWS = 1000  # the number of rows that are examined for counts
+_MIN_COUNTED = 50  # the fewest features of counts; fewer may be a table of small numbers
+_MIN_ZEROS = 0.5  # fraction of the values of counts
+_MIN_RATIO = 2  # of the sums of rows, 90th to 10th percentile; simulated types of cells are lost from about here on
 _TOTAL = re.compile(
     r"(?:(?:sub|grand|sous|zwischen)[- ]?)?(?:totals?|totale|totaux|sums?|summe|gesamt|somme|suma|soma|average|mean|"
     r"mittelwert|durchschnitt|moyenne|promedio|media)\b.{0,20}",
@@ -33,7 +43,7 @@ def of_table(frame, columns, found):
 
 
 def _of_columns(frame, columns, found):
-    constant, counting, named, epochs, copies, standing = [], [], [], [], [], []
+    constant, counting, named, classes, epochs, copies, standing = [], [], [], [], [], [], []
     seen = {}
     for column in columns:
         values = frame[column].to_numpy("float64", na_value=np.nan)
@@ -54,6 +64,8 @@ def _of_columns(frame, columns, found):
             epochs.append(f'"{column}"')
         elif _ID.search(column) and len(np.unique(present)) == len(present) and (present == present.round()).all():
             named.append(f'"{column}"')
+        elif _may_be_classes(column, present, columns):
+            classes.append(f'"{column}"')
         elif (sentinel := _sentinel(present)) is not None:
             standing.append(f'{sentinel:g} in "{column}" ({int((present == sentinel).sum())} rows)')
     used = set(columns)
@@ -68,6 +80,11 @@ def _of_columns(frame, columns, found):
         (counting, "numbers that count up, such as row numbers or times: {}. --drop them if they are not features"),
         (named, "identifiers, by their names and their distinct whole numbers: {}. --drop them, or --names one"),
         (
+            classes,
+            "what may be classes, by their names and their few whole numbers: {}. --labels one, which scores by it and "
+            "keeps it out of the features, or --drop them",
+        ),
+        (
             epochs,
             "times in (fractions of) seconds since 1970, or dates such as 20240131: {}. --drop them if they are not "
             "features",
@@ -76,6 +93,35 @@ def _of_columns(frame, columns, found):
         (standing, "a frequent value far from all others: {}. Name it by --na if it means a missing value"),
     ]
     return [sentence.format(listed(columns)) for columns, sentence in kinds if columns]
+
+
+def of_counts(x):
+    """Return a sentence, in a list, if the rows hold raw counts of cells, whose sums differ widely.
+
+    Args:
+        x: (n, ...) array or `scipy.sparse.csr_matrix`. Evenly spaced rows of it are examined.
+    """
+    from scipy import sparse
+
+    if x.ndim != 2 or x.shape[1] < _MIN_COUNTED:
+        return []
+    rows = x[:: math.ceil(x.shape[0] / _COUNTED_ROWS)]
+    zeros = 1 - (rows.count_nonzero() if sparse.issparse(rows) else np.count_nonzero(rows)) / math.prod(rows.shape)
+    if zeros <= _MIN_ZEROS:
+        return []
+    rows = sparse.csr_matrix(rows)
+    if (rows.data < 0).any() or (rows.data % 1 != 0).any():
+        return []
+    sums = np.asarray(rows.sum(axis=1)).ravel()
+    sums = sums[sums > 0]  # An empty droplet has no counts.
+    low, high = np.percentile(sums, [10, 90]) if sums.size else (0, 0)
+    if high <= _MIN_RATIO * low:
+        return []
+    return [
+        f"raw counts, by whole numbers of which {zeros:.0%} are 0, with sums of rows from {low:,.0f} (10th percentile) "
+        f"to {high:,.0f} (90th): clusters may follow these sums, such as the depth of sequencing. Normalize them by "
+        "scanpy.pp.normalize_total and scanpy.pp.log1p, or choose a normalized matrix by --key"
+    ]
 
 
 def _totals(frame, columns):
@@ -135,6 +181,15 @@ def of_forms(found, columns):
 def _counts_up(values):
     steps = np.diff(values[:_SAMPLE])
     return len(values) >= _MIN_COUNTING and steps[0] != 0 and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0))
+
+
+def _may_be_classes(column, values, columns):
+    if len(columns) == 1 or not _CLASS.fullmatch(column.strip()) or (values != values.round()).any():
+        return False
+    # Next to x, y is a coordinate.
+    if column.strip().lower() == "y" and any(other.strip().lower() == "x" for other in columns):
+        return False
+    return len(np.unique(values)) <= min(_MAX_CLASSES, len(values) / 2)
 
 
 def _is_epoch(values):
