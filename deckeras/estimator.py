@@ -16,8 +16,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deckeras import distribution, features, metrics, recipes, scaling, sources
-from deckeras._data import checks, frames, row_views, seeding
-from deckeras._data.row_shapes import looks_like_series
+from deckeras._data import checks, frames, row_shapes, row_views, seeding
 from deckeras._train import device, directories, keras_callbacks
 from deckeras._typing import Array, Callbacks, Path, Rows, Shape
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
@@ -46,8 +45,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         image_shape: (height, width) or (height, width, channels) of the image in a flat row, default None: rows are
             images only if X has shape (n, height, width) or (n, height, width, channels) and looks like images.
         method: `"dec"` (default) or `"idec"`, which also trains the decoder to reconstruct the rows.
-        scale: `"auto"` (default), `"standard"`, `"largest"`, `"unit"` or `"none"`; see `deckeras.scaling`. `"auto"` is
-            "unit" if the recipe says so, as the paper's does.
+        scale: `"auto"` (default), `"standard"`, `"largest"`, `"range"`, `"unit"` or `"none"`; see `deckeras.scaling`.
+            `"auto"` is "unit" if the recipe says so, as the paper's does.
         alpha: float > 0, default 1.0 as in the paper.
         epochs: int, the exact number of epochs in pretraining; default None: the recipe's, or more for few rows.
         max_iter: int, the maximum number of batches in clustering; default None: the recipe's.
@@ -156,9 +155,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         keras_callbacks.check_stages(f"{type(self).__name__}.fit", callbacks)
         # An error or an interrupt leaves all attributes of an earlier fit unchanged.
         fitted = copy.copy(self)
-        X = containers.as_rows(X)
-        source = sources.as_source(X)
-        X = X if source is None else source  # so that it is checked only once
+        X = containers.as_rows(X)  # so that a source is checked only once
         inputs = features.check_thaw(X, self.features, train_features, lora_rank)
         X = features.extracted(fitted, X, fitting=True, own_network=train_features)
         x = fitted.prepare(X)
@@ -198,6 +195,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 "The estimator trains in one process, by whose rows it scales. Received: "
                 f"{distribution.process_count()} processes. Scale the rows, and use deckeras.DEC."
             )
+        for declared in (self.image_shape, getattr(self.recipe, "image_shape", None)):
+            row_shapes.check_image_shape(declared)
         x, shape = self._rows(X, reset=True)
         check_n_clusters(self.n_clusters)
         if self.n_clusters > x.shape[0]:
@@ -208,8 +207,11 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.recipe_ = self._recipe(shape)
         method: scaling.Method = "unit" if self.scale == "auto" and self.recipe_.unit_scale else self.scale
         series = self.recipe_.series_shape if self.recipe_.series else None
-        channels = None if series is None or sparse.issparse(x) else series[1]
         images = shape is not None and not self.recipe_.series
+        grid = series if shape is None or not images else (*shape, 1)[:3]
+        channels = None if grid is None or sparse.issparse(x) else grid[-1]
+        if series is not None and not sparse.issparse(x):
+            row_shapes.warn_if_transposed(x, series, flat=shape is None)
         self.scaling_ = scaling.fit(x, method, images=images, channels=channels)
         return self.scaling_.rows(x)
 
@@ -218,7 +220,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_is_fitted(self, "head_")
         if self.network_ is None:
             raise ValueError("extract needs a network. Received: features=None. Pass features= and fit again.")
-        return features.extracted(self, X)
+        return features.extracted(self, containers.as_rows(X))
 
     def predict(self, X: Rows) -> npt.NDArray[np.int64]:
         """Return the cluster of each row, including rows not seen in `fit`: (n,) int64 array."""
@@ -227,7 +229,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def predict_proba(self, X: Rows) -> Array:
         """Return the soft assignments q: (n, n_clusters) float32 array, whose rows sum to 1."""
         check_is_fitted(self, "model_")
-        return self.head_.predict(self._rows(features.extracted(self, X))[0], verbose=0)
+        return self.head_.predict(self._rows(features.extracted(self, containers.as_rows(X)))[0], verbose=0)
 
     def score(self, X: Rows, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Compute the mean silhouette of the clusters on the scaled rows; higher values mean better separation.
@@ -243,7 +245,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns:
             float from -1 to 1; -1 if all rows are in one cluster, or each in its own.
         """
-        X = features.extracted(self, X)
+        X = features.extracted(self, containers.as_rows(X))
         labels = self.predict(X)
         weights = distribution.relative_weights(sample_weight, len(labels), n_clusters=1)
         counted = None if weights is None else np.flatnonzero(weights)
@@ -253,7 +255,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def transform(self, X: Rows) -> Array:
         """Compute the embedding of the rows: (n, n_embedding) float32 array."""
         check_is_fitted(self, "model_")
-        return self.head_.embed(self._rows(features.extracted(self, X))[0], verbose=0)
+        return self.head_.embed(self._rows(features.extracted(self, containers.as_rows(X)))[0], verbose=0)
 
     def verdict(self, X: Rows) -> Verdict:
         """Judge the clusters of the rows of X without labels.
@@ -266,7 +268,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             the rows have clusters at all. `print` shows it in words, `as_dict` returns it for JSON. This takes seconds.
         """
         check_is_fitted(self, "model_")
-        rows = self._rows(features.extracted(self, X))[0]
+        rows = self._rows(features.extracted(self, containers.as_rows(X)))[0]
         q = self.head_.predict(rows, verbose=0)
         # The start belongs to the rows of `fit`, and X may hold other rows.
         start = self.start_labels_ if np.array_equal(q.argmax(axis=1), self.labels_) else None
@@ -308,7 +310,6 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _rows(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape | None]:
         """Return (flat rows of X, shape of the image or series in a row or None), validated as scikit-learn does."""
         X = containers.as_rows(X)
-        X = row_views.as_rows(X) if isinstance(X, list) else X
         shape = self.image_shape
         least = 2 if reset else 1
         source = sources.as_source(X)
@@ -345,7 +346,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _recipe(self, shape: Shape | None) -> Recipe:
         """Return the recipe for rows that are images or series of this shape, or neither if it is None."""
-        series = shape is not None and self.image_shape is None and looks_like_series(shape)
+        series = shape is not None and self.image_shape is None and row_shapes.looks_like_series(shape)
         recipe = self.recipe
         if isinstance(recipe, str) and recipe == "auto" and self.features is not None:
             recipe = "features"

@@ -310,7 +310,7 @@ def _range(x: RowArray, pixels: Array) -> Scaling:
 
 
 def _unit(x: RowArray) -> Scaling:
-    squares = sum(np.square(block, dtype=np.float64).sum(axis=0) for _, block in row_views.blocks(x))
+    squares: Any = sum(np.square(block, dtype=np.float64).sum(axis=0) for _, block in row_views.blocks(x))
     total = float(np.sum(squares))
     if not row_views.comparable(squares):
         warn(

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from deckeras._data.row_shapes import channels_first, rows_last
 from deckeras.files import class_labels, promises
 
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5", ".h5ad", ".mat", ".svmlight", ".svm", ".libsvm")
-_CHANNELS = (1, 3, 4)
 _MATLAB_BYTES = {"single": 4, "char": 4, "logical": 1} | {
     f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32)
 }  # bytes per element of a variable; 8 for all other types
@@ -82,17 +82,6 @@ def read(path, key=None, labels=None, *, n_columns=None, zero_based=None):
     found.x = _shaped(path, found)
     _check_numbers(path, found)
     return found
-
-
-def channels_first(shape):
-    """Return whether an array of this shape holds images in the layout of PyTorch, (n, channels, height, width).
-
-    Example:
-        >>> from deckeras.files import arrays
-        >>> arrays.channels_first((60, 3, 32, 32)), arrays.channels_first((60, 32, 32, 3))
-        (True, False)
-    """
-    return len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS
 
 
 def _arrays(path, kind, stack):
@@ -291,14 +280,11 @@ def _shaped(path, found):
     if channels_first(x.shape):
         found.notices.append(f"shape {x.shape} is read as (images, channels, height, width)")
         return np.moveaxis(x, 1, 3)
-    if _rows_last(x.shape):
-        found.notices.append(f"shape {x.shape} is read as (height, width, channels, images), as MATLAB writes images")
-        return np.moveaxis(x, 3, 0)
+    if rows_last(x.shape, matlab=os.path.splitext(path)[1].lower() == ".mat"):
+        layout = "(height, width, channels, images)" if x.ndim == 4 else "(height, width, images)"
+        found.notices.append(f"shape {x.shape} is read as {layout}, as MATLAB writes images")
+        return np.moveaxis(x, -1, 0)
     return x
-
-
-def _rows_last(shape):
-    return len(shape) == 4 and shape[2] in _CHANNELS and shape[0] == shape[1] and shape[3] not in _CHANNELS
 
 
 def _check_numbers(path, found):

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from deckeras import sources
+from deckeras._data import row_views
+from deckeras._data.row_shapes import channels_first
 from deckeras._warnings import warn
-from deckeras.files import arrays
 
 
 def as_rows(x: Any) -> Any:
@@ -20,11 +22,13 @@ def as_rows(x: Any) -> Any:
 
     Returns:
         For an `anndata.AnnData`, its X, as a DataFrame with the names of the variables if it is dense; for a
-        `datasets.Dataset` or an `xarray.Dataset`, a pandas.DataFrame of the columns; for an array (n, channels, height,
-        width), the images with the channels last; otherwise x itself.
+        `datasets.Dataset` or an `xarray.Dataset`, a pandas.DataFrame of the columns; for a list, an array; for rows
+        that are not in memory, `deckeras.sources.Blocks`; otherwise x itself. If these are images of (channels, height,
+        width), their channels are moved to the end.
 
     Raises:
-        ValueError: a column does not hold numbers, or the object holds several tables.
+        TypeError, ValueError: a column does not hold numbers, the object holds several tables, or as
+            `sources.as_source`.
 
     Warns:
         UserWarning: the channels were moved to the end.
@@ -35,14 +39,34 @@ def as_rows(x: Any) -> Any:
         >>> containers.as_rows(np.zeros((3, 2))).shape
         (3, 2)
     """
-    if isinstance(x, np.ndarray):
-        if not arrays.channels_first(x.shape):
-            return x
-        warn(
-            f"X of shape {x.shape} is read as images of (channels, height, width). The channels are moved to the end. "
-            "Pass numpy.moveaxis(X, 1, 3) to avoid this warning.",
-        )
-        return np.moveaxis(x, 1, 3)
+    x = _converted(x)
+    source = sources.as_source(x)
+    x = x if source is None else source
+    x = row_views.as_rows(x) if isinstance(x, list) else x
+    if getattr(x, "ndim", None) != 4 or not channels_first(tuple(x.shape)):
+        return x
+    warn(
+        f"X of shape {tuple(map(int, x.shape))} is read as images of (channels, height, width). The channels are moved "
+        "to the end. Pass images of (height, width, channels), as numpy.moveaxis(X, 1, 3) returns them, to avoid this "
+        "warning.",
+    )
+    return np.moveaxis(np.asarray(row_views.as_rows(x)), 1, 3) if source is None else _ChannelsLast(source)
+
+
+class _ChannelsLast(sources.Blocks):
+    """Images of (channels, height, width) that are not in memory, with the channels at the end."""
+
+    def __init__(self, x: sources.Blocks) -> None:
+        self._x, self.in_order = x, x.in_order
+        channels, height, width = x.shape[1:]
+        super().__init__(np.diff(x._starts), (height, width, channels), x.dtype)
+
+    def _block(self, number: int) -> Any:
+        return np.moveaxis(self._x._block(number), 1, 3)
+
+
+def _converted(x):
+    """Return an object of another library as a table, and x itself if it is none of those."""
     library, name = type(x).__module__.partition(".")[0], type(x).__name__
     if library == "anndata" and hasattr(x, "X"):
         return _anndata(x)
