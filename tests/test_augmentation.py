@@ -253,7 +253,8 @@ def test_clustering_trains_on_changed_rows_towards_the_target_of_the_rows_as_the
     weights = q**2 / q.sum(axis=0)
     p = weights / weights.sum(axis=1, keepdims=True)
     batches = batches_of(model)
-    model.fit(x, update_interval=2, max_iterations=4, tol=0, augment=lambda rows: rows + 100, verbose=0)
+    options = {"recipe": "paper", "batch_size": 256, "update_interval": 2, "max_iterations": 4, "tol": 0, "verbose": 0}
+    model.fit(x, augment=lambda rows: rows + 100, **options)
     assert len(batches) == 4
     rows = {(row + 100).tobytes(): target for row, target in zip(x, p, strict=True)}
     for changed, target in batches:
