@@ -15,7 +15,7 @@ import mmap
 import os
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -184,7 +184,11 @@ class Blocks:
 
     def flat(self) -> Blocks:
         """Return the same rows, each as a vector."""
-        return _Flat(self)
+        return _Arranged(self, (math.prod(self.shape[1:]),), lambda rows: rows.reshape(len(rows), -1))
+
+    def channels_last(self) -> Blocks:
+        """Return the same images of (channels, height, width) with the channels at the end."""
+        return _Arranged(self, (*self.shape[2:], self.shape[1]), lambda rows: np.moveaxis(rows, 1, 3))
 
     def order(self, random: np.random.Generator) -> Array:
         """Return the numbers of all rows in a random order in which each block need be read only once.
@@ -258,13 +262,15 @@ class Items(Blocks):
         raise NotImplementedError
 
 
-class _Flat(Blocks):
-    def __init__(self, x: Blocks) -> None:
-        self._x, self.in_order = x, x.in_order
-        super().__init__(np.diff(x._starts), (math.prod(x.shape[1:]),), x.dtype)
+class _Arranged(Blocks):
+    """Rows with their values in another order or shape, which `arrange` returns for a block of them."""
+
+    def __init__(self, x: Blocks, row_shape: tuple[int, ...], arrange: Callable[[Array], Array]) -> None:
+        self._x, self.in_order, self._arrange = x, x.in_order, arrange
+        super().__init__(np.diff(x._starts), row_shape, x.dtype)
 
     def _block(self, number: int) -> Array:
-        return self._x._block(number).reshape(-1, self.shape[1])
+        return self._arrange(self._x._block(number))
 
 
 class _File(Blocks):

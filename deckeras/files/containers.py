@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from deckeras import sources
-from deckeras._data import row_views
 from deckeras._data.row_shapes import channels_first
 from deckeras._warnings import warn
 
@@ -39,6 +37,9 @@ def as_rows(x: Any) -> Any:
         >>> containers.as_rows(np.zeros((3, 2))).shape
         (3, 2)
     """
+    from deckeras import sources  # These import Keras, which is slow.
+    from deckeras._data import row_views
+
     x = _converted(x)
     source = sources.as_source(x)
     x = x if source is None else source
@@ -50,19 +51,7 @@ def as_rows(x: Any) -> Any:
         "to the end. Pass images of (height, width, channels), as numpy.moveaxis(X, 1, 3) returns them, to avoid this "
         "warning.",
     )
-    return np.moveaxis(np.asarray(row_views.as_rows(x)), 1, 3) if source is None else _ChannelsLast(source)
-
-
-class _ChannelsLast(sources.Blocks):
-    """Images of (channels, height, width) that are not in memory, with the channels at the end."""
-
-    def __init__(self, x: sources.Blocks) -> None:
-        self._x, self.in_order = x, x.in_order
-        channels, height, width = x.shape[1:]
-        super().__init__(np.diff(x._starts), (height, width, channels), x.dtype)
-
-    def _block(self, number: int) -> Any:
-        return np.moveaxis(self._x._block(number), 1, 3)
+    return np.moveaxis(np.asarray(row_views.as_rows(x)), 1, 3) if source is None else source.channels_last()
 
 
 def _converted(x):
