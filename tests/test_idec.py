@@ -31,7 +31,7 @@ def test_loss_is_the_reconstructions_plus_gamma_times_the_clusterings(make, blob
     model.compile(keras.optimizers.SGD(0.0))
     logs = {name: values[0] for name, values in fit(model, x, batch_size=300, centroids=CENTROIDS).history.items()}
     q = np.float64(model.predict(x, verbose=0))
-    p = target_distribution(q, balance=recipes.TABLE.balance)
+    p = target_distribution(q, balance=1.0)
     clustering = np.mean(np.sum(p * np.log(p / q), axis=1))
     reconstruction = np.mean((np.float64(model.decoder.predict(model.embed(x, verbose=0), verbose=0)) - x) ** 2)
     assert logs["q_loss"] == pytest.approx(clustering, rel=1e-3)
@@ -48,7 +48,7 @@ def test_one_interval_by_hand(make, blobs):
     hand.compile()
     batches = batching.shuffled_batches(range(300), 64, 3)
     for _ in range(2):
-        p = target_distribution(hand.predict(x, verbose=0), balance=recipes.TABLE.balance)
+        p = target_distribution(hand.predict(x, verbose=0), balance=1.0)
         for batch in (next(batches) for _ in range(4)):
             hand.train_on_batch(x[batch], {"q": p[batch], "reconstruction": x[batch]})
     for a, b in zip(model.get_weights(), hand.get_weights(), strict=True):

@@ -246,6 +246,7 @@ class Clustering(Batches):
             With 1 the rate is constant, and a few augmented rows may never stop changing cluster.
         balance: float from 0 to 1. The power of the cluster frequencies in the target, as for `target_distribution`. 1
             is the paper's target, which pulls clusters toward equal sizes. With less, uneven classes stay uneven.
+            `IDEC` always takes 1.
     """
 
     batch_size: int = 256
