@@ -20,6 +20,10 @@ _CLASS = re.compile(
     r"ground[\W_]?truth))|.*[a-z](?:Labels?|Class|Target|Category|Cluster|Species))"
     r"(?i:[\W_]*(?:ids?|idx|index|nr|no|codes?))?|(?i:y(?:[\W_]?true)?)"
 )
+_MAY_BE_CLASSES = (
+    "what may be classes, by their names and their few whole numbers: {}. --labels one, which scores by it and keeps "
+    "it out of the features, or --drop them"
+)
 _COUNTED_ROWS = 1000  # the number of rows that are examined for counts
 _MIN_COUNTED = 50  # the fewest features of counts; fewer may be a table of small numbers
 _MIN_ZEROS = 0.5  # fraction of the values of counts
@@ -79,11 +83,7 @@ def _of_columns(frame, columns, found):
         (constant, "the same value in all rows, without information: {}"),
         (counting, "numbers that count up, such as row numbers or times: {}. --drop them if they are not features"),
         (named, "identifiers, by their names and their distinct whole numbers: {}. --drop them, or --names one"),
-        (
-            classes,
-            "what may be classes, by their names and their few whole numbers: {}. --labels one, which scores by it and "
-            "keeps it out of the features, or --drop them",
-        ),
+        (classes, _MAY_BE_CLASSES),
         (
             epochs,
             "times in (fractions of) seconds since 1970, or dates such as 20240131: {}. --drop them if they are not "
