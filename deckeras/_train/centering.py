@@ -31,10 +31,10 @@ def centered(
 ) -> Iterator[tuple[keras.Model, list[keras.callbacks.Callback]]]:
     """Yield the encoder to train on the rows of x within this block, and the callbacks of its training.
 
-    The given encoder has the trained weights afterwards, also if the training fails. If nothing was trained, because
-    the training was refused, both models are unchanged. An encoder that does not begin
-    with a plain `Dense` layer is yielded itself. Models that were not trained start at the mean of the rows: the first
-    layer of the encoder returns zero for it, and the decoder returns it for zero.
+    The given encoder has the trained weights afterwards, even if the training fails. If nothing was trained, because
+    the training was refused, both models are unchanged. An encoder that does not begin with a plain `Dense` layer is
+    yielded itself. Untrained models start at the mean of the rows: the first layer of the encoder returns zero for the
+    mean, and the decoder returns the mean for zero.
     """
     mean = _mean_row(x)
     if not np.isfinite(mean).all():

@@ -1,4 +1,4 @@
-"""Sparse rows in svmlight format, which neither says how many columns there are nor from where they are counted."""
+"""Sparse rows in svmlight format, which does not say how many columns there are or whether they start at 0 or 1."""
 
 import os
 

@@ -94,8 +94,8 @@ class Batches(Group):
     """The batches of few rows, in pretraining and in clustering.
 
     Attributes:
-        least_batches: int. The smallest number of batches in an epoch. Few rows are split into smaller batches: they
-            need as many steps as many rows, and each step is faster.
+        least_batches: int. The smallest number of batches in an epoch. A small data set is split into smaller batches,
+            because it needs as many steps as a large one, and steps on small batches are faster.
         least_batch_size: int. The smallest size of these batches.
     """
 
@@ -126,8 +126,8 @@ class Pretraining(Batches):
             many batches as a large one.
         pretraining_batch_size: int. The largest number of rows in a batch of pretraining.
         centered: bool. True if the first layer is trained on rows minus their mean, and an untrained decoder starts at
-            the mean. The trained weights are for unchanged rows. Without it, images turn off up to four fifths
-            of the units of the first layer, because all their gradients share the direction of the mean.
+            the mean. The trained weights are for unchanged rows. Without centering, images turn off up to four
+            fifths of the units of the first layer, because all their gradients share the direction of the mean.
         pretraining_loss: Keras loss or its name.
         pretraining_optimizer: function from the number of iterations to a Keras optimizer.
     """
@@ -245,8 +245,8 @@ class Clustering(Batches):
         decay: float from 0 to 1. The fraction of the learning rate that remains at the last iteration, along a cosine.
             With 1 the rate is constant, and a few augmented rows may never stop changing cluster.
         balance: float from 0 to 1. The power of the cluster frequencies in the target, as for `target_distribution`. 1
-            is the paper's target, which pulls clusters toward equal sizes. With less, uneven classes stay uneven.
-            `IDEC` always takes 1.
+            is the paper's target, which pulls clusters toward equal sizes. With smaller values, uneven classes stay
+            uneven. `IDEC` always takes 1.
     """
 
     batch_size: int = 256
