@@ -2,6 +2,7 @@
 
 standard   each feature minus its mean, divided by its standard deviation: tables, whose columns have units
 largest    all features divided by one number, the largest value that they can have: pixels and counts
+range      each channel mapped from its darkest and brightest values to 0 and 1: images that would otherwise be faint
 unit       all features divided by one number, so that the mean of ||x_i||^2 / n_features is 1: as in the paper, and
            for sparse rows such as tf-idf, because zeros remain zeros
 none       the rows unchanged
