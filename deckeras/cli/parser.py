@@ -126,7 +126,9 @@ def _add_fit(commands):
         "--method", choices=("dec", "idec"), default="dec", help="idec also reconstructs the rows; default: dec"
     )
     files = fit.add_argument_group("files of the run")
-    files.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the clusters; default: csv")
+    files.add_argument(
+        "--format", choices=("csv", "parquet"), default="csv", help="format of the clusters; default: csv"
+    )
     files.add_argument("--no-report", dest="report", action="store_false", help="do not write report.html")
     files.add_argument("--write-obs", action="store_true", help="also write the clusters into obs of the .h5ad file")
     files.add_argument(
@@ -141,10 +143,20 @@ def _add_choose(commands):
     )
     choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
     choose.add_argument(
-        "--from", dest="min_clusters", type=reading_options.at_least(2), default=2, metavar="K", help="default: 2"
+        "--from",
+        dest="min_clusters",
+        type=reading_options.at_least(2),
+        default=2,
+        metavar="K",
+        help="the smallest number to try; default: 2",
     )
     choose.add_argument(
-        "--to", dest="max_clusters", type=reading_options.at_least(2), default=15, metavar="K", help="default: 15"
+        "--to",
+        dest="max_clusters",
+        type=reading_options.at_least(2),
+        default=15,
+        metavar="K",
+        help="the largest number to try; default: 15",
     )
     choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
     reading_options.add_labels(choose)
@@ -159,7 +171,7 @@ def _add_choose(commands):
 def _add_predict(commands):
     predict = _command(commands, "predict", "RUN DATA", "Assign new rows to the clusters of a run.", _PREDICT_EXAMPLES)
     _add_run_and_data(predict)
-    predict.add_argument("-o", "--output", metavar="FILE", help=".csv or .parquet; default: CSV on the screen")
+    predict.add_argument("-o", "--output", metavar="FILE", help="a .csv or .parquet file; default: CSV to stdout")
     _add_output(predict)
     reading_options.add_new_rows(predict)
 
@@ -175,7 +187,7 @@ def _add_evaluate(commands):
 def _add_report(commands):
     report = _command(commands, "report", "RUN [DATA]", "Write the report of a finished run again.", "")
     report.add_argument("model", metavar="RUN", help="a folder that fit has written")
-    report.add_argument("data", nargs="?", metavar="DATA", help="default: the data of the run, at their old place")
+    report.add_argument("data", nargs="?", metavar="DATA", help="the rows to show; default: the data of the run")
     report.add_argument("-o", "--output", metavar="FILE", help="default: report.html in the folder")
     _add_output(report)
     reading_options.add_new_rows(report)
@@ -209,12 +221,14 @@ def _add_run_and_data(parser):
 def _add_training(parser):
     """Add the training options and return their group."""
     group = parser.add_argument_group("training")
-    group.add_argument("--recipe", choices=["auto", *RECIPES], default="auto", help="default: chosen by the data")
+    group.add_argument(
+        "--recipe", choices=["auto", *RECIPES], default="auto", help="the hyper-parameters; default: chosen by the data"
+    )
     group.add_argument(
         "--scale",
         choices=("auto", "standard", "largest", "range", "unit", "none"),
         default="auto",
-        help="default: chosen by the data",
+        help="the scaling of the features; default: chosen by the data",
     )
     group.add_argument("--convolutional", action="store_true", help="use a convolutional autoencoder; for images")
     group.add_argument(
@@ -229,5 +243,5 @@ def _add_training(parser):
     group.add_argument(
         "--tol", type=float, help="stop when a smaller fraction of the rows changes cluster; default: the recipe's"
     )
-    group.add_argument("--seed", type=int, default=0, help="default: 0")
+    group.add_argument("--seed", type=int, default=0, help="seed of everything random; default: 0")
     return group

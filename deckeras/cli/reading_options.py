@@ -64,7 +64,7 @@ def _add_names(group):
 
 def _add_missing(group):
     group.add_argument("--missing", choices=("median", "drop"), help="fill missing values, or drop their rows")
-    group.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts for a missing value, such as "?"')
+    group.add_argument("--na", nargs="+", default=[], metavar="TEXT", help='texts that mean "missing", such as "?"')
     header = group.add_mutually_exclusive_group()
     header.add_argument("--header", action="store_true", default=None, help="the first line names the columns")
     header.add_argument(
