@@ -130,4 +130,4 @@ def _fits(value: Any, pattern: Any) -> bool:
 
 
 def _damaged(path: str, reason: str | Exception) -> OSError:
-    return OSError(f"{path!r} is truncated, damaged or not of a run ({reason}). Restore a copy.")
+    return OSError(f"{path!r} is truncated, damaged or not the record of a run ({reason}). Restore a copy.")

@@ -62,8 +62,8 @@ def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str
     if not os.path.exists(path) or not (_checkpoints(folder) or _FILES["model"] in results):
         if results:
             raise ValueError(
-                f"{folder!r} holds {', '.join(results)}, which a run would replace, but no run. Choose another "
-                "--output, or move what is there away."
+                f"{folder!r} holds {', '.join(results)}, which a run would replace, but is not the folder of a run. "
+                "Choose another --output, or move these files away."
             )
         return None
     found = _records.load(path)

@@ -167,7 +167,7 @@ def fit(x: Rows, method: Method = "auto", *, images: bool = False, channels: int
     if method not in METHODS:
         raise ValueError(f'scale should be "auto", {", ".join(METHODS)}. Received: {method!r}')
     if method in ("standard", "range") and sparse_rows:
-        raise ValueError(f'"{method}" would fill up sparse rows. Take "unit", or pass x.toarray().')
+        raise ValueError(f'"{method}" would make sparse rows dense. Use "unit", or pass x.toarray().')
     if method == "none":
         return Scaling("none")
     x = checks.check_rows(x)

@@ -73,7 +73,10 @@ class Verdict:
 
     def _details(self) -> Iterator[str]:
         if self.fewer:
-            yield "The rows have fewer clusters: two are far apart, but these are cut as often as one even cloud."
+            yield (
+                "The rows seem to have fewer clusters: two groups are far apart, but these clusters separate neighbors "
+                "as often as clusters of one even cloud would."
+            )
         if self.structure:
             yield (
                 f"{self.cut:.0%} of the neighbors lie in different clusters; in rows without clusters it would be "
@@ -86,15 +89,15 @@ class Verdict:
         )
         if self.differs_from_start is not None:
             yield f"Training has moved {self.differs_from_start:.1%} of the rows from the clusters it started from."
-        yield f"{self.unsure:.0%} of the rows are unsure: no cluster has half of them."
+        yield f"{self.unsure:.0%} of the rows are unsure: their largest soft assignment is below one half."
 
     def __str__(self) -> str:
         return " ".join(self.sentences())
 
 
 _LEVELS = {
-    "none": "The rows look as if they had no clusters: neighbors are cut as often as in one even cloud. Do not rely on "
-    "these clusters.",
+    "none": "The rows look as if they had no clusters: neighbors are separated as often as in one even cloud. Do "
+    "not rely on these clusters.",
     "loose": "The clusters depend on the method: others find different ones (agreement {agreement:.2f} of 1).",
     "fair": "Other methods find similar clusters, with differences (agreement {agreement:.2f} of 1).",
     "steady": "Other methods and seeds find much the same clusters (agreement {agreement:.2f} of 1).",

@@ -73,7 +73,7 @@ def test_loading_runs_no_code(load, extension, run, trace):
     trace.unlink()
     if extension == "h5" and load is runs.load:  # Its name says what it is to be.
         shutil.move(path, run / "model.keras")
-    with pytest.raises((ValueError, OSError), match="code|no .keras file"):
+    with pytest.raises((ValueError, OSError), match="code|not a .keras file"):
         load(run if load is runs.load else path)
     assert not trace.exists()
 

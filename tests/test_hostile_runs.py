@@ -76,7 +76,7 @@ def test_data_that_were_moved(run, capsys):
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**record, "data": str(run / "moved.csv")}))
     assert cli.main(["report", str(run)]) == 1
-    assert "moved.csv'. Give their place: deckeras report RUN DATA" in capsys.readouterr().err
+    assert "moved.csv'. Pass their path: deckeras report RUN DATA" in capsys.readouterr().err
 
 
 def test_code_is_found():
@@ -164,7 +164,7 @@ def test_data_of_a_run_that_is_elsewhere(path, run, capsys, monkeypatch):
 def test_a_run_nested_without_end(run, capsys):
     (run / "run.json").write_text("[" * 100_000)
     assert cli.main(["report", str(run)]) == 1
-    assert "run.json' is truncated, damaged or not of a run" in capsys.readouterr().err
+    assert "run.json' is truncated, damaged or not the record of a run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["--help", "-k", "-q", "--resume", "-1"])

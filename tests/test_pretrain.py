@@ -151,7 +151,7 @@ def test_other_settings_are_refused(blobs, tmp_path, change):
     x, _ = blobs
     pretrain_autoencoder(*dense_autoencoder(8, units=(16, 2)), x, epochs=3, checkpoint_dir=tmp_path, verbose=0)
     options = {"epochs": 3, "checkpoint_dir": tmp_path, "verbose": 0, **change}
-    with pytest.raises(ValueError, match=f"is of another training. They differ in .*{next(iter(change))[:6]}"):
+    with pytest.raises(ValueError, match=f"belongs to another training. They differ in .*{next(iter(change))[:6]}"):
         pretrain_autoencoder(*dense_autoencoder(8, units=(16, 2)), x, **options)
 
 

@@ -97,7 +97,7 @@ def test_table(assignments):
         "car & 7",
         "100.00",
         "k-means on the same rows",
-        "3 of 60 rows are in another cluster than by DEC",
+        "3 of 60 rows are in a different cluster than with DEC",
         "95.00",
     ):
         assert text in outline.text, text
@@ -132,7 +132,7 @@ def test_what_is_odd_is_said():
     page = report.make({}, table(), q, np.random.default_rng(0).normal(size=(60, 4)))
     text = Outline(page).text
     assert "100% of the rows are unsure" in text
-    assert "Rows of cluster 0 belong to cluster 1 by 35%: the two overlap." in text
+    assert "Rows of cluster 0 have a mean soft assignment of 35% to cluster 1: the two overlap." in text
     assert "None." not in text
 
 

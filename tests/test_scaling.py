@@ -211,7 +211,7 @@ def test_nothing_to_scale():
     ("x", "method", "message"),
     [
         (X, "robust", 'scale should be "auto", standard, .* Received: .robust.'),
-        (sparse.csr_array(X), "standard", "would fill up sparse rows. Take .unit."),
+        (sparse.csr_array(X), "standard", "would make sparse rows dense. Use .unit."),
         (
             1e25 * X,
             "auto",

@@ -482,7 +482,7 @@ def test_signs_that_change_numbers_are_said():
     rows = files.read(write("a,b\n(5),3 %\n7,4 %\n"))
     np.testing.assert_array_equal(rows.x, [[-5, 3], [7, 4]])
     assert rows.notices[1:] == [
-        'numbers in parentheses, or with a minus behind them, are read as negative in "a"',
+        'numbers in parentheses, or with a minus sign after them, are read as negative in "a"',
         '% is left out of the numbers in "b"',
     ]
 

@@ -125,6 +125,6 @@ def warn_of_lost_clusters(sizes: Array, centroids: Array, scale: float) -> None:
     close = pairs[pdist(centroids) <= 1e-3 * scale].tolist()
     if close:
         warn(
-            f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster in two names. "
+            f"The centroids of these pairs of clusters coincide: {close}. Each pair is one cluster under two names. "
             "Ask for fewer clusters, or start from other centroids.",
         )

@@ -249,7 +249,7 @@ class Checkpoint:
         differences = list(_differences(identity, asked))
         if differences:
             raise ValueError(
-                f"The checkpoint {self.path!r} is of another training. They differ in {'; '.join(differences)}. "
+                f"The checkpoint {self.path!r} belongs to another training. They differ in {'; '.join(differences)}. "
                 "Pass another directory, or delete the file to start anew."
             )
 

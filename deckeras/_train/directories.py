@@ -158,7 +158,7 @@ def _lock(path: str) -> int | None:
             if error.errno in _BUSY:
                 raise BlockingIOError(text) from error
             warn(
-                f"The file system of {path!r} has no locks ({error.strerror or error}). See to it that no other "
+                f"The file system of {path!r} has no locks ({error.strerror or error}). Make sure that no other "
                 "process trains in this directory at the same time.",
             )
             return None

@@ -105,7 +105,7 @@ def report(options):
     folder, run = runs.read(options.model)
     if not options.data and not os.path.exists(run["data"]):
         raise FileNotFoundError(
-            f"The data of the run are no longer at {run['data']!r}. Give their place: deckeras report RUN DATA."
+            f"The data of the run are no longer at {run['data']!r}. Pass their path: deckeras report RUN DATA."
         )
     try:
         rows = _read_like(options, run, run["labels"], run["folder_labels"])
@@ -336,7 +336,7 @@ def _compared(run, name):
     own = f"{name}: {_percent(run['scores'])}\n" if run["scores"] else ""
     found = run["kmeans"]
     scores = f"{_percent(found['scores'])}; " if found["scores"] else ""
-    differ = f"{found['differ']:,} of {found['rows']:,} rows are in another cluster than by {name}"
+    differ = f"{found['differ']:,} of {found['rows']:,} rows are in a different cluster than with {name}"
     return f"{own}k-means on the same rows: {scores}{differ}"
 
 

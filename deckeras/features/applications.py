@@ -141,7 +141,7 @@ def read_weights(model: keras.Model, name: str, path: Path) -> None:
         with h5py.File(path, "r"):
             pass
     except OSError as error:
-        raise OSError(f"{path!r} is truncated, damaged or no .h5 file ({error}). Restore a copy.") from error
+        raise OSError(f"{path!r} is truncated, damaged or not an .h5 file ({error}). Restore a copy.") from error
     try:
         model.load_weights(path)
     except Exception as error:  # Keras raises errors of many classes for weights of other shapes.

@@ -167,7 +167,7 @@ def of_forms(found, columns):
         sentences.append(f'"{mark}" between thousands in {listed(quoted)}')
     if set(found.bracketed) & set(forms):
         quoted = listed(f'"{name}"' for name in found.bracketed if name in forms)
-        sentences.append(f"numbers in parentheses, or with a minus behind them, are read as negative in {quoted}")
+        sentences.append(f"numbers in parentheses, or with a minus sign after them, are read as negative in {quoted}")
     truths = [f'"{name}"' for name in found.truths if name in used]
     if truths:
         sentences.append(f"true and false are read as 1 and 0 in {listed(truths)}")

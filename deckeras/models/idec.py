@@ -67,7 +67,7 @@ class IDEC(DEC):
     ) -> None:
         if args or isinstance(encoder, keras.KerasTensor):  # as Keras's `clone_model` calls it, see DEC
             raise TypeError(
-                "IDEC takes two models, encoder and decoder. Received: tensors, which do not say gamma. To copy a "
+                "IDEC takes two models, encoder and decoder. Received: tensors, which do not contain gamma. To copy a "
                 "model with its settings, use type(model).from_config(model.get_config())."
             )
         if isinstance(gamma, bool) or not isinstance(gamma, numbers.Real) or not 0 < gamma < math.inf:

@@ -45,7 +45,7 @@ def load(path: Path) -> keras.Model:
     except Exception as error:  # zipfile, zlib, struct and json raise errors of many classes for damaged files.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise OSError(f"{path!r} is truncated, damaged or no .keras file ({error}). Restore a copy.") from error
+        raise OSError(f"{path!r} is truncated, damaged or not a .keras file ({error}). Restore a copy.") from error
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras and its backends raise errors of many classes for configs of others.

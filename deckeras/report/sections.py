@@ -129,12 +129,14 @@ def _warnings(shown):
     unsure = float(np.mean(shown.confidence < _UNSURE))
     if unsure > 0.2:
         found.append(
-            f"{unsure:.0%} of the rows are unsure: no cluster has half of them. Fewer clusters may fit better."
+            f"{unsure:.0%} of the rows are unsure: their largest soft assignment is below one half. Fewer clusters "
+            "may fit better."
         )
     for one, other in zip(*np.nonzero(shown.mean_q >= _OVERLAP), strict=True):
         if one != other:
             found.append(
-                f"Rows of cluster {one} belong to cluster {other} by {shown.mean_q[one, other]:.0%}: the two overlap."
+                f"Rows of cluster {one} have a mean soft assignment of {shown.mean_q[one, other]:.0%} to cluster "
+                f"{other}: the two overlap."
             )
     return "".join(f'<p class="warning">{warning}</p>' for warning in found) or "<p>None.</p>"
 
@@ -170,7 +172,7 @@ def _scores(shown):
     header, lines, notes = [""], [[method]], []
     if others:
         lines.append(["k-means on the same rows"])
-        differ = f"{others['differ']:,} of {others['rows']:,} rows are in another cluster than by {method}."
+        differ = f"{others['differ']:,} of {others['rows']:,} rows are in a different cluster than with {method}."
         notes.append(f"K-means runs on the same scaled rows. {differ}")
     if y is not None and known.any():
         header += ["ACC (%)", "NMI (%)", "ARI (%)"]
