@@ -49,7 +49,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             `"auto"` is "unit" if the recipe says so, as the paper's does.
         alpha: float > 0, default 1.0 as in the paper.
         epochs: int, the exact number of epochs in pretraining; default None: the recipe's, or more for few rows.
-        max_iter: int, the maximum number of batches in clustering; default None: the recipe's.
+        max_iter: int, the maximum number of batches in clustering, in place of the recipe's limit of updates; default
+            None: the recipe's.
         tol: float. Clustering stops when a smaller fraction of the rows changes cluster; default None: the recipe's.
         features: name, path or `keras.Model`, default None. A network that computes features, which are clustered
             instead of the rows: from pictures with values from 0 to 255 (`deckeras.features.network`) or from tokens

@@ -57,7 +57,7 @@ def target_distribution(
             which is correct only if `q` holds every row.
         sample_weight: (n,) array, default None. The weights of the rows in the frequencies, if these are not given.
         balance: float from 0 to 1, default 1.0 as in the paper: how strongly clusters are pulled toward equal sizes.
-            With less, uneven clusters stay uneven; with 0, only the square is left.
+            With smaller values, uneven clusters stay uneven; with 0, only the square remains.
 
     Returns:
         (n, n_clusters) array of q's kind and dtype. Each row sums to 1.

@@ -165,8 +165,8 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         Then alternates between two steps: assign every row and sharpen the assignments into the target p; train
         `update_interval` batches toward p. Assignments of the first clusterer remain the target until the network
         agrees with 99 % of them, but for no more updates than the recipe's `lead`. Stops when the fraction of rows that
-        changed cluster between two updates is below `tol`. Callbacks, the progress bar and the history treat each such
-        interval as an epoch.
+        changed cluster between two updates is below `tol`, or after the recipe's `updates`. Callbacks, the progress bar
+        and the history treat each such interval as an epoch.
 
         With `checkpoint_dir`, a training found there is resumed: its weights, including the centroids, replace those of
         the model. It may be resumed with another batch size, interval, `tol` or optimizer.
@@ -183,7 +183,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             recipe: `"table"` (default), `"images"`, `"series"`, `"features"`, `"paper"`, `"dec-keras"`, or another
                 `deckeras.recipes.Recipe`. It also sets the optimizer of a model that the user has not compiled.
             update_interval: int, batches between two updates of p; see `default_update_interval`.
-            max_iterations: int, the largest total number of batches.
+            max_iterations: int, the largest total number of batches, in place of the recipe's limit of `updates`.
             tol: float in [0, 1).
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
             init: "kmeans" (as in the paper), "ward", "mixture", "manifold" (which follows the neighbors of the rows),
