@@ -10,7 +10,7 @@ RECIPES = ("paper", "dec-keras", "table", "images", "series", "features")
 _DESCRIPTION = """Cluster a table, an array or a folder of images, and apply, judge and describe the result.
 
   deckeras fit flowers.csv -k 3              clusters, model and report, in the folder flowers-clusters
-  deckeras fit photos/ -k 10 --features auto photographs, by the features of a pretrained network
+  deckeras fit photos/ -k 10 --features auto  photographs, by the features of a pretrained network
   deckeras choose-k flowers.csv              suggest a number of clusters
   deckeras predict flowers-clusters new.csv  the clusters of new rows
   deckeras evaluate flowers-clusters new.csv --labels species
@@ -18,11 +18,11 @@ _DESCRIPTION = """Cluster a table, an array or a folder of images, and apply, ju
 """
 _EPILOG = """
 `deckeras COMMAND --help` lists the options of a command. The exit code is 0 on success, 1 if the data or a file cannot
-be used, 2 if the command line is wrong and 130 after an interruption.
+be used, 2 if the command line is wrong, 130 after Ctrl-C and 143 after SIGTERM.
 """
 _DATA_HELP = (
-    "a table (.csv, .tsv, .txt, .xlsx, .parquet, .feather, .arff, .jsonl; text also compressed), an array (.npy, .npz, "
-    ".h5, .h5ad, .mat, .svmlight), or a folder of images"
+    "a table (.csv, .tsv, .txt, .xlsx, .ods, .parquet, .feather, .arff, .json, .jsonl; text also compressed), an array "
+    "(.npy, .npz, .h5, .h5ad, .mat, .svmlight), or a folder of images"
 )
 _FIT_EXAMPLES = """
 examples:
@@ -33,7 +33,7 @@ examples:
   deckeras fit photos/ -k 10 --features auto            what a pretrained network sees in them
   deckeras fit icons/ -k 10 --image-size 48 --color
   deckeras fit pixels.npy -k 10 --image-shape 28 28     flat rows that are images
-  deckeras fit flowers.csv -k 3 --resume                after an interruption
+  deckeras fit flowers.csv -k 3 --labels species --resume  after an interruption
 """
 _PREDICT_EXAMPLES = """
 examples:
