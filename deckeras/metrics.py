@@ -11,21 +11,22 @@ from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
 from sklearn.metrics.cluster import contingency_matrix
 
-from deckeras._data import checks, row_views
+from deckeras._data import row_views
+from deckeras._data.labels import as_labels, present_labels
 from deckeras._typing import Array
 
 _SILHOUETTE_ROWS = 2000
 
 
 def _check_labels(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
-    y_true, y_pred = (y if isinstance(y, np.ndarray) else np.asarray(y) for y in (y_true, y_pred))
+    y_true, y_pred = (as_labels(y) for y in (y_true, y_pred))
     if y_true.ndim != 1 or y_true.shape != y_pred.shape or y_true.size == 0:
         raise ValueError(
             "y_true and y_pred should be 1-D, of one length, and not empty. "
             f"Received: shapes {y_true.shape} and {y_pred.shape}"
         )
     # Scores would count missing labels as one more class.
-    return checks.present_labels("y_true", y_true), checks.present_labels("y_pred", y_pred)
+    return present_labels("y_true", y_true), present_labels("y_pred", y_pred)
 
 
 def _codes(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:

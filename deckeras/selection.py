@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from deckeras import metrics, recipes
 from deckeras._data import checks, row_views
+from deckeras._data.labels import check_labels
 from deckeras._train import keras_callbacks
 from deckeras._typing import Array, Callbacks, Rows, Verbose
 from deckeras.autoencoders.embedding import check_encoder
@@ -92,7 +93,7 @@ def choose_n_clusters(
     keras_callbacks.check_stages("choose_n_clusters", callbacks)
     recipe = recipes.get(recipe)
     x = recipe.prepare(checks.check_rows(x))
-    y = checks.check_labels(y, len(x))
+    y = check_labels(y, len(x))
     inside, outside = split(len(x), held_out, seed)
     candidates = check_candidates(candidates, len(inside))
     x, others, y = row_views.take(x, inside), row_views.take(x, outside), None if y is None else y[inside]

@@ -689,6 +689,34 @@ def test_another_function_or_loss_is_another_training(blobs, tmp_path, kind):
         fit(*other)
 
 
+STARTS = {
+    "clusterer": ({"init": "kmeans"}, {"init": "ward"}, "start.init: kmeans in the file, ward here"),
+    "function": ({"init": lambda z, k: z[:k]}, {"init": lambda z, k: z[-k:]}, "start.init"),
+    "restarts": ({"init": "kmeans", "n_init": 2}, {"init": "kmeans", "n_init": 3}, "start.n_init: 2 in the file, 3"),
+    "centroids": ({"centroids": np.eye(3, 2)}, {"centroids": np.eye(3, 2) + 1}, "start.centroids"),
+    "none": ({"centroids": np.eye(3, 2)}, {"init": "kmeans"}, "start.centroids"),
+    "lead": ({"lead": 2}, {"lead": 3}, "start.lead: 2 in the file, 3 here"),
+    "target": ({"balance": 1.0}, {"balance": 0.0}, "start.balance: 1.0 in the file, 0.0 here"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
+@pytest.mark.parametrize("kind", STARTS)
+def test_another_start_is_another_training(blobs, tmp_path, kind, eagerly):
+    """The file was resumed, and the other start had no effect."""
+
+    def fit(lead=None, balance=None, **start):
+        model = DEC(dense_autoencoder(8, units=(4, 2))[0], 3)
+        recipe = deckeras.recipes.get("table", init="kmeans", lead=lead, balance=balance)
+        return model.fit(blobs[0], recipe=recipe, max_iterations=5, checkpoint_dir=tmp_path, verbose=0, **start)
+
+    first, other, difference = STARTS[kind]
+    fit(**first)
+    assert fit(**first).seconds > 0
+    with pytest.raises(ValueError, match=f"another training. They differ in {difference}"):
+        fit(**other)
+
+
 @pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
 @pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16"])
 def test_trainings_in_bfloat16_are_saved_and_resumed(blobs, tmp_path, policy):

@@ -9,6 +9,7 @@ from scipy import sparse
 
 import deckeras
 from deckeras._data import batching, checks, row_views
+from deckeras._data.labels import check_labels
 
 
 def take(count, n, *args, **kwargs):
@@ -69,13 +70,13 @@ def test_rows_of_any_size_where_the_shape_says_none():
 )
 def test_bad_labels(y, message):
     with pytest.raises(ValueError, match=message):
-        checks.check_labels(y, 3)
+        check_labels(y, 3)
 
 
 @pytest.mark.parametrize("y", [[0, 1, 2], ["a", "b", "a"], [0.5, 1, 2], [True, False, True]])
 def test_labels_of_any_kind(y):
-    assert checks.check_labels(y, 3).tolist() == y
-    assert checks.check_labels(None, 3) is None
+    assert check_labels(y, 3).tolist() == y
+    assert check_labels(None, 3) is None
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])

@@ -11,7 +11,8 @@ import pytest
 
 import deckeras
 from deckeras import DEC, IDEC, DeepEmbeddedClustering, dense_autoencoder, metrics, recipes, selection, sources
-from deckeras._data import checks, row_views
+from deckeras._data import row_views
+from deckeras._data.labels import check_labels
 
 N, FEATURES = 40, 3
 WHOLE = np.random.default_rng(0).integers(0, 9, size=(N, FEATURES)).astype("float64")
@@ -205,7 +206,7 @@ BAD_LABELS = {
 
 @pytest.mark.parametrize("kind", GOOD_LABELS)
 def test_labels_of_any_kind_score_alike(kind):
-    y = checks.check_labels(GOOD_LABELS[kind], N)
+    y = check_labels(GOOD_LABELS[kind], N)
     found = np.arange(N) // 3 % 2
     assert metrics.scores(y, found) == pytest.approx(metrics.scores(np.arange(N) % 2, found))
     assert metrics.accuracy(GOOD_LABELS[kind], found) == metrics.accuracy(np.arange(N) % 2, found)

@@ -121,6 +121,9 @@ def test_confusion_by_hand(y_true, y_pred, clusters, counts):
     [
         ([0, np.nan, 1, 1], "label for every row. Received: nan in row 1"),
         (["a", None, "b", "b"], "label for every row. Received: None in row 1"),
+        (["a", float("nan"), "b", "b"], "label for every row. Received: nan in row 1"),
+        ([b"a", float("nan"), b"b", b"b"], "label for every row. Received: nan in row 1"),
+        ((1, "1", 2, 2), "compared with each other"),
         (pandas.array([0, None, 1, 1], "Int64"), "label for every row. Received: nan in row 1"),
         (pandas.Series(["a", None, "b", "b"], dtype="category"), "label for every row. Received: nan in row 1"),
         (
@@ -131,7 +134,19 @@ def test_confusion_by_hand(y_true, y_pred, clusters, counts):
         (np.array([0, "a", 1, 1], object), "compared with each other"),
         ([b"\xff", b"\xff", b"b", b"b"], "text in UTF-8"),
     ],
-    ids=["nan", "None", "NA", "category", "NaT", "mask", "mixed", "bytes"],
+    ids=[
+        "nan",
+        "None",
+        "nan in text",
+        "nan in bytes",
+        "number and text",
+        "NA",
+        "category",
+        "NaT",
+        "mask",
+        "mixed",
+        "bytes",
+    ],
 )
 def test_missing_labels_are_no_class(labels, message):
     for use in metrics.scores, metrics.match_clusters, metrics.confusion:

@@ -40,9 +40,9 @@ __all__ = [
     "whole_file",
 ]
 
-VERSION = 6
-# Version 3 records fewer settings, 5 is the first with a checksum, and 6 is the first with the order of the rows.
-READABLE = (3, 4, 5, VERSION)
+VERSION = 7
+# Version 3 records fewer settings, 5 is the first with a checksum, 6 with the order of the rows, 7 with the start.
+READABLE = (3, 4, 5, 6, VERSION)
 _SEALED = 5
 _RESTART = "Delete it to start anew, or restore a copy."
 

@@ -4,6 +4,7 @@ import posixpath
 
 import numpy as np
 
+from deckeras._data.labels import as_labels
 from deckeras.files import headers
 
 
@@ -34,7 +35,7 @@ def clean(y, n, name="labels"):
         >>> class_labels.present(class_labels.clean([1.0, np.nan], 2))
         array([ True, False])
     """
-    y = np.asarray(y)
+    y = as_labels(y)
     if y.ndim == 2 and 1 in y.shape:
         y = y.ravel()
     if y.shape != (n,):

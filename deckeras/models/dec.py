@@ -231,9 +231,9 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         if augment is None:
             augment = recipe.augmentation(x.shape[1:], seed, clustering=True, x=x)
         augmenter = Augmenter(augment, x.shape[1:])
-        checkpoint = fitting.checkpoint(self, checkpoint_dir, x, seed, augmenter, weights)
+        centroids = None if centroids is None else check_centroids(centroids, self.centroids.shape)
+        checkpoint = fitting.checkpoint(self, checkpoint_dir, x, recipe, centroids, seed, augmenter, weights)
         if centroids is not None:
-            centroids = check_centroids(centroids, self.centroids.shape)
             self._zero_centroids = not centroids.any()
             if not (checkpoint and checkpoint.exists()):
                 self.centroids = centroids

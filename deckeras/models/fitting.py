@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
@@ -9,11 +10,14 @@ import numpy.typing as npt
 
 from deckeras import distribution
 from deckeras._data import checks
+from deckeras._data.labels import check_labels
 from deckeras._train import specs
 from deckeras._train.checkpoint import Checkpoint
 from deckeras._train.directories import prepare_directory
 from deckeras._typing import Array, Path, RowArray, Rows
 from deckeras.augmentation import Augmenter
+from deckeras.recipes import Recipe
+from deckeras.recipes.groups import Start
 
 
 def check_data(
@@ -33,7 +37,7 @@ def check_data(
             processes have labels.
     """
     rows = checks.check_rows(x, model.encoder.input_shape[1:])
-    labels = checks.check_labels(y, len(rows))
+    labels = check_labels(y, len(rows))
     if distribution.total(int(labels is None)) not in (0, distribution.process_count()):
         raise ValueError("y should be given in all processes or in none. Received: y in some of them")
     n = distribution.total(len(rows))
@@ -43,14 +47,21 @@ def check_data(
 
 
 def checkpoint(
-    model: Any, directory: Path | None, x: RowArray, seed: int | None, augmenter: Augmenter, weights: Array | None
+    model: Any,
+    directory: Path | None,
+    x: RowArray,
+    recipe: Recipe,
+    centroids: Array | None,
+    seed: int | None,
+    augmenter: Augmenter,
+    weights: Array | None,
 ) -> Checkpoint | None:
     """Return the checkpoint of a training in a directory, which is created, or None if there is no directory.
 
     Args:
         model: compiled `deckeras.DEC`.
         directory: as `checkpoint_dir` of `DEC.fit`.
-        x, seed, augmenter, weights: the data and the settings that a resumed training must share.
+        x, recipe, centroids, seed, augmenter, weights: the data and the settings that a resumed training must share.
     """
     if directory is None:
         return None
@@ -60,6 +71,7 @@ def checkpoint(
         "loss_weights": model._loss_weights,
         "precision": specs.precision(model),
         "data": distribution.fingerprint(x),
+        "start": _start(recipe, centroids),
         "augment": augmenter.settings,
         "augment_asked": augmenter.asked,
         "sample_weight": None if weights is None else distribution.fingerprint(weights[:, None]),
@@ -67,3 +79,11 @@ def checkpoint(
     }
     path = os.path.join(prepare_directory(directory), "checkpoint.h5")
     return Checkpoint(path, model, identity, model._optimizer_settings, augmenter.variables)
+
+
+def _start(recipe: Recipe, centroids: Array | None) -> dict[str, Any]:
+    """Describe how a training begins: the first centroids or their clusterer, and the targets that follow from them."""
+    settings = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(Start)}
+    if centroids is not None:
+        settings = {"centroids": centroids, "lead": recipe.lead}
+    return {name: specs.function(value) for name, value in {**settings, "balance": recipe.balance}.items()}

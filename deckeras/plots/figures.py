@@ -9,6 +9,7 @@ that is the result of a cell.
 import numpy as np
 from matplotlib import colormaps
 
+from deckeras._data.labels import as_labels
 from deckeras.metrics import confusion, match_clusters, surest_rows
 from deckeras.plots import projection
 from deckeras.plots.drawing import COLORS, Figure, bare, pictures
@@ -38,7 +39,7 @@ def embedding(embeddings, labels, *, method="tsne", max_points=2000, seed=0):
         >>> [axes.get_title() for axes in figure.axes]
         ['before', 'after']
     """
-    labels = np.asarray(labels)
+    labels = as_labels(labels)
     for title, z in embeddings.items():
         if len(z) != len(labels):
             raise ValueError(f"labels should be as many as the rows of {title!r}, {len(z)}. Received: {len(labels)}")
@@ -242,7 +243,7 @@ def top_images(x, q, image_shape, *, n_images=10, y=None):
 
 
 def _check_moments(layouts, labels, titles):
-    layouts, labels = np.asarray(layouts), np.asarray(labels)
+    layouts, labels = np.asarray(layouts), as_labels(labels)
     if layouts.ndim != 3 or layouts.shape[1:] != (len(labels), 2) or len(titles) != len(layouts):
         raise ValueError(
             "layouts should be of shape (n_moments, n, 2), with n labels and n_moments titles. "
