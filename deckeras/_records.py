@@ -49,6 +49,7 @@ NEEDED = {
 OPTIONAL = {
     "title": str,
     "command": str,
+    "rows": {"n_rows": int, "checksum": str},
     "settings": dict,
     "notices": [str],
     "warnings": [str],
@@ -127,6 +128,35 @@ def _fits(value: Any, pattern: Any) -> bool:
                 return all(_fits(item, pattern[str]) for item in value.values())
             return all(_fits(value.get(name), each) for name, each in pattern.items())
     return isinstance(value, pattern)
+
+
+def compare(folder: str, found: dict[str, Any], run: dict[str, Any]) -> None:
+    """Check that the record of a run is that of the run that is asked for.
+
+    Args:
+        folder: str, where the record is.
+        found: dict, the record. Earlier versions describe less.
+        run: JSON-able dict. "data", "settings", "rows" (`deckeras.files.Rows.content`) and "layout" are compared.
+
+    Raises:
+        ValueError: they differ.
+    """
+    for name in "data", "settings", "rows", "layout":
+        before, now = found.get(name), json.loads(json.dumps(run.get(name)))
+        if isinstance(before, dict) and isinstance(now, dict) and name == "layout":
+            now = {entry: value for entry, value in now.items() if entry in before}
+        if before == now or (before is None and name == "rows"):
+            continue
+        if name == "rows" and _fits(before, OPTIONAL["rows"]):
+            raise ValueError(
+                f"{folder!r} holds a run of other rows. It had {before['n_rows']:,}, with other names, values or order. "
+                f"Received: {now['n_rows']:,} rows of {run['data']!r}. Restore the data and read them with the same "
+                "options, or choose another --output."
+            )
+        raise ValueError(
+            f"{folder!r} holds another run, with {name} {before!s:.1000}. Received: {now!s:.1000}. Choose another "
+            "--output."
+        )
 
 
 def _damaged(path: str, reason: str | Exception) -> OSError:

@@ -19,7 +19,6 @@ import csv
 import dataclasses
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
 import re
@@ -47,7 +46,7 @@ def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str
 
     Args:
         folder: str; the folder may be missing.
-        run: JSON-able dict. A resumed run should have the same "data", "layout" and "settings".
+        run: JSON-able dict. A resumed run should be the same for `_records.compare`.
         resume: bool, default False. Whether the folder may already hold the run.
 
     Returns:
@@ -73,15 +72,7 @@ def check(folder: str, run: dict[str, Any], *, resume: bool = False) -> dict[str
         raise ValueError(
             f"{folder!r} holds a run already{', which has finished' if finished else ''}. {way_out} another --output."
         )
-    for name in "data", "layout", "settings":
-        before, now = found.get(name), json.loads(json.dumps(run[name]))
-        if name == "layout" and isinstance(before, dict):  # Earlier versions describe less.
-            now = {entry: value for entry, value in now.items() if entry in before}
-        if before != now:
-            raise ValueError(
-                f"{folder!r} holds another run, with {name} {before!s:.1000}. Received: {now!s:.1000}. Choose another "
-                "--output."
-            )
+    _records.compare(folder, found, run)
     return {**_written(folder), **summary(found)} if finished else None
 
 

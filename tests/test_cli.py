@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pandas
 import pytest
 from PIL import Image
+from scipy import sparse
 
 import deckeras
 from deckeras import cli
@@ -106,6 +108,70 @@ def test_a_second_run_does_not_overwrite_the_first(flowers, capsys):
     run("fit", *flowers, "-k", "3", *QUICK)
     assert "holds a run already" in fails(capsys, "fit", *flowers, "-k", "3", *QUICK)
     assert "holds another run, with settings" in fails(capsys, "fit", *flowers, "-k", "4", "--resume", *QUICK)
+
+
+def more(frame):
+    return pandas.concat([frame, frame[:5]])
+
+
+def moved(frame):
+    return frame.assign(a=frame.a + 0.5)
+
+
+CHANGES = {
+    "more rows": more,
+    "fewer rows": lambda frame: frame[:-1],
+    "another order": lambda frame: frame[::-1],
+    "other values": moved,
+    "other names": lambda frame: frame.assign(name=frame.name.str.upper()),
+}
+KINDS = ["table", "array", "sparse", "texts", "images"]
+
+
+def write_data(kind, frame):
+    """Write the rows of a frame as data of a kind. Return the arguments of `fit`."""
+    x = frame[list("abcdefgh")].to_numpy()
+    if kind == "table":
+        frame.to_csv("data.csv", index=False)
+        return ["data.csv", "--names", "name", "--drop", "kind"]
+    if kind == "array":
+        np.save("data.npy", x)
+        return ["data.npy"]
+    if kind == "sparse":
+        sparse.save_npz("data.npz", sparse.csr_matrix(np.abs(x)))
+        return ["data.npz"]
+    if kind == "texts":
+        words = [" ".join(f"word{round(value)}" for value in row) for row in x]
+        pandas.DataFrame({"text": words}).to_csv("data.csv")
+        return ["data.csv", "--text", "text"]
+    shutil.rmtree("data", ignore_errors=True)
+    os.mkdir("data")
+    for number, row in enumerate(x):
+        pixels = np.tile((40 * row + 100).clip(0, 255), (8, 1)).astype("uint8")
+        Image.fromarray(pixels).save(f"data/{number:03}.png")
+    return ["data"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_finished_run_of_other_rows_is_not_resumed(flowers, capsys, kind):
+    frame = pandas.read_csv("flowers.csv")
+    fit = ["fit", *write_data(kind, frame), "-k", "3", "--no-report", *QUICK]
+    run(*fit)
+    run(*fit, "--resume")  # the same rows
+    before = contents("data-clusters")
+    for what, change in CHANGES.items():
+        if what == "other names" and kind != "table":
+            continue
+        write_data(kind, change(frame))
+        error = fails(capsys, *fit, "--resume")
+        assert "'data-clusters' holds a run of other rows. It had 100, " in error, (kind, what, error)
+        assert f"Received: {len(change(frame))} rows" in error
+    assert contents("data-clusters") == before
+    write_data(kind, frame)
+    record = json.loads(before["run.json"])
+    del record["rows"]  # as earlier versions write it
+    pathlib.Path("data-clusters/run.json").write_text(json.dumps(record))
+    run(*fit, "--resume")
 
 
 def contents(folder):

@@ -195,6 +195,7 @@ def _description(options, rows, network):
         "title": f"{name}: {options.n_clusters} clusters",
         "command": options.command_line.replace(" --resume", ""),
         "data": os.path.abspath(options.data),
+        "rows": rows.content(),
         "layout": dataclasses.asdict(rows.layout),
         **with_network,
         "settings": {**settings, "n_clusters": options.n_clusters, "method": options.method},

@@ -1,13 +1,19 @@
 """Rows that were read, and the description of how a file is converted to them."""
 
 import dataclasses
+import hashlib
+import itertools
+import json
 import math
 import os
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from deckeras.files import headers
+
+_VALUES = 2**22  # that are read at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,32 @@ class Rows:
     layout: Layout
     notices: list = dataclasses.field(default_factory=list)
     texts: list | None = None
+
+    def content(self):
+        """Return what identifies the rows: their number, and a checksum of names, texts and values in their order.
+
+        Returns:
+            JSON-able dict with "n_rows" and "checksum".
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for text in itertools.chain(map(str, self.names), self.texts or ()):
+            digest.update(json.dumps(text).encode())
+        for part in _parts(self.x):
+            digest.update(np.ascontiguousarray(part))
+        return {"n_rows": len(self.names), "checksum": digest.hexdigest()}
+
+
+def _parts(x):
+    """Yield arrays that together hold the shape and the values of x, a few rows at a time."""
+    yield np.array(x.shape)
+    if hasattr(x, "content"):
+        yield np.frombuffer(json.dumps(x.content()).encode(), np.uint8)
+    elif sparse.issparse(x):
+        x = x.tocsr()
+        yield from (x.indptr, x.indices, x.data)
+    else:
+        step = max(1, _VALUES // max(1, math.prod(x.shape[1:])))
+        yield from (x[first : first + step] for first in range(0, len(x), step))
 
 
 def of_file(table, names, key, skip):
