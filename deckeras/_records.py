@@ -149,7 +149,7 @@ def compare(folder: str, found: dict[str, Any], run: dict[str, Any]) -> None:
             continue
         if name == "rows" and _fits(before, OPTIONAL["rows"]):
             raise ValueError(
-                f"{folder!r} holds a run of other rows. It had {before['n_rows']:,}, with other names, values or order. "
+                f"{folder!r} holds a run of other rows. It had {before['n_rows']:,} with other names, values or order. "
                 f"Received: {now['n_rows']:,} rows of {run['data']!r}. Restore the data and read them with the same "
                 "options, or choose another --output."
             )

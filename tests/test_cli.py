@@ -141,7 +141,7 @@ def write_data(kind, frame):
         sparse.save_npz("data.npz", sparse.csr_matrix(np.abs(x)))
         return ["data.npz"]
     if kind == "texts":
-        words = [" ".join(f"word{round(value)}" for value in row) for row in x]
+        words = [", ".join(f"word{round(value)}" for value in row) for row in x]
         pandas.DataFrame({"text": words}).to_csv("data.csv")
         return ["data.csv", "--text", "text"]
     shutil.rmtree("data", ignore_errors=True)
@@ -164,7 +164,7 @@ def test_a_finished_run_of_other_rows_is_not_resumed(flowers, capsys, kind):
             continue
         write_data(kind, change(frame))
         error = fails(capsys, *fit, "--resume")
-        assert "'data-clusters' holds a run of other rows. It had 100, " in error, (kind, what, error)
+        assert "'data-clusters' holds a run of other rows. It had 100 with" in error, (kind, what, error)
         assert f"Received: {len(change(frame))} rows" in error
     assert contents("data-clusters") == before
     write_data(kind, frame)
