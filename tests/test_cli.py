@@ -142,7 +142,7 @@ def write_data(kind, frame):
         return ["data.npz"]
     if kind == "texts":
         words = [", ".join(f"word{round(value)}" for value in row) for row in x]
-        pandas.DataFrame({"text": words}).to_csv("data.csv")
+        pandas.DataFrame({"n": range(len(x)), "text": words}).to_csv("data.csv", index=False)
         return ["data.csv", "--text", "text"]
     shutil.rmtree("data", ignore_errors=True)
     os.mkdir("data")
