@@ -1,6 +1,7 @@
 """Images are read as people see them, whatever the format of their files."""
 
 import io
+import re
 import struct
 import zlib
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from deckeras import files
-from deckeras.files import image_folder, pixels
+from deckeras.files import image_folder, photographs, pixels
 
 SHAPE = np.zeros((12, 10), "uint8")
 SHAPE[2:9, 1:4] = 255  # not symmetric under any turn
@@ -116,6 +117,45 @@ def test_small_and_large_ranges(folder):
     Image.fromarray(SHAPE.astype("int32") * 100).save(folder / "long.tif")
     with pytest.raises(ValueError, match="values up to 25500.* of 8 bits"):
         files.read_like("images", layout)
+
+
+MASK = (SHAPE > 0).astype("uint8")
+DEEP = SHAPE.astype("uint16")
+WHITES = {
+    "brighter": (3 * DEEP, 12 * DEEP, "values above 1,023, the white of the fit, are cut off in 1 of 1 images"),
+    "much darker": (
+        200 * DEEP,
+        DEEP,
+        "no value is above 255, .* white of 255; with that of the fit, 65,535, they are dar",
+    ),
+    "masks": (SHAPE, MASK, "no value is above 1, .* white of 1; with that of the fit, 255, they are darker"),
+    "deep masks": (
+        200 * DEEP,
+        MASK.astype("uint16"),
+        "no value is above 1, .* white of 1; .* fit, 65,535, they are darker",
+    ),
+    "a little darker": (3 * DEEP, 2 * DEEP, None),
+    "the same": (3 * DEEP, 3 * DEEP, None),
+    "masks again": (MASK, MASK, None),
+    "dark": (SHAPE, SHAPE // 4, None),
+    "fractions": ((SHAPE / 255).astype("float32"), (SHAPE / 400).astype("float32"), None),
+}
+
+
+@pytest.mark.parametrize("kind", WHITES)
+def test_new_images_of_another_white(folder, kind):
+    """They were cut off or black without a word."""
+    first, new, expected = WHITES[kind]
+    extension = "tif" if first.dtype == "float32" else "png"
+    Image.fromarray(first).save(folder / f"0.{extension}")
+    layout = files.read("images").layout
+    Image.fromarray(new).save(folder / f"0.{extension}")
+    for rows in files.read_like("images", layout), photographs.read(folder, (8, 12), white=layout.white):
+        if kind == "masks" and isinstance(rows.x, photographs.Photographs):
+            continue  # The brightest pixel is not known before the images are decoded.
+        notices = [notice for notice in rows.notices if "the fit" in notice]
+        assert len(notices) == (expected is not None)
+        assert not notices or re.match(expected, notices[0])
 
 
 @pytest.mark.parametrize("kind", ["jfif", "pgm", "ppm", "pbm", "jp2", "ico", "avif", "webp", "tga", "bmp"])

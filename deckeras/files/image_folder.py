@@ -66,7 +66,7 @@ def read(path, *, image_size=None, image_shape=None, color=False, skip_broken=Fa
     if not given:
         height, width = _common_size(facts.values(), image_size)
         image_shape = (height, width, 3) if color else (height, width)
-    deep = [fact.largest for fact in facts.values() if fact.deep]
+    deep, asked = [fact.largest for fact in facts.values() if fact.deep], white
     if deep:
         if white == 255 < max(deep):
             raise ValueError(
@@ -75,15 +75,17 @@ def read(path, *, image_size=None, image_shape=None, color=False, skip_broken=Fa
             )
         white = pixels.white_level(max(deep)) if white is None else white
     images, names = _load(path, list(facts), image_shape, white, skip_broken, broken)
-    if white is None and len(images) and images.max() < 16:
+    brightest = max(deep) if deep else round(int(images.max(initial=0)) * min(white or 255, 255) / 255)
+    if white is None and names and brightest < 16:
         # Such images are, for example, masks of 0 and 1.
-        white = pixels.white_level(images.max())
+        white = pixels.white_level(brightest)
         images, names = _load(path, names, image_shape, white, skip_broken, broken)
     if not names:
         raise ValueError(f"No image in {os.fspath(path)!r} can be read; {listed_broken(broken)}")
     if broken:
         notices.append(listed_broken(broken))
     notices += changes([facts[name] for name in names], white, image_shape, given)
+    notices += of_white(deep or [brightest], asked)
     return Images(images, np.array([pixels.shown(name) for name in names]), white or 255, notices)
 
 
@@ -162,6 +164,25 @@ def listed_broken(broken):
     shown = "; ".join(f"{pixels.shown(name)} ({reason})" for name, reason in broken[:_MAX_NAMED])
     more = f" and {len(broken) - _MAX_NAMED} more" if len(broken) > _MAX_NAMED else ""
     return f"left out, because they cannot be read: {shown}{more}" if broken else ""
+
+
+def of_white(largest, white):
+    """Return sentences about images whose values suggest another white than that of the images of the fit.
+
+    Args:
+        largest: list of numbers, the largest values of the images.
+        white: int, the white of the fit, or None if it is that of these images.
+    """
+    level = pixels.white_level(max(largest))
+    if white is None or level == white:
+        return []
+    above = sum(value > white for value in largest)
+    if above:
+        return [f"values above {white:,}, the white of the fit, are cut off in {above:,} of {len(largest):,} images"]
+    return [
+        f"no value is above {max(largest):g}, so these images alone would have a white of {level:,}; with that of the "
+        f"fit, {white:,}, they are darker"
+    ]
 
 
 def changes(facts, white, image_shape, given=False):

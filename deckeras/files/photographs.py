@@ -77,6 +77,7 @@ def read(path, size, *, folder_labels=False, skip_broken=False, white=None):
         listed = image_folder.listed_broken(broken)
         raise ValueError(f"No image in {os.fspath(path)!r} can be read; {listed}")
     deep = [fact.largest for fact in facts.values() if fact.deep]
+    notices += image_folder.of_white(deep, white) if deep else []
     if deep and white is None:
         white = pixels.white_level(max(deep))
     notices += [image_folder.listed_broken(broken)] if broken else []
