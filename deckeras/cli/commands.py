@@ -62,7 +62,7 @@ def fit(options):
         print(f"Warning: {message}", file=sys.stderr)
     _say(options, "rows in each cluster: " + ", ".join(f"{k}: {size:,}" for k, size in enumerate(run["sizes"])))
     _say(options, _compared(run, options.method.upper()))
-    _say(options, " ".join(run["verdict"]["sentences"]))
+    _say(options, "\n".join(run["verdict"]["sentences"]))
     _say(options, "\n".join(f"{name}: {path}" for name, path in written.items()))
     return {**written, **runs.summary(run)}
 
