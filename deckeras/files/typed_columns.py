@@ -165,3 +165,25 @@ def _mapped(column, function):
     found = np.empty(len(column), object)
     found[:] = [function(value) for value in column]
     return pandas.Series(found, column.index, name=column.name)
+
+
+def trimmed(value):
+    """Return a text without blanks around it, NaN if nothing remains, and any other value itself."""
+    return value.strip() or np.nan if isinstance(value, str) else value
+
+
+def in_other_case(values):
+    """Return the first two distinct texts of a column that differ only in case, or () if there are none.
+
+    Args:
+        values: Series. If most of its values are distinct, they are no categories.
+    """
+    found = [value for value in values.unique() if isinstance(value, str)]
+    if 2 * len(found) > len(values):
+        return ()
+    seen = {}
+    for value in sorted(found):
+        if (folded := value.casefold()) in seen:
+            return seen[folded], value
+        seen[folded] = value
+    return ()
