@@ -311,3 +311,37 @@ def test_values_that_differ_in_case():
     assert typed_columns.in_other_case(values[values != "Red"]) == ()
     assert typed_columns.in_other_case(pandas.Series(["Abc", "abc", "d"])) == ()  # most are distinct
     assert typed_columns.in_other_case(pandas.Series([1, 1, 2, 2])) == ()
+
+
+def write_moments(extension, values):
+    """Write a table with a column of dates or times in the type that the format has for them."""
+    name, frame = f"data.{extension}", pandas.DataFrame({"a": np.linspace(0, 1, len(values)), "d": values})
+    if extension == "arff":
+        cells = frame["d"].dt.strftime("'%Y-%m-%d %H:%M'").fillna("?")
+        rows = [f"{a},{cell}\n" for a, cell in zip(frame["a"], cells, strict=True)]
+        head = "@relation r\n@attribute a numeric\n@attribute d date 'yyyy-MM-dd HH:mm'\n@data\n"
+        pathlib.Path(name).write_text(head + "".join(rows))
+    elif extension == "xlsx":
+        pytest.importorskip("python_calamine")
+        pytest.importorskip("openpyxl")
+        frame.to_excel(name, index=False)
+    elif extension == "json":
+        frame.to_json(name, orient="records", date_format="iso")
+    elif extension == "csv":
+        frame.to_csv(name, index=False)
+    else:
+        pytest.importorskip("pyarrow")
+        getattr(frame, f"to_{extension}")(name)
+    return name
+
+
+@pytest.mark.parametrize("extension", ["arff", "csv", "feather", "json", "parquet", "xlsx"])
+@pytest.mark.parametrize("gap", [0, 1])
+@pytest.mark.parametrize("frequency", ["D", "h"])
+def test_dates_are_refused_in_every_format(frequency, gap, extension):
+    values = pandas.Series(pandas.date_range("2020-01-01", periods=6, freq=frequency))
+    name = write_moments(extension, values.where(values.index < 6 - gap))
+    with pytest.raises(ValueError, match='column "d" holds dates, such as "2020-01-01.*: --drop "d"'):
+        files.read(name)
+    assert files.read(name, drop="d").features == ["a"]
+    assert len(files.read(name, one_hot="d", missing="median").features) == 7 - gap

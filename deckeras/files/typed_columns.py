@@ -116,7 +116,9 @@ def are_truths(column):
 
 
 def are_whole(column, limit=math.inf):
-    """Return whether all values of a column of float64, at least one, are whole numbers smaller than a limit."""
+    """Return whether a column holds floats, at least one, that are all whole numbers smaller than a limit."""
+    if column.dtype.kind != "f":
+        return False
     present = np.abs(column.dropna().to_numpy())
     return present.size > 0 and bool(((present < limit) & (present == np.floor(present))).all())
 
