@@ -389,7 +389,12 @@ RECORDS = [{"a": float(a), "b": float(b)} for a, b in zip(A, B, strict=True)]
         (pandas.DataFrame(RECORDS).to_json(orient="records", indent=1), None),
         *((end.join(map(json.dumps, RECORDS)) + end, None) for end in ("\n", "\r\n", "\r")),
         (pandas.DataFrame(RECORDS).to_json(), "pandas writes rows by orient='records'"),
-        (pandas.DataFrame(RECORDS).to_json(orient="split"), "pandas writes rows by orient='records'"),
+        (pandas.DataFrame(RECORDS).to_json(orient="split"), '"columns", "index", "data". pandas writes rows by'),
+        (pandas.DataFrame(RECORDS).to_json(orient="table"), r'list of objects in "schema.fields" \(3\), "data" \(12\)'),
+        (json.dumps({"data": RECORDS}), r'list of objects in "data" \(12\). Write such a list alone to the file'),
+        (json.dumps({"data": RECORDS}, indent=1), r'list of objects in "data" \(12\)'),
+        (json.dumps({"status": "ok", "count": 12, "data": RECORDS}), r'list of objects in "data" \(12\)'),
+        (json.dumps({"result": {"rows": RECORDS, "page": 1}}), r'list of objects in "result.rows" \(12\)'),
         ('{"a": 1, "a": 2}\n{"a": 2, "b": 2}', "has the name 'a' twice"),
         ('{"a": 1, "b": 2}\n{"a": 2', "not JSON in line 2"),
         ("[1, 2]", "objects of names and values"),
@@ -402,6 +407,14 @@ def test_json(content, problem):
     else:
         with pytest.raises(ValueError, match=problem):
             files.read("data.json")
+
+
+@pytest.mark.parametrize("form", ["[%s]", "[\n%s\n]", "%s\n"])
+@pytest.mark.parametrize("places", [[], [{"x": 1}, {"x": 2}], {"x": [{"y": 1}]}])
+def test_one_row_of_json_may_hold_objects(places, form):
+    name = "data.json" if "[" in form else "data.jsonl"
+    pathlib.Path(name).write_text(form % json.dumps({"a": 1.5, "places": places}))
+    assert files.read(name, drop="places").x.tolist() == [[1.5]]
 
 
 @pytest.mark.parametrize("name", ["a\u2028b", "a\u2029b", "a\u0085b", "a\x1eb", "a\nb"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deckeras import _extras
-from deckeras.files import columns, numerals, promises, text_files, text_tables, typed_columns, workbooks
+from deckeras.files import columns, headers, numerals, promises, text_files, text_tables, typed_columns, workbooks
 from deckeras.files.text_tables import COMPRESSED, extension
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
@@ -235,17 +235,46 @@ def _json(path, encoding):
             records += [json.loads(part, object_pairs_hook=_distinct)] if part.strip() else []
         except json.JSONDecodeError as error:
             raise ValueError(f"not JSON in line {number + error.lineno}: {error.msg}") from error
+    listed = text.lstrip().startswith("[") or extension(path) != ".json"
     records = records[0] if whole else records
+    records = [records] if isinstance(records, dict) else records
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("it should hold objects of names and values, a list of them or one per line")
     promises.check_dense(path, (len(records), len(set().union(*records))), "a table")
+    if len(records) == 1:
+        _check_row(records[0], listed=listed)
     # Whole numbers beside missing ones would become float64.
-    frame = pandas.DataFrame(records, dtype=object)
-    if len(frame) == 1 and len(frame.columns) and frame.iloc[0].map(lambda value: isinstance(value, list | dict)).all():
+    return pandas.DataFrame(records, dtype=object)
+
+
+def _check_row(record, *, listed):
+    """Raise a ValueError if the only object of a JSON file holds the rows, instead of being one.
+
+    Args:
+        record: dict.
+        listed: bool, whether the object stands in a list or on a line of its own, as only rows do.
+    """
+    rows = {} if listed else dict(_lists_of_objects(record))
+    if rows:
+        places = ", ".join(f'"{key}" ({len(objects):,})' for key, objects in list(rows.items())[:3])
         raise ValueError(
-            "it should hold an object for each row. It has one of columns; pandas writes rows by orient='records'"
+            f"it should hold an object for each row. Received: one object with a list of objects in {places}. Write "
+            "such a list alone to the file if it holds the rows, or put the object in a list, [{...}], if it is a row"
         )
-    return frame
+    if record and all(isinstance(value, list | dict) for value in record.values()):
+        raise ValueError(
+            "it should hold an object for each row. Received: one object of lists or objects, "
+            f"{headers.listed(list(record))}. pandas writes rows by orient='records'"
+        )
+
+
+def _lists_of_objects(record):
+    """Yield (the key, list) of each list of objects in an object. Keys of objects in it are joined by points."""
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", objects) for inner, objects in _lists_of_objects(value))
+        elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            yield key, value
 
 
 def _arrow(path, kind):
