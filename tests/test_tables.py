@@ -82,6 +82,48 @@ def test_names_of_files_do_not_decide(name, text, x):
     np.testing.assert_array_equal(files.read(write(text, name)).x, x)
 
 
+@pytest.mark.parametrize("n", [6, 200])
+@pytest.mark.parametrize("before", [1, 2])
+@pytest.mark.parametrize("last", ["address", "house no"])
+@pytest.mark.parametrize(
+    ("name", "sep", "cell"),
+    [
+        (name, sep, cell)
+        for name, sep in [("data.tsv", "\t"), *(("data.txt", sep) for sep in "\t;|,")]
+        for cell in ["Mainstreet 1", "1 3", "3 rooms 2 baths", "2020-01-01 10:00"]
+        if (sep, cell) != (",", "1 3")  # 0,1 3 may be 0.1 and 3
+    ],
+)
+def test_blanks_in_cells_do_not_separate(name, sep, cell, last, before, n):
+    names = [*"ab"[:before], last]
+    rows = [[*(f"{i * (j + 1)}" for j in range(before)), cell] for i in range(n)]
+    write("".join(sep.join(line) + "\n" for line in [names, *rows]), name)
+    read = files.read(name, drop=last)
+    assert (read.features, len(read.x)) == (names[:-1], n)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "features"), [("data.tsv", "place,lat,lon", ["size"]), ("data.txt", "size\tplace", ["lat", "lon"])]
+)
+def test_a_name_of_a_file_decides_between_regular_tables(name, text, features):
+    write("size\tplace,lat,lon\n" + "5\tA,2,3\n7\tB,4,5\n" * 4, name)
+    assert files.read(name, drop=text).features == features
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("a b\n" + lines(" ", ","), (6, 2)),
+        (lines(" ", ","), (6, 2)),
+        (lines("  ", ",").replace("  ", " \t"), (6, 2)),
+        ("city n\n" + "Paris,FR 5\nRome,IT 7\n" * 100, (200, 1)),
+    ],
+)
+def test_blanks_separate_beside_other_signs(text, shape):
+    drop = "city" if "city" in text else ()
+    assert files.read(write(text, "data.txt"), drop=drop).x.shape == shape
+
+
 @pytest.mark.parametrize(
     ("first", "rest", "expected"),
     [

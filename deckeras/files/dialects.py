@@ -190,14 +190,19 @@ def _quote(body):
 
 def _separator(body, quote, prefer):
     """Return the separator that fits best; raise a ValueError if another fits equally well and splits differently."""
-    scores, cuts = {}, {}
     lengths = itertools.accumulate(len(line) for _, line in body[:_LINES])
     part = body[: max(_SCORED, sum(length < _CHARACTERS for length in lengths))]
     # An earlier file of the same kind may have been split by a character that is never detected.
-    for sep in dict.fromkeys([*_SEPARATORS, *filter(None, [prefer])]):
-        records = csv_records.of(part, sep, quote)[-_SCORED:]
-        scores[sep], cuts[sep] = _score(records), [record.cells for record in records]
+    candidates = dict.fromkeys([*_SEPARATORS, *filter(None, [prefer])])
+    parsed = {sep: csv_records.of(part, sep, quote) for sep in candidates}
+    # Blanks stand in names and texts, too, and a tab counts as a blank.
+    if any(_explains(sep, " ", parsed) for sep in parsed if sep != " "):
+        del parsed[" "]
+    scores = {sep: _score(records[-_SCORED:]) for sep, records in parsed.items()}
+    cuts = {sep: [record.cells for record in records[-_SCORED:]] for sep, records in parsed.items()}
     best = max(scores, key=lambda sep: (round(scores[sep], 9), sep == prefer))
+    if prefer in parsed and _explains(prefer, best, parsed):
+        best = prefer
     if not scores[best] or (best == "," and _is_one_column([line for _, line in body[:_SCORED]])):
         return ""
     others = [sep for sep in scores if abs(scores[sep] - scores[best]) < 1e-9 and cuts[sep] != cuts[best]]
@@ -205,6 +210,30 @@ def _separator(body, quote, prefer):
         words = " or ".join(f"{WORDS.get(sep, repr(sep))}s" for sep in (best, *others))
         raise ValueError(f"The cells may be separated by {words}. Choose by --sep.")
     return best
+
+
+def _explains(sep, other, parsed):
+    """Return whether a separator splits all lines equally, and stands in the cells of another one not as decimal sign.
+
+    Args:
+        sep, other: str.
+        parsed: dict of the records by separator.
+    """
+    records, rest = parsed[sep], parsed[sep][1:]
+    # A line that cannot be parsed ends the records.
+    if not _is_regular(records) or records[-1].end != parsed[other][-1].end:
+        return False
+    # Runs of blanks align columns.
+    if rest and all(any(re.search(r"\S {2,}\S", cell) for cell in record.cells) for record in rest):
+        return False
+    inner = [cell for record in parsed[other][1:] for cell in record.cells if sep in cell]
+    return not (inner and _is_regular(parsed[other]) and all(map(numerals.is_number, inner)))
+
+
+def _is_regular(records):
+    """Return whether all records have the same number of cells, at least two."""
+    widths = {len(record.cells) for record in records}
+    return len(widths) == 1 and min(widths) > 1
 
 
 def _is_one_column(lines):
