@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from deckeras.files import columns, dialects, text_files, typed_columns
+from deckeras.files import columns, dialects, quotation, text_files, typed_columns
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 # The texts that pandas reads as missing values.
@@ -51,6 +51,8 @@ def read(path, options, texts, names):
         names = names or columns.unnamed(dialect.names)
         texts = [*texts, names]
         text_files.check_cells(path, compression, len(dialect.names))
+        with text_files.explained(path, encoding):
+            _check_quotes(lambda: text_files.opened(path, encoding, compression), dialect, head, options.na)
         with text_files.explained(path, encoding), text_files.opened(path, encoding, compression) as file:
             frame, like_rows = _parse(file, dialect, options, texts, names)
         if like_rows and options.comment is None:
@@ -77,6 +79,18 @@ def read(path, options, texts, names):
     found = dataclasses.replace(options, header=dialect.header, prefer=dialect.sep or None)
     frame.attrs["padded"] = padded
     return frame, found, notices + list(dialect.notices)
+
+
+def _check_quotes(opened, dialect, head, na):
+    """Raise a ValueError if a quotation mark is not closed. Only a text with marks is read line by line."""
+    with opened() as file:
+        if not quotation.has_marks(file, dialect.quote):
+            return
+    with opened() as file:
+        if not quotation.has_odd_lines(file, dialect.quote):
+            return
+    with opened() as file:
+        quotation.check(_rows(file, dialect), dialect, dialects.cells(head, dialect), {*MISSING, *na})
 
 
 def _padded(frame, head, dialect):
