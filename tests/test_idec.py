@@ -170,3 +170,8 @@ def test_bad_decoder():
         IDEC(encoder, dense_autoencoder(7, units=(16, 2))[1], n_clusters=3)
     with pytest.raises(TypeError, match="decoder should be a keras.Model. Received: int"):
         IDEC(encoder, 3, n_clusters=3)
+    inputs = keras.Input((2,))
+    row = keras.layers.Dense(8)(inputs)
+    for outputs in {"x": row}, [row], [row, row]:
+        with pytest.raises(ValueError, match="decoder should return one tensor. Received: a model that returns a"):
+            IDEC(encoder, keras.Model(inputs, outputs), n_clusters=3)

@@ -581,6 +581,28 @@ def test_bad_encoder():
         DEC(keras.Model(inputs, [keras.layers.Dense(2)(inputs), keras.layers.Dense(2)(inputs)]), 3)
 
 
+@pytest.mark.parametrize(
+    ("wrapped", "received"),
+    [
+        (lambda z: z, None),
+        (lambda z: [z], None),
+        (lambda z: (z,), None),
+        (lambda z: {"z": z}, "dict"),
+        (lambda z: [[z]], "list"),
+        (lambda z: [{"z": z}], "dict"),
+    ],
+)
+def test_encoders_return_one_tensor(wrapped, received, eagerly, blobs):
+    inputs = keras.Input((8,))
+    encoder = keras.Model(inputs, wrapped(keras.layers.Dense(2)(inputs)))
+    if received is None:
+        assert DEC(encoder, 3).embed(blobs[0], verbose=0).shape == (300, 2)
+        return
+    for model in encoder, keras.Sequential([keras.Input((8,)), encoder]):
+        with pytest.raises(ValueError, match=f"encoder should return one tensor. Received: a model .* a {received}"):
+            DEC(model, 3)
+
+
 class Explode(keras.callbacks.Callback):
     """Sets a learning rate that no weight survives, from one epoch on."""
 

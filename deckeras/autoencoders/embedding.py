@@ -77,7 +77,7 @@ def check_encoder(encoder: keras.Model) -> None:
 
     Raises:
         TypeError: it is not a Keras model.
-        ValueError: it has no symbolic inputs, or an output of another shape.
+        ValueError: it has no symbolic inputs, an output of another shape, or its output in a dict.
     """
     if not isinstance(encoder, keras.Model):
         raise TypeError(
@@ -95,6 +95,17 @@ def check_encoder(encoder: keras.Model) -> None:
             "encoder should have one input and one output of shape (batch, n_embedding). Received: outputs of shape "
             f"{shapes}. End it with keras.layers.Flatten, a pooling or a Dense layer."
         )
+    output = encoder.compute_output_spec(encoder.inputs[0])
+    _check_tensor("encoder", output[0] if isinstance(output, list | tuple) else output)
+
+
+def _check_tensor(name: str, output: Any) -> None:
+    """Raise ValueError if the output of a model is not a tensor, but for example a dict of one tensor."""
+    if keras.tree.is_nested(output):
+        raise ValueError(
+            f"{name} should return one tensor. Received: a model that returns a {type(output).__name__}, "
+            f"{output!r:.100}. Make a keras.Model whose outputs are the tensor itself."
+        )
 
 
 def check_decoder(encoder: keras.Model, decoder: keras.Model) -> None:
@@ -102,10 +113,12 @@ def check_decoder(encoder: keras.Model, decoder: keras.Model) -> None:
 
     Raises:
         TypeError: it is not a Keras model.
-        ValueError: it takes or returns another shape.
+        ValueError: it takes or returns another shape, or a dict or list of tensors.
     """
     if not isinstance(decoder, keras.Model):
         raise TypeError(f"decoder should be a keras.Model. Received: {type(decoder).__name__}")
+    if getattr(decoder, "inputs", None):
+        _check_tensor("decoder", decoder.compute_output_spec(decoder.inputs[0]))
     row = decoder.compute_output_shape(encoder.output_shape)
     if tuple(row[1:]) != tuple(encoder.input_shape[1:]):
         raise ValueError(
