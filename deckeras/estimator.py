@@ -13,10 +13,10 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from deckeras import distribution, features, metrics, recipes, scaling, sources
-from deckeras._data import checks, frames, row_shapes, row_views, seeding
+from deckeras._data import checks, feature_names, row_shapes, row_views, seeding
 from deckeras._train import device, directories, keras_callbacks
 from deckeras._typing import Array, Callbacks, Path, Rows, Shape
 from deckeras.autoencoders.embedding import embedding_spread, scale_decoder
@@ -323,8 +323,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 kind = "series" if self.recipe_.series else "images"
                 raise ValueError(f"X should hold {kind} of shape {fitted}, as those fitted to. Received: {shape}")
         if source is None:
-            X = self._named(checks.as_numbers(X), reset)
-            X = validate_data(self, X, reset=reset, accept_sparse="csr", ensure_min_samples=least)
+            X = feature_names.validated(self, checks.as_numbers(X), reset=reset, n_min=least)
         else:
             X = checks.check_rows(X, None if reset else (self.n_features_in_,), n_min=least)
             self.n_features_in_ = X.shape[1]
@@ -332,18 +331,6 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 self._names = None
                 self.__dict__.pop("feature_names_in_", None)
         return X, shape
-
-    def _named(self, X: Any, reset: bool) -> Any:
-        """Return X if its columns have the names seen in `fit`. scikit-learn compares only names that are strings."""
-        names = frames.labels_of(X)
-        if reset:
-            self._names = names
-        elif None not in (names, getattr(self, "_names", None)) and names != self._names:
-            raise ValueError(
-                f"X should have the columns that the estimator was fitted to, in their order: {self._names!r:.200}. "
-                f"Received: {names!r:.200}"
-            )
-        return X
 
     def _recipe(self, shape: Shape | None) -> Recipe:
         """Return the recipe for rows that are images or series of this shape, or neither if it is None."""

@@ -210,16 +210,40 @@ def test_sparse_groups(kind):
         files.read("data.h5")
 
 
-def test_genes_by_cells_of_10x():
-    matrix = sparse.csc_matrix(X.T)  # a column a cell
-    with h5py.File("data.h5", "w") as file:
+def _write_10x(path, x, genes, ids):
+    """Write cells as Cell Ranger does, with the identifiers of the genes in the data set `ids`."""
+    matrix = sparse.csc_matrix(x.T)  # a column a cell
+    with h5py.File(path, "w") as file:
         for name in "data", "indices", "indptr":
             file[f"matrix/{name}"] = getattr(matrix, name)
         file["matrix/shape"], file["matrix/barcodes"] = matrix.shape, [f"c{n}" for n in range(6)]
-        file["matrix/features/id"] = list("abcd")
+        file[f"matrix/{ids}"] = genes
+        file[f"matrix/{'features/name' if '/' in ids else 'gene_names'}"] = ["same"] * len(genes)
+
+
+@pytest.mark.parametrize("ids", ["features/id", "genes"])
+def test_genes_by_cells_of_10x(ids):
+    _write_10x("data.h5", X, list("abcd"), ids)
     rows = files.read("data.h5")
     np.testing.assert_array_equal(rows.x.toarray(), X)
     assert rows.names.tolist() == [f"c{n}" for n in range(6)]
+    assert rows.features == list("abcd")
+    _write_10x("new.h5", np.hstack([X, X[:, :1]])[:, [4, 3, 1, 0, 2]], list("edbac"), ids)
+    found = files.read_like("new.h5", rows.layout)
+    np.testing.assert_array_equal(found.x.toarray(), X)
+    assert found.features == list("abcd")
+    assert 'left out, because the model does not have them: "e"' in found.notices
+    _write_10x("new.h5", X, list("abce"), ids)
+    with pytest.raises(ValueError, match="should have the features that the model was fitted to. It lacks .d"):
+        files.read_like("new.h5", rows.layout)
+
+
+def test_10x_without_genes():
+    for genes, ids in (list("abcd"), "other"), (list("abc"), "features/id"), (list("abcd"), "features/tag"):
+        _write_10x("data.h5", X, genes, ids)
+        rows = files.read("data.h5")
+        np.testing.assert_array_equal(files.read_like("data.h5", rows.layout).x.toarray(), X)
+        assert rows.features is None
 
 
 def test_svmlight():

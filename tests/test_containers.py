@@ -31,8 +31,11 @@ def test_anndata():
     assert list(frame) == list("abc")
     np.testing.assert_array_equal(frame, X)
     matrix = sparse.csr_matrix(X)
-    assert containers.as_rows(cells(matrix)) is matrix
-    assert containers.as_rows(cells(None, isbacked=True, to_memory=lambda: cells(matrix))) is matrix
+    for data in cells(matrix), cells(None, isbacked=True, to_memory=lambda: cells(matrix)):
+        rows = containers.as_rows(data)
+        assert rows.feature_names == list("abc")
+        assert np.shares_memory(rows.data, matrix.data)
+        assert containers.as_rows(rows) is rows
     with pytest.raises(ValueError, match="AnnData whose X is None"):
         containers.as_rows(cells(None))
 
@@ -281,3 +284,67 @@ def test_the_estimator_takes_them():
         np.testing.assert_array_equal(found.labels_, expected.labels_)
         np.testing.assert_array_equal(found.predict(table), expected.labels_)
     assert DeepEmbeddedClustering(2, **options).fit(cells(X)).feature_names_in_.tolist() == list("abc")
+
+
+def data_array(x, names):
+    return pytest.importorskip("xarray").DataArray(x, dims=("cell", "gene"), coords={"gene": names})
+
+
+def data_set(x, names):
+    columns = {name: ("cell", x[:, place]) for place, name in enumerate(names)}
+    return pytest.importorskip("xarray").Dataset(columns)
+
+
+def hugging_face(x, names):
+    frame = pandas.DataFrame(x, columns=names)
+    return stand_in("datasets.arrow_dataset", "Dataset", to_pandas=lambda: frame)
+
+
+NAMED = {
+    "pandas": lambda x, names: pandas.DataFrame(x, columns=names),
+    "pandas, sparse": lambda x, names: pandas.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(x), columns=names),
+    "polars": lambda x, names: pytest.importorskip("polars").DataFrame(x, schema=names),
+    "pyarrow": lambda x, names: pytest.importorskip("pyarrow").table(list(x.T), names=names),
+    "datasets": hugging_face,
+    "xarray.DataArray": data_array,
+    "xarray.Dataset": data_set,
+    "AnnData": lambda x, names: cells(x, var_names=pandas.Index(names)),
+    "AnnData, CSR": lambda x, names: cells(sparse.csr_matrix(x), var_names=pandas.Index(names)),
+    "AnnData, CSC array": lambda x, names: cells(sparse.csc_array(x), var_names=pandas.Index(names)),
+}
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out")
+@pytest.mark.parametrize("form", NAMED)
+def test_every_container_keeps_the_names_of_its_features(form):
+    make = NAMED[form]
+    options = {"epochs": 1, "max_iter": 2, "random_state": 0}
+    estimator = DeepEmbeddedClustering(2, **options).fit(make(X, list("abc")))
+    assert estimator.feature_names_in_.tolist() == list("abc")
+    np.testing.assert_array_equal(estimator.predict(make(X, list("abc"))), estimator.labels_)
+    for names, message in {"bac": "must be in the same order", "abd": "unseen at fit time:\n- d"}.items():
+        for method in estimator.predict, estimator.transform, estimator.score, estimator.verdict:
+            with pytest.raises(ValueError, match=message):
+                method(make(X, list(names)))
+    with pytest.raises(ValueError, match="now missing:\n- c"):
+        estimator.predict(make(X[:, :2], list("ab")))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        estimator.predict(X)
+    with pytest.warns(UserWarning, match="was fitted without feature names"):
+        DeepEmbeddedClustering(2, **options).fit(sparse.csr_matrix(X)).predict(make(X, list("abc")))
+    assert not hasattr(estimator.fit(X), "feature_names_in_")
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out")
+def test_coordinates_that_are_numbers_are_compared_too():
+    estimator = DeepEmbeddedClustering(2, epochs=1, max_iter=2, random_state=0).fit(data_array(X, [400, 500, 600]))
+    with pytest.raises(ValueError, match=r"in their order: \[400, 500, 600\]. Received: \[500, 400, 600\]"):
+        estimator.predict(data_array(X, [500, 400, 600]))
+
+
+def test_bad_values_of_sparse_cells():
+    matrix = sparse.csr_matrix([[0.0, np.nan], [1, 2]])
+    with pytest.raises(ValueError, match="finite numbers only. Received: nan in row 0"):
+        DeepEmbeddedClustering(2).prepare(cells(matrix, var_names=pandas.Index(["a", "b"])))

@@ -1,4 +1,4 @@
-"""DataFrames as arrays of numbers, even with bool, nullable or Arrow columns, which NumPy reads as objects."""
+"""Tables with names of columns: DataFrames, as arrays even where NumPy reads objects, and sparse matrices."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ import numbers
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from deckeras._typing import Array
 
 _WAY_OUT = "Turn text, categories and dates into numbers first, or leave the column out."
+
+
+class NamedMatrix(sparse.csr_matrix):
+    """A sparse matrix with the names of its columns, which a sparse DataFrame would hold as one object per column.
+
+    Attributes:
+        feature_names: list of the names, or None. A matrix computed from it has none.
+    """
+
+    feature_names: list[Any] | None = None
 
 
 def is_frame(x: object) -> bool:
@@ -89,17 +100,22 @@ def object_numbers(values: Array) -> Array:
         return values
 
 
+def names_of(x: Any) -> list[Any] | None:
+    """Return the names of the columns of a DataFrame or `NamedMatrix`, or None if x has none."""
+    return list(x.columns) if is_frame(x) else getattr(x, "feature_names", None)
+
+
 def labels_of(x: Any) -> list[Any] | None:
-    """Return the names of a DataFrame's columns if scikit-learn does not compare them, else None.
+    """Return the names of the columns of a table if scikit-learn does not compare them, else None.
 
     These are names that are not text, such as numbers or the tuples of several levels.
 
     Raises:
         TypeError: some of the names are text, and others are not.
     """
-    if not is_frame(x):
+    names = names_of(x)
+    if names is None:
         return None
-    names = list(x.columns)
     text = [isinstance(name, str) for name in names]
     if all(text):
         return None

@@ -116,7 +116,7 @@ def _reader(item, path):
     def read_item():
         return hdf5.value(item, path)
 
-    read_item.row_names = lambda: hdf5.row_names(item)
+    read_item.names = lambda: (hdf5.row_names(item), hdf5.feature_names(item))
     return read_item
 
 
@@ -230,13 +230,13 @@ def _choose(path, readers, key, labels):
     else:
         chosen, x = _only_one(path, readers, labels)
     y = None if labels is None else readers[labels]()
-    names = getattr(readers[chosen], "row_names", lambda: None)()
+    names, features = getattr(readers[chosen], "names", lambda: (None, None))()
     notices = []
     if len(readers) > 1 and key is None:
         others = [name for name in readers if name not in (chosen, labels)]
         if others:
             notices.append(f'the array "{chosen}" is read, and not {", ".join(others[:5])} (--key)')
-    return Found(x, chosen or None, y, names, None, notices)
+    return Found(x, chosen or None, y, names, features, notices)
 
 
 def _only_one(path, readers, labels):

@@ -1,13 +1,14 @@
 """Convert objects of other libraries to rows: AnnData, Hugging Face datasets, xarray, and images with channels first.
 
 The classes are recognized by their modules, so that none of these libraries is imported here. Objects that
-`numpy.asarray` converts, such as a polars DataFrame or an `xarray.DataArray`, need no conversion here.
+`numpy.asarray` converts and whose features have no names, or that have `to_pandas`, need no conversion here.
 """
 
 from typing import Any
 
 import numpy as np
 
+from deckeras._data import frames
 from deckeras._data.row_shapes import channels_first
 from deckeras._warnings import warn
 
@@ -19,10 +20,11 @@ def as_rows(x: Any) -> Any:
         x: anything.
 
     Returns:
-        For an `anndata.AnnData`, its X, as a DataFrame with the names of the variables if it is dense; for a
-        `datasets.Dataset` or an `xarray.Dataset`, a pandas.DataFrame of the columns; for a list, an array; for rows
-        that are not in memory, `deckeras.sources.Blocks`; otherwise x itself. If these are images of (channels, height,
-        width), their channels are moved to the end.
+        For an `anndata.AnnData`, its X with the names of the variables, as a DataFrame if it is dense, otherwise as a
+        SciPy matrix with the attribute `feature_names`; for a `datasets.Dataset`, an `xarray.Dataset`, or a 2-D
+        `xarray.DataArray` whose second dimension has coordinates, a pandas.DataFrame of the columns; for a list, an
+        array; for rows that are not in memory, `deckeras.sources.Blocks`; otherwise x itself. If these are images of
+        (channels, height, width), their channels are moved to the end.
 
     Raises:
         TypeError, ValueError: a column does not hold numbers, the object holds several tables, or as
@@ -65,6 +67,10 @@ def _converted(x):
         )
     if library == "datasets" and hasattr(x, "to_pandas"):
         return _numbers(x.to_pandas(), "X.select_columns([...])")
+    if library == "xarray" and name == "DataArray" and x.ndim == 2 and x.dims[1] in x.indexes:
+        import pandas
+
+        return pandas.DataFrame(x.to_numpy(), columns=x.indexes[x.dims[1]])
     if library == "xarray" and name == "Dataset":
         dimensions = {tuple(variable.dims) for variable in x.data_vars.values()}
         if len(dimensions) != 1 or len(dimensions.pop()) != 1:
@@ -85,9 +91,12 @@ def _anndata(x):
         raise ValueError(
             "X should hold a matrix. Received: an AnnData whose X is None. Pass one of its layers or obsm."
         )
-    if hasattr(x.X, "toarray"):
-        return x.X
-    return pandas.DataFrame(x.X, index=x.obs_names, columns=[str(name) for name in x.var_names])
+    names = [str(name) for name in x.var_names]
+    if not hasattr(x.X, "toarray"):
+        return pandas.DataFrame(x.X, index=x.obs_names, columns=names)
+    matrix = frames.NamedMatrix(x.X)
+    matrix.feature_names = names
+    return matrix
 
 
 def _numbers(frame, selection):

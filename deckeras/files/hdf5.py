@@ -153,6 +153,21 @@ def row_names(item):
     return None
 
 
+def feature_names(item):
+    """Return the list of the gene identifiers of a 10x matrix, or None for other matrices.
+
+    They are the identifiers because several genes may have one name.
+    """
+    if not isinstance(item, h5py.Group) or "barcodes" not in item:
+        return None
+    # Cell Ranger before 3.0 wrote them directly into the group.
+    group, name = (_member(item, "features"), "id") if "features" in item else (item, "genes")
+    found = _member(group, name) if isinstance(group, h5py.Group) and name in group else None
+    if not isinstance(found, h5py.Dataset) or found.shape != (int(contents(_member(item, "shape"))[0]),):
+        return None
+    return texts(contents(found)).tolist()
+
+
 def texts(values):
     """Return an array with its bytes decoded."""
     if values.dtype.kind not in "SO":
