@@ -598,3 +598,24 @@ def test_the_page_quotes_what_is_said():
     page = (pathlib.Path(__file__).parent.parent / "docs" / "howto" / "table.md").read_text("utf-8")
     quoted = [line.removeprefix("Note: ") for line in page.splitlines() if line.startswith("Note: ")]
     assert files.read(write("\n".join(lines))).notices == quoted
+
+
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [
+        (",review", {"text": "review"}),
+        ("spring,review", {"text": "review"}),
+        ("spring,review", {"labels": "review", "one_hot": "spring"}),
+        ("spring,review", {"names": "review", "one_hot": "spring"}),
+    ],
+)
+def test_columns_that_the_user_names_are_in_the_line_of_names(first, options):
+    """All cells are texts, so the names look like a row."""
+    words = ["a red apple", "one red apple, or two", "a green pear", "the pear"]
+    rows = "".join(f'{row % 3 if first[0] == "," else "summer"},"{words[row % 4]}"\n' for row in range(8))
+    found = files.read(write(f"{first}\n{rows}"), **options)
+    assert (found.layout.header, found.x.shape[0]) == (True, 8)
+
+
+def test_names_of_columns_that_are_numbers_are_positions():
+    assert files.read(write("0.5,1,a\n0.7,2,b\n"), labels="2").x.shape == (2, 2)

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from deckeras.files import columns, dialects, quotation, text_files, typed_columns
+from deckeras.files import columns, dialects, numerals, quotation, text_files, typed_columns
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 # The texts that pandas reads as missing values.
@@ -44,10 +44,10 @@ def read(path, options, texts, names):
     with _named(path):
         encoding, compression, head = text_files.look(path, options.encoding)
         prefer = options.prefer or ("\t" if extension(path) in (".tsv", ".tab") else None)
-        dialect = dialects.find(
-            head, sep=options.sep, skip=options.skip, comment=options.comment, header=options.header, na=options.na,
-            prefer=prefer,
-        )  # fmt: skip
+        given = {"sep": options.sep, "skip": options.skip, "comment": options.comment, "na": options.na}
+        dialect = dialects.find(head, header=options.header, prefer=prefer, **given)
+        if options.header is None and not dialect.header and _named_above(texts, head, dialect):
+            dialect = dialects.find(head, header=True, prefer=prefer, **given)
         names = names or columns.unnamed(dialect.names)
         texts = [*texts, names]
         text_files.check_cells(path, compression, len(dialect.names))
@@ -175,6 +175,12 @@ def _rows(file, dialect):
     for _ in range(dialect.start):
         file.readline()
     return _Uncommented(file, dialect) if dialect.comment else file
+
+
+def _named_above(names, head, dialect):
+    """Return whether the first line has a name, no number, that the user gives to a column: it names the columns."""
+    first = {cell.strip() for cell in dialects.cells(head, dialect)[0]}
+    return any(name in first and not numerals.is_number(name) for name in names)
 
 
 def _missing(header, names, na):
