@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from deckeras._data import tensors
 from deckeras._typing import Array
 
 _BLOCK_BYTES = 2**22
@@ -114,7 +115,7 @@ def rows_of_batch(batch: Any, source: str) -> Array:
         raise TypeError(
             f"x should give arrays of rows, or tuples of them. Received: {type(rows).__name__} from a {source}"
         )
-    rows = np.asarray(rows)
+    rows = tensors.as_array(rows)
     if rows.dtype.kind not in "fiub":
         raise TypeError(f"x should hold real numbers. Received: dtype {rows.dtype} from a {source}")
     if rows.ndim < 2:
@@ -200,8 +201,7 @@ class Blocks:
         if len(self) * row_bytes <= _WINDOW_BYTES:
             return random.permutation(len(self))
         blocks = np.arange(len(self._starts) - 1)
-        if not self.in_order:
-            blocks = random.permutation(blocks)
+        blocks = blocks if self.in_order else random.permutation(blocks)
         sizes = np.diff(self._starts)[blocks]
         window = (np.cumsum(sizes) - sizes) * row_bytes // _WINDOW_BYTES
         rows = [np.arange(self._starts[block], self._starts[block + 1]) for block in blocks]

@@ -77,6 +77,10 @@ def tensorflow_data(x, batch_size=3, repeat=False):
     return data.repeat() if repeat else data
 
 
+def torch_tensor(x, **options):
+    return pytest.importorskip("torch").tensor(x, **options)
+
+
 def holed(value):
     cells = X.astype(object)
     cells[7, 2] = value
@@ -99,6 +103,13 @@ BAD = {
     "tf.data of another shape": (lambda: tensorflow_data(X[:, :3]), "shape|features"),
     "tf.data without batches": (lambda: tensorflow_data(X, 0), "Batch it first"),
     "tf.data without end": (lambda: tensorflow_data(X, repeat=True), "an end"),
+    "columns in a dict": (lambda: {"a": X[:, 0], "b": X[:, 1]}, "numpy.asarray. Received: a dict, .*pandas.DataFrame"),
+    "LazyFrame": (lambda: pytest.importorskip("polars").DataFrame(X).lazy(), "numpy.asarray. Received: a LazyFrame"),
+    "path": (lambda: "rows.csv", "Received: a str, 'rows.csv'.* deckeras.files.read"),
+    "None": (lambda: None, "numpy.asarray. Received: a NoneType"),
+    "structured array": (lambda: np.array([(1.0, 2.0)] * N, dtype="f8, f8"), "real numbers. Received: dtype .*'f0'"),
+    "sparse tensor": (lambda: torch_tensor(X).to_sparse(), "numpy.asarray. Received: a Tensor .*to_dense"),
+    "tensor of complex numbers": (lambda: torch_tensor(X) * 1j, "real numbers|Complex data"),
     "tf.data of text": (lambda: tensorflow_data(X.astype(str)), "real numbers"),
 }
 OF_ONE_SHAPE = ("another shape", "tf.data of another shape")
@@ -155,6 +166,41 @@ def test_a_stage_takes_rows_in_any_form(form):
         found.append((model.centroids, history.history["loss"]))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-4)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-4)  # of as many epochs
+
+
+def bfloat16(x):
+    import tensorflow as tf
+
+    return tf.cast(x, tf.bfloat16)
+
+
+def loader(x):
+    return pytest.importorskip("torch").utils.data.DataLoader(x, batch_size=5)
+
+
+TENSORS = {
+    "torch with gradients": lambda x: torch_tensor(x, requires_grad=True),
+    "list of torch with gradients": lambda x: list(torch_tensor(x, requires_grad=True)),
+    "DataLoader with gradients": lambda x: loader(torch_tensor(x, requires_grad=True)),
+    "torch of bfloat16": lambda x: torch_tensor(x).bfloat16(),
+    "DataLoader of bfloat16": lambda x: loader(torch_tensor(x).bfloat16()),
+    "TensorFlow of bfloat16": bfloat16,
+    "tf.data of bfloat16": lambda x: tensorflow_data(bfloat16(x)),
+    "NumPy of bfloat16": lambda x: np.asarray(bfloat16(x)),
+}
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config", "ignore:.*clusters came out")
+@pytest.mark.parametrize("kind", TENSORS)
+def test_tensors_that_numpy_refuses_are_taken_everywhere(kind, entries):
+    rounded = np.asarray(bfloat16(X)).astype("float32")  # which bfloat16 holds exactly
+    for name, function in entries.predicting.items():
+        if name != "estimator.verdict":
+            found, expected = function(TENSORS[kind](rounded)), function(rounded)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6, err_msg=name)
+    for function in entries.training.values():
+        function(TENSORS[kind](rounded))
 
 
 LEVELS = pandas.MultiIndex.from_product([["a", "b"], [1, 2]])

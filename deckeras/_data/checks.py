@@ -68,12 +68,12 @@ def as_numbers(x: Any) -> Any:
         return type(table)(values, columns=table.columns, index=table.index)
     if sparse.issparse(x):
         check_rows(x)
-    if not isinstance(x, np.ndarray | list):
         return x
     values: Any = row_views.as_rows(x)
-    if values.dtype.kind in "USO" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
+    if values.dtype.kind in "USOV" or (values.ndim == 2 and values.dtype.kind == "f" and values.size):
         check_rows(values)
-    return x
+    # scikit-learn reads the names in tables of other libraries itself.
+    return x if hasattr(x, "__dataframe__") else values
 
 
 def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from deckeras import sources
-from deckeras._data import frames
+from deckeras._data import frames, tensors
 from deckeras._typing import Array, RowArray, Tensor
 
 _BATCH_VALUES = 2**22
@@ -42,12 +42,17 @@ def as_rows(x: Any) -> Array | sources.Blocks:
             "Drop rows with masked values, or fill them in, as by x.filled(x.mean())."
         )
     try:
-        values = np.asarray(x)
+        values = tensors.as_array(x)
     except Exception as error:  # Tensors of other libraries may raise errors of any kind.
         raise ValueError(
             f"x should be an array, or turn into one by numpy.asarray. Received: a {type(x).__name__} that does not: "
             f"{str(error).strip():.200} Rows should all be of one shape."
         ) from error
+    if values.shape == () and values.dtype.kind in "USO":
+        raise TypeError(
+            f"x should be an array, or turn into one by numpy.asarray. Received: a {type(x).__name__}, {x!r:.60}, that "
+            "does not. Pass its rows as an array, or columns as a pandas.DataFrame. deckeras.files.read reads a file."
+        )
     return frames.object_numbers(values)
 
 
