@@ -147,7 +147,7 @@ def compare(folder: str, found: dict[str, Any], run: dict[str, Any]) -> None:
             now = {entry: value for entry, value in now.items() if entry in before}
         if before == now or (before is None and name == "rows"):
             continue
-        if name == "rows" and _fits(before, OPTIONAL["rows"]):
+        if name == "rows" and before is not None and _fits(before, OPTIONAL["rows"]):
             raise ValueError(
                 f"{folder!r} holds a run of other rows. It had {before['n_rows']:,} with other names, values or order. "
                 f"Received: {now['n_rows']:,} rows of {run['data']!r}. Restore the data and read them with the same "

@@ -102,7 +102,7 @@ class Rows:
         for text in itertools.chain(map(str, self.names), self.texts or ()):
             digest.update(json.dumps(text).encode())
         for part in _parts(self.x):
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.asarray(part).tobytes())
         return {"n_rows": len(self.names), "checksum": digest.hexdigest()}
 
 
