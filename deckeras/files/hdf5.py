@@ -162,7 +162,9 @@ def feature_names(item):
         return None
     # Cell Ranger before 3.0 wrote them directly into the group.
     group, name = (_member(item, "features"), "id") if "features" in item else (item, "genes")
-    found = _member(group, name) if isinstance(group, h5py.Group) and name in group else None
+    if not isinstance(group, h5py.Group) or name not in group:
+        return None
+    found = _member(group, name)
     if not isinstance(found, h5py.Dataset) or found.shape != (int(contents(_member(item, "shape"))[0]),):
         return None
     return texts(contents(found)).tolist()
