@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from deckeras._data import tensors
+from deckeras import _tensors
 from deckeras._typing import Array
 
 _BLOCK_BYTES = 2**22
@@ -115,7 +115,7 @@ def rows_of_batch(batch: Any, source: str) -> Array:
         raise TypeError(
             f"x should give arrays of rows, or tuples of them. Received: {type(rows).__name__} from a {source}"
         )
-    rows = tensors.as_array(rows)
+    rows = _tensors.as_array(rows)
     if rows.dtype.kind not in "fiub":
         raise TypeError(f"x should hold real numbers. Received: dtype {rows.dtype} from a {source}")
     if rows.ndim < 2:

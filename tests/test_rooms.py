@@ -15,6 +15,7 @@ ROOMS = [
     "_extras",
     "_typing",
     "_warnings",
+    "_tensors",
     "layers",
     "sources",
     "_data",

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from deckeras import sources
-from deckeras._data import frames, tensors
+from deckeras import _tensors, sources
+from deckeras._data import frames
 from deckeras._typing import Array, RowArray, Tensor
 
 _BATCH_VALUES = 2**22
@@ -42,7 +42,7 @@ def as_rows(x: Any) -> Array | sources.Blocks:
             "Drop rows with masked values, or fill them in, as by x.filled(x.mean())."
         )
     try:
-        values = tensors.as_array(x)
+        values = _tensors.as_array(x)
     except Exception as error:  # Tensors of other libraries may raise errors of any kind.
         raise ValueError(
             f"x should be an array, or turn into one by numpy.asarray. Received: a {type(x).__name__} that does not: "

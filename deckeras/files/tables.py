@@ -120,8 +120,8 @@ def read(path, options, texts=(), names=None):
         )
     frame, found = _numbers(frame, [*texts, names], options, typed=not is_text)
     frame, told = _without_empty_rows(frame)
-    frame, trimmed = _trimmed(frame, [name for name in texts if name != names and name in frame])
-    notices = [*notices, *told, *trimmed]
+    trimmed, similar = typed_columns.trimmed(frame[[name for name in texts if name != names and name in frame]])
+    frame, notices = _with_columns(frame, trimmed), [*notices, *told, *similar]
     decimals = {form.decimal for form in found.forms.values() if "," in (form.decimal, form.thousands)}
     if decimals == {","} and options.decimal is None and is_text:
         # The points in other columns may separate thousands rather than decimals.
@@ -159,23 +159,6 @@ def _with_columns(frame, changed):
     if not changed:
         return frame
     return pandas.DataFrame(dict(frame.items()) | changed, frame.index, copy=False)
-
-
-def _trimmed(frame, texts):
-    """Return (the table without blanks around the values of columns of text, sentences about similar values)."""
-    changed, notices = {}, []
-    for name in texts:
-        values = frame[name].dropna()
-        trimmed = values.map(typed_columns.trimmed)
-        several, fewer = values.nunique(), trimmed.nunique()
-        if fewer < several:
-            notices.append(f'blanks around values of "{name}" are removed: {several:,} values become {fewer:,}')
-        if not trimmed.equals(values):
-            changed[name] = trimmed.reindex(frame.index)
-        if similar := typed_columns.in_other_case(trimmed):
-            quoted = " and ".join(f'"{value}"' for value in similar)
-            notices.append(f'{quoted} are different values of "{name}", but differ only in case')
-    return _with_columns(frame, changed), notices
 
 
 def _without_empty_rows(frame):

@@ -169,9 +169,28 @@ def _mapped(column, function):
     return pandas.Series(found, column.index, name=column.name)
 
 
-def trimmed(value):
-    """Return a text without blanks around it, NaN if nothing remains, and any other value itself."""
-    return value.strip() or np.nan if isinstance(value, str) else value
+def trimmed(frame):
+    """Return (the columns of text that have blanks around a value, without them, sentences about similar values).
+
+    Args:
+        frame: pandas.DataFrame of columns of text.
+
+    Returns:
+        (dict of Series, list of str). A text of blanks alone becomes NaN.
+    """
+    changed, notices = {}, []
+    for name, column in frame.items():
+        values = column.dropna()
+        found = values.map(lambda value: value.strip() or np.nan if isinstance(value, str) else value)
+        if found.nunique() < values.nunique():
+            merged = f"{values.nunique():,} values become {found.nunique():,}"
+            notices.append(f'blanks around values of "{name}" are removed: {merged}')
+        if not found.equals(values):
+            changed[name] = found.reindex(frame.index)
+        if similar := in_other_case(found):
+            quoted = " and ".join(f'"{value}"' for value in similar)
+            notices.append(f'{quoted} are different values of "{name}", but differ only in case')
+    return changed, notices
 
 
 def in_other_case(values):
