@@ -177,7 +177,7 @@ def test_clone_is_a_dec_with_weights_of_its_own(rows):
 
 
 def test_clone_that_cannot_be_says_why():
-    with pytest.raises(TypeError, match=r"do not say gamma. To copy .*from_config"):
+    with pytest.raises(TypeError, match=r"do not contain gamma. To copy .*from_config"):
         keras.models.clone_model(make(IDEC))
     copy = IDEC.from_config(make(IDEC, gamma=0.3).get_config())
     assert copy.gamma == 0.3

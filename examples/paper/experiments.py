@@ -24,6 +24,7 @@ import spectral
 
 from deckeras import metrics, recipes, selection
 from deckeras._data import batching, checks, row_views
+from deckeras._data.labels import check_labels
 from deckeras._train.device import predict
 from deckeras._train.directories import prepare_directory
 from deckeras._train.whole_files import whole_file
@@ -66,7 +67,7 @@ class Study:
     def __init__(self, x, y, folder, recipe="table", *, verbose=0):
         self.recipe = recipes.get(recipe)
         self.x = self.recipe.prepare(checks.check_rows(x))
-        self.y = checks.check_labels(y, len(self.x))
+        self.y = check_labels(y, len(self.x))
         self.n_clusters = len(np.unique(self.y))
         self.folder, self.verbose = os.fspath(folder), verbose
         prepare_directory(self.folder)
