@@ -142,22 +142,9 @@ def _add_choose(commands):
         commands, "choose-k", "DATA", "Try several numbers of clusters, and suggest one.", _CHOOSE_EXAMPLES
     )
     choose.add_argument("data", metavar="DATA", help=_DATA_HELP)
-    choose.add_argument(
-        "--from",
-        dest="min_clusters",
-        type=reading_options.at_least(2),
-        default=2,
-        metavar="K",
-        help="the smallest number to try; default: 2",
-    )
-    choose.add_argument(
-        "--to",
-        dest="max_clusters",
-        type=reading_options.at_least(2),
-        default=15,
-        metavar="K",
-        help="the largest number to try; default: 15",
-    )
+    number = {"type": reading_options.at_least(2), "metavar": "K"}
+    choose.add_argument("--from", dest="min_clusters", default=2, help="the smallest number; default: 2", **number)
+    choose.add_argument("--to", dest="max_clusters", default=15, help="the largest number; default: 15", **number)
     choose.add_argument("-o", "--output", metavar="FILE", help="also draw a figure: .png, .svg or .pdf")
     reading_options.add_labels(choose)
     _add_output(choose)
