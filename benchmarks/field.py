@@ -4,6 +4,7 @@
     python benchmarks/field.py sets/ --seeds 3
     python benchmarks/field.py sets/ --methods deckeras --seeds 1 --only coil20 dry_bean
     KERAS_BACKEND=torch python benchmarks/field.py sets/ --methods clustpy-dec clustpy-idec clustpy-dipencoder --seeds 3
+    python benchmarks/field.py sets/ --rows 300 --cells few_rows.csv --methods k-means deckeras --seeds 3
     python benchmarks/field.py --table
 
 The folder holds one .npz file for each data set, with `x` (n, n_features), `y` (n,) and, for images, `image_shape`.
@@ -13,6 +14,9 @@ its own and leaves some rows unassigned.
 
 All methods read the rows scaled as `deckeras.scaling` scales them by default. "autoencoder + k-means" and N2D share one
 pretrained autoencoder, that of the default recipe; the minutes of each include its pretraining. Labels only score.
+
+With --rows, each seed draws that many rows of a set, the same for all methods, and only the classes among them count.
+Its cells belong in a CSV of their own.
 """
 
 import os
@@ -36,11 +40,16 @@ class Data:
     Args:
         path: .npz file.
         embeddings: directory that keeps pretrained embeddings between runs.
+        rows: int, draw so many rows; None for all.
+        seed: int, of the draw.
     """
 
-    def __init__(self, path, embeddings):
-        self.name, self.embeddings = path.stem, embeddings
+    def __init__(self, path, embeddings, rows=None, seed=0):
+        self.name, self.embeddings, self.seed = path.stem, embeddings, seed
         self.x, self.y, self.image_shape = folder.load(path)
+        if rows is not None and rows < len(self.x):
+            drawn = np.random.default_rng(seed).permutation(len(self.x))[:rows]
+            self.x, self.y = self.x[drawn], self.y[drawn]
         self.n_clusters, self.layouts = len(np.unique(self.y)), {}
 
     def estimator(self, seed):
@@ -61,7 +70,7 @@ class Data:
 
     def embedding(self, seed):
         """((n, n_embedding) array, seconds of the pretraining) of the default recipe's autoencoder."""
-        path = os.path.join(self.embeddings, f"{self.name}-{seed}.npz")
+        path = os.path.join(self.embeddings, f"{self.name}-{len(self.x)}-{seed}.npz")
         if not os.path.exists(path):
             from deckeras import pretrain
 
@@ -155,6 +164,7 @@ def parse(arguments):
     parser = folder.parser(__doc__, CELLS)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT, help=f"default: {' '.join(DEFAULT)}")
     parser.add_argument("--seeds", type=int, default=3, help="run the seeds 0 to SEEDS - 1; default: 3")
+    parser.add_argument("--rows", type=int, metavar="N", help="draw N rows of each set; default: all rows")
     default = os.path.join(tempfile.gettempdir(), "deckeras-field")
     parser.add_argument(
         "--embeddings", default=default, metavar="DIR", help=f"pretrained embeddings; default: {default}"
@@ -169,7 +179,8 @@ def fill(options, path):
         for method in options.methods:
             if (path.stem, method, seed) in folder.done(options.cells, "data", "method", "seed"):
                 continue
-            data = data or Data(path, options.embeddings)
+            if data is None or (options.rows and data.seed != seed):
+                data = Data(path, options.embeddings, options.rows, seed)
             cell = compute(data, method, seed)
             folder.append(options.cells, cell)
             print(f"{path.stem}, {method}, seed {seed}: NMI {100 * cell['nmi']:.1f} %", flush=True)

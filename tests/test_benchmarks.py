@@ -398,3 +398,36 @@ def test_verdicts_are_held_against_the_classes(tmp_path, blobs, capsys, monkeypa
     assert printed.index("| groups ") < printed.index("| even ")
     verdicts.main(options)  # which are there
     assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2
+
+
+def test_the_field_scores_the_rows_that_each_seed_draws(tmp_path, blobs, capsys, monkeypatch):
+    field = load(BENCHMARKS / "field.py")
+    x, y = blobs
+    np.savez(tmp_path / "blobs.npz", x=x, y=y)
+    seen = []
+
+    def constant(data, seed):
+        seen.append((seed, data.x))
+        return np.zeros(len(data.x), int), 60.0
+
+    monkeypatch.setattr(field, "METHODS", {"k-means": field.kmeans, "constant": constant})
+    monkeypatch.setattr(field, "DEFAULT", ["k-means", "constant"])
+    cells = tmp_path / "few.csv"
+    arguments = [str(tmp_path), "--rows", "40", "--seeds", "2", "--cells", str(cells)]
+    arguments += ["--embeddings", str(tmp_path / "embeddings")]
+    field.main(arguments)
+    found = pandas.read_csv(cells).set_index(["method", "seed"])
+    assert found["rows"].tolist() == [40] * 4
+    assert found.loc["k-means", "nmi"].tolist() == [1.0, 1.0]
+    assert found.loc["constant", "nmi"].tolist() == [0.0, 0.0]
+    assert (found.loc["constant", "minutes"] >= 1.0).all()
+    (first, rows), (second, others) = seen
+    assert (first, second) == (0, 1)
+    assert not np.array_equal(rows, others)
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()]
+    by_method = {line[0]: line for line in lines}
+    assert by_method["k-means"][1:8] == ["2", "100.0", "100.0", "100.0", "1.00", "1.00", "1 of 1"]
+    assert by_method["constant"][8] == "100.0"
+
+    field.main(arguments)  # Nothing is computed twice.
+    assert len(seen) == 2
