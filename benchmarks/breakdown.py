@@ -83,7 +83,7 @@ def measure(dataset, path, epochs, max_iterations):
     from deckeras._train import alternation, checkpoint, device
 
     x, y = deckeras.datasets.load(dataset, path)
-    changes = {"epochs": epochs, "least_iterations": 0} if epochs else {}
+    changes = {"epochs": epochs, "min_pretraining_iterations": 0} if epochs else {}
     recipe = deckeras.recipes.get("images", image_shape=deckeras.datasets.IMAGE_SHAPES[dataset], **changes)
     watch = Stopwatch()
     watch.watch(device, "train_together", "training steps")

@@ -85,7 +85,7 @@ def measure(file, n_clusters, units):
     x = np.load(file, mmap_mode="r")
     rows = deckeras.scaling.fit(x, "largest").rows(x)
     found = {"libraries": peak()}
-    recipe = deckeras.recipes.get("table", units=tuple(units), epochs=1, least_iterations=0)
+    recipe = deckeras.recipes.get("table", units=tuple(units), epochs=1, min_pretraining_iterations=0)
     encoder, decoder = recipe.autoencoder(rows.shape[1:])
     batch_size, _, _ = recipe.intervals(len(x))
     a_pass = math.ceil(len(x) / batch_size)

@@ -35,7 +35,7 @@ CHANGES = {
         "both": {"init": "mixture", "n_init": 30, "embedding_scale": 3.0},
         "start from Ward's clusters": {"init": "ward"},
         "10 updates, learning rate falls to a tenth": {"updates": 10, "decay": 0.1},
-        "at least 6,000 batches of pretraining": {"least_iterations": 6000},
+        "at least 6,000 batches of pretraining": {"min_pretraining_iterations": 6000},
         "dropout 0.2 in pretraining": {"dropout": 0.2},
     },
     "images": {
@@ -48,13 +48,13 @@ CHANGES = {
         "embedding scaled to 6": {"embedding_scale": 6.0},
         "learning rate does not fall": {"decay": 1.0},
         "learning rate 0.05": {"learning_rate": 0.05},
-        "clustering augmented at any size": {"least_side": 1},
-        "clustering not augmented": {"least_side": 1000},
+        "clustering augmented at any size": {"min_side": 1},
+        "clustering not augmented": {"min_side": 1000},
         "nothing augmented": {"shift": 0.0, "rotation": 0.0},
-        "half the pretraining": {"epochs": 20, "least_iterations": 1500},
+        "half the pretraining": {"epochs": 20, "min_pretraining_iterations": 1500},
     },
 }
-OF_PRETRAINING = {"epochs", "least_iterations", "dropout", "shift", "rotation"}
+OF_PRETRAINING = {"epochs", "min_pretraining_iterations", "dropout", "shift", "rotation"}
 
 
 def main(arguments=None):

@@ -5,8 +5,9 @@
     python benchmarks/variants.py --table
     python benchmarks/variants.py --table --against "twice the batches"
 
-"Batches" are the fewest of a pretraining, `Recipe.least_iterations`, which all data sets up to some 10,000 rows have.
-The folder holds .npz files as for `field.py`. A cell that the CSV has is not computed again. Labels only score.
+"Batches" are the fewest of a pretraining, `Recipe.min_pretraining_iterations`, which all data sets up to some 10,000
+rows have. The folder holds .npz files as for `field.py`. A cell that the CSV has is not computed again. Labels only
+score.
 """
 
 import pathlib
@@ -22,7 +23,10 @@ SCORES = ["acc", "nmi", "ari"]
 
 def change(units=None, batches=1.0):
     """Return a function from a recipe to its changes: other layers, and so many times its fewest batches."""
-    return lambda recipe: {"units": units, "least_iterations": round(recipe.least_iterations * batches)}
+    return lambda recipe: {
+        "units": units,
+        "min_pretraining_iterations": round(recipe.min_pretraining_iterations * batches),
+    }
 
 
 DEFAULT = "default"

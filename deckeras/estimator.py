@@ -348,7 +348,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         else:
             recipe = recipes.get(recipe, image_shape=shape)
         if self.epochs is not None:
-            recipe = recipes.get(recipe, epochs=self.epochs, least_iterations=0)
+            recipe = recipes.get(recipe, epochs=self.epochs, min_pretraining_iterations=0)
         if self.max_iter is not None:
             recipe = dataclasses.replace(recipe, max_iterations=self.max_iter, updates=None)
         return recipe

@@ -201,7 +201,7 @@ def cluster_sizes(labels: npt.ArrayLike, n_clusters: int | None = None) -> npt.N
     return sizes
 
 
-def surest_rows(q: npt.ArrayLike, n_rows: int = 10) -> list[Array]:
+def most_confident(q: npt.ArrayLike, n_rows: int = 10) -> list[Array]:
     """Return the most confident rows of each cluster.
 
     Args:
@@ -213,8 +213,8 @@ def surest_rows(q: npt.ArrayLike, n_rows: int = 10) -> list[Array]:
 
     Example:
         >>> import numpy as np
-        >>> from deckeras.metrics import surest_rows
-        >>> [rows.tolist() for rows in surest_rows(np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]))]
+        >>> from deckeras.metrics import most_confident
+        >>> [rows.tolist() for rows in most_confident(np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]))]
         [[1, 0], [2]]
     """
     q = np.asarray(q)

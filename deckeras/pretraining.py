@@ -60,7 +60,7 @@ def pretrain(
         >>> import numpy as np
         >>> from deckeras import dense_autoencoder, pretrain, recipes
         >>> x = np.random.rand(100, 64)
-        >>> recipe = recipes.get("images", image_shape=(8, 8), units=(16, 2), least_iterations=20, epochs=1)
+        >>> recipe = recipes.get("images", image_shape=(8, 8), units=(16, 2), min_pretraining_iterations=20, epochs=1)
         >>> encoder, decoder = recipe.autoencoder(x.shape[1:])
         >>> len(pretrain(encoder, decoder, x, recipe, verbose=0))
         1
@@ -351,9 +351,9 @@ def _batches(
         raise ValueError(f"Give epochs or iterations, not both. Received: epochs={epochs}, iterations={iterations}")
     if batch_size is not None:
         batch_size = checks.check_count("batch_size", batch_size)
-        recipe = recipes.get(recipe, pretraining_batch_size=batch_size, least_batch_size=batch_size)
+        recipe = recipes.get(recipe, pretraining_batch_size=batch_size, min_batch_size=batch_size)
     if epochs is not None:
-        recipe = recipes.get(recipe, epochs=checks.check_count("epochs", epochs), least_iterations=0)
+        recipe = recipes.get(recipe, epochs=checks.check_count("epochs", epochs), min_pretraining_iterations=0)
     batch_size, default = recipe.batches(n)
     return batch_size, default if iterations is None else checks.check_count("iterations", iterations)
 

@@ -84,7 +84,7 @@ def choose_n_clusters(
         >>> import numpy as np
         >>> from deckeras import recipes, selection
         >>> x = np.random.default_rng(0).normal(size=(300, 8)) + 9 * np.repeat(np.eye(3, 8), 100, axis=0)
-        >>> recipe = recipes.get("table", units=(32, 4), least_iterations=500, max_iterations=200)
+        >>> recipe = recipes.get("table", units=(32, 4), min_pretraining_iterations=500, max_iterations=200)
         >>> selection.choose_n_clusters(x, range(2, 6), recipe=recipe).n_clusters
         3
 

@@ -75,7 +75,7 @@ def recipe_of(settings):
     if not settings["augment"]:
         changes |= {"shift": 0.0, "rotation": 0.0}
     if settings["epochs"]:
-        changes |= {"epochs": settings["epochs"], "least_iterations": 0}
+        changes |= {"epochs": settings["epochs"], "min_pretraining_iterations": 0}
     return deckeras.recipes.get(settings["recipe"], **changes)
 
 

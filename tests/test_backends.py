@@ -55,7 +55,8 @@ def pretraining(name, interrupted_after=None):
 WRITE = """
 convolutional = DEC(deckeras.convolutional_autoencoder((8, 8), 2, filters=(4, 8), kernel_sizes=(5, 3))[0], 3)
 convolutional.initialize_centroids(rows["convolutional"])
-recipe = deckeras.recipes.get("table", units=(16, 2), epochs=1, least_iterations=20, max_iterations=20, init="kmeans")
+short = {"epochs": 1, "min_pretraining_iterations": 20, "max_iterations": 20}
+recipe = deckeras.recipes.get("table", units=(16, 2), init="kmeans", **short)
 layer = ClusteringLayer(3, clusters_initializer=keras.initializers.RandomNormal(stddev=1, seed=0))
 models = {
     "dec": cluster(DEC(dense_autoencoder(8, units=(16, 2))[0], 3, alpha=2.0)),

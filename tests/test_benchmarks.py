@@ -174,7 +174,7 @@ def test_each_change_is_run_once_on_the_pretraining_that_is_its_own(settings, tm
 
 
 def test_a_setting_is_measured_on_real_rows(settings, monkeypatch, tmp_path, blobs):
-    recipe = recipes.get("table", units=(16, 2), least_iterations=300, max_iterations=200)
+    recipe = recipes.get("table", units=(16, 2), min_pretraining_iterations=300, max_iterations=200)
     scores = settings.cluster(recipe, *blobs, seed=0, directory=str(tmp_path))
     assert scores["before"] > 0.9
     assert scores["after"] > 0.9
@@ -336,9 +336,9 @@ def test_variants_compare_with_the_default(tmp_path, blobs, capsys, monkeypatch)
     options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv"), "--variants"]
     names = ["default", "twice the batches", "narrow"]
     variants.main([*options, *names])
-    fewest = get("table").least_iterations
-    assert {"units": (16, 4), "least_iterations": fewest} in found
-    assert {"units": None, "least_iterations": 2 * fewest} in found
+    fewest = get("table").min_pretraining_iterations
+    assert {"units": (16, 4), "min_pretraining_iterations": fewest} in found
+    assert {"units": None, "min_pretraining_iterations": 2 * fewest} in found
     cells = pandas.read_csv(tmp_path / "cells.csv")
     assert cells.variant.tolist() == names
     assert cells.data.tolist() == 3 * ["groups"]
@@ -356,7 +356,7 @@ def test_units_that_are_off_are_counted_with_and_without_the_mean(tmp_path, caps
     np.savez(tmp_path / "faces.npz", x=faces, y=y, image_shape=(8, 8))
     np.savez(tmp_path / "table.npz", x=faces, y=y)
     get = recipes.get
-    short = {"units": (64, 16, 4), "epochs": 1, "least_iterations": 200, "shift": 0.0, "rotation": 0.0}
+    short = {"units": (64, 16, 4), "epochs": 1, "min_pretraining_iterations": 200, "shift": 0.0, "rotation": 0.0}
     monkeypatch.setattr(recipes, "get", lambda recipe, **changes: get(recipe, **{**changes, **short}))
     options = [str(tmp_path), "--cells", str(tmp_path / "cells.csv")]
     units.main(options)
@@ -381,7 +381,7 @@ def test_verdicts_are_held_against_the_classes(tmp_path, blobs, capsys, monkeypa
     short = {
         "units": (16, 4),
         "epochs": 1,
-        "least_iterations": 800,
+        "min_pretraining_iterations": 800,
         "max_iterations": 40,
         "init": "mixture",
         "n_init": 1,

@@ -17,7 +17,13 @@ from deckeras._train import centering
 SIDE = 8
 # Few iterations of a small network, without the random changes.
 IMAGES = recipes.get(
-    "images", units=(64, 64, 4), image_shape=(SIDE, SIDE), epochs=1, least_iterations=300, shift=0.0, rotation=0.0
+    "images",
+    units=(64, 64, 4),
+    image_shape=(SIDE, SIDE),
+    epochs=1,
+    min_pretraining_iterations=300,
+    shift=0.0,
+    rotation=0.0,
 )
 
 

@@ -450,13 +450,13 @@ def test_pretraining_says_what_was_asked(tmp_path):
 )
 def test_dropout_that_was_asked_for(recipe, dropout, dropouts, tmp_path):
     models = dense_autoencoder(36, units=(4, 2))
-    recipe = deckeras.recipes.get(recipe, layer_iterations=2, epochs=0, least_iterations=2)
+    recipe = deckeras.recipes.get(recipe, layer_iterations=2, epochs=0, min_pretraining_iterations=2)
     deckeras.pretrain(*models, IMAGES, recipe, dropout=dropout, checkpoint_dir=tmp_path, verbose=0)
     names = ["pretraining-pair0.h5", "pretraining-pair1.h5", "pretraining.h5"][-len(dropouts) :]
     for name, expected in zip(names, dropouts, strict=True):
         with h5py.File(tmp_path / name) as file:
             assert json.loads(file.attrs["identity"])["dropout"] == expected
-    layerwise = deckeras.recipes.get("paper", layer_iterations=2, least_iterations=2)
+    layerwise = deckeras.recipes.get("paper", layer_iterations=2, min_pretraining_iterations=2)
     deckeras.pretrain_autoencoder(
         *models, IMAGES, recipe=layerwise, dropout=0.4, checkpoint_dir=tmp_path / "a", verbose=0
     )
@@ -474,7 +474,9 @@ def test_checkpoints_of_earlier_versions_are_resumed(tmp_path):
     for name in "checkpoint", "pretraining":
         shutil.copy(FILES / f"images-{name}.h5", tmp_path / f"{name}.h5")
     models = deckeras.convolutional_autoencoder((4, 4), 2, filters=(2,), kernel_sizes=(3,))
-    recipe = deckeras.recipes.get("images", image_shape=(4, 4), epochs=1, least_iterations=4, learning_rate=0.01)
+    recipe = deckeras.recipes.get(
+        "images", image_shape=(4, 4), epochs=1, min_pretraining_iterations=4, learning_rate=0.01
+    )
     layers, exact = keras.layers, {"fill_mode": "constant", "dtype": "float32"}
     former = keras.Sequential(
         [

@@ -210,7 +210,7 @@ def test_other_files_of_the_folder_are_left(flowers):
 
 @pytest.mark.parametrize("options", [[], ["--method", "idec"], ["--recipe", "paper", "--max-iter", "4"]])
 def test_each_stage_has_a_line(flowers, capsys, monkeypatch, options):
-    paper = deckeras.recipes.get("paper", layer_iterations=2, least_iterations=2, units=(8, 2))
+    paper = deckeras.recipes.get("paper", layer_iterations=2, min_pretraining_iterations=2, units=(8, 2))
     monkeypatch.setattr(deckeras.recipes, "RECIPES", {**deckeras.recipes.RECIPES, "paper": paper})
     run("fit", *flowers, "-k", "3", *QUICK[:-1], *options)
     out, error = capsys.readouterr()

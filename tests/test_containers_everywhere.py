@@ -18,7 +18,9 @@ class Entries:
     """The functions that take rows, of models that are made once."""
 
     def __init__(self):
-        recipe = deckeras.recipes.get("table", units=(4, 2), epochs=1, least_iterations=2, n_init=1, init="kmeans")
+        recipe = deckeras.recipes.get(
+            "table", units=(4, 2), epochs=1, min_pretraining_iterations=2, n_init=1, init="kmeans"
+        )
         self.models = dense_autoencoder(WIDTH, units=(4, 2))
         encoder, decoder = self.models
         dec, idec = DEC(encoder, 2), IDEC(encoder, decoder, 2)
@@ -156,13 +158,13 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_stage_takes_rows_in_any_form(form):
-    recipe = deckeras.recipes.get("table", units=(4, 2), epochs=20, least_iterations=0, least_batch_size=1)
+    recipe = deckeras.recipes.get("table", units=(4, 2), epochs=20, min_pretraining_iterations=0, min_batch_size=1)
     found = []
     for x in X, FORMS[form]():
         encoder, decoder = recipe.autoencoder((WIDTH,))
         model = DEC(encoder, 2)
         model.initialize_centroids(x, recipe=recipe)
-        history = deckeras.refit_decoder(encoder, decoder, x, deckeras.recipes.get(recipe, least_batches=4), verbose=0)
+        history = deckeras.refit_decoder(encoder, decoder, x, deckeras.recipes.get(recipe, min_batches=4), verbose=0)
         found.append((model.centroids, history.history["loss"]))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-4)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-4)  # of as many epochs

@@ -10,7 +10,9 @@ import pytest
 import deckeras
 from deckeras import DEC, IDEC, DeepEmbeddedClustering, dense_autoencoder, recipes, selection
 
-RECIPE = recipes.get("table", units=(6, 2), epochs=1, least_iterations=4, max_iterations=4, update_interval=2, n_init=1)
+RECIPE = recipes.get(
+    "table", units=(6, 2), epochs=1, min_pretraining_iterations=4, max_iterations=4, update_interval=2, n_init=1
+)
 SCALED = recipes.get(RECIPE, embedding_scale=3.0, init="kmeans")
 
 pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")

@@ -18,7 +18,14 @@ N, FEATURES = 40, 3
 WHOLE = np.random.default_rng(0).integers(0, 9, size=(N, FEATURES)).astype("float64")
 # The start from neighbors has its own table of sources, in test_start.py.
 RECIPE = recipes.get(
-    "table", units=(4, 2), epochs=1, least_iterations=2, max_iterations=2, update_interval=2, init="kmeans", n_init=1
+    "table",
+    units=(4, 2),
+    epochs=1,
+    min_pretraining_iterations=2,
+    max_iterations=2,
+    update_interval=2,
+    init="kmeans",
+    n_init=1,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
@@ -339,13 +346,13 @@ def test_image_sizes_that_are_no_sequence():
             deckeras.convolutional_autoencoder(**options)
 
 
-def test_surest_rows_sort_once():
+def test_the_most_confident_rows_are_sorted_once():
     q = np.random.default_rng(0).dirichlet(np.ones(30), size=500)
     labels = q.argmax(axis=1)
-    for cluster, rows in enumerate(metrics.surest_rows(q, 5)):
+    for cluster, rows in enumerate(metrics.most_confident(q, 5)):
         members = np.flatnonzero(labels == cluster)
         np.testing.assert_array_equal(rows, members[np.argsort(-q[members, cluster], kind="stable")][:5])
-    assert [len(rows) for rows in metrics.surest_rows(np.array([[1.0, 0.0, 0.0]]))] == [1, 0, 0]
+    assert [len(rows) for rows in metrics.most_confident(np.array([[1.0, 0.0, 0.0]]))] == [1, 0, 0]
 
 
 # Weights of rows

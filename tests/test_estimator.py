@@ -17,12 +17,14 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import deckeras
 from deckeras import DEC, DeepEmbeddedClustering, metrics, recipes
 
-SMALL = recipes.get("table", units=(16, 4), epochs=1, least_iterations=60, max_iterations=20, init="kmeans", n_init=3)
+SMALL = recipes.get(
+    "table", units=(16, 4), epochs=1, min_pretraining_iterations=60, max_iterations=20, init="kmeans", n_init=3
+)
 
 # Scikit-learn asks for the interface, and for good clusters only of blobs far from each other.
-TINY = recipes.get(SMALL, least_iterations=8, max_iterations=4)
+TINY = recipes.get(SMALL, min_pretraining_iterations=8, max_iterations=4)
 
-LONGER = recipes.get(SMALL, least_iterations=1200, max_iterations=200, n_init=20)
+LONGER = recipes.get(SMALL, min_pretraining_iterations=1200, max_iterations=200, n_init=20)
 
 
 def small(**options):
@@ -97,7 +99,9 @@ def test_images_say_their_shape():
     x = random.integers(0, 60, size=(90, 6, 6), dtype="uint8")
     x[:45, :3] += 150
     x[45:, 3:] += 150
-    recipe = recipes.get("images", units=(16, 4), epochs=2, least_iterations=60, n_init=3, updates=1, update_interval=9)
+    recipe = recipes.get(
+        "images", units=(16, 4), epochs=2, min_pretraining_iterations=60, n_init=3, updates=1, update_interval=9
+    )
     estimator = small(n_clusters=2, recipe=recipe).fit(x)
     assert metrics.accuracy([0] * 45 + [1] * 45, estimator.labels_) == 1
     assert (estimator.n_features_in_, estimator.recipe_.image_shape) == (36, (6, 6))
@@ -112,7 +116,7 @@ def test_images_say_their_shape():
 def test_recipe_auto():
     assert DeepEmbeddedClustering()._recipe(None).name == "table"
     recipe = DeepEmbeddedClustering(epochs=3, max_iter=70, tol=0.2)._recipe((28, 28))
-    assert (recipe.name, recipe.epochs, recipe.least_iterations, recipe.tol) == ("images", 3, 0, 0.2)
+    assert (recipe.name, recipe.epochs, recipe.min_pretraining_iterations, recipe.tol) == ("images", 3, 0, 0.2)
     assert recipe.intervals(70_000)[2] == 70
 
 

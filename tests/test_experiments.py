@@ -12,7 +12,13 @@ from deckeras.target import embedding_gradient
 pytestmark = pytest.mark.slow
 
 SMALL = recipes.get(
-    "table", units=(16, 4), least_iterations=300, epochs=1, max_iterations=60, update_interval=20, init="kmeans"
+    "table",
+    units=(16, 4),
+    min_pretraining_iterations=300,
+    epochs=1,
+    max_iterations=60,
+    update_interval=20,
+    init="kmeans",
 )
 
 

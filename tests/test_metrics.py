@@ -95,9 +95,9 @@ def test_generalizability_is_the_ratio_of_the_losses():
             metrics.generalizability(*losses)
 
 
-def test_surest_rows_are_those_of_the_largest_q():
+def test_the_most_confident_rows_are_those_of_the_largest_q():
     q = np.array([[0.6, 0.3, 0.1], [0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0]])
-    assert [rows.tolist() for rows in metrics.surest_rows(q, 2)] == [[1, 0], [2], []]
+    assert [rows.tolist() for rows in metrics.most_confident(q, 2)] == [[1, 0], [2], []]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def done(scripts, tmp_path_factory):
     x, y = datasets.load("digits")
     output = tmp_path_factory.mktemp("paper")
     arguments = ["--seeds", "2", "--output", str(output)]
-    small = recipes.get("table", units=(32, 5), least_iterations=200, epochs=1, max_iterations=150, update_interval=50)
+    small = recipes.get(
+        "table", units=(32, 5), min_pretraining_iterations=200, epochs=1, max_iterations=150, update_interval=50
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets, "load", lambda name, path: (x[y < 3][:240], y[y < 3][:240]))
         patch.setattr(recipes, "RECIPES", {"table": small})

@@ -141,7 +141,7 @@ def test_confusion_matrix_of_more_or_fewer_clusters(y_pred, columns):
     assert sum(cells_of(axes)) == 4
 
 
-def test_top_images_are_the_surest_of_each_cluster():
+def test_top_images_are_the_most_confident_of_each_cluster():
     q = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.3, 0.7]])
     x = np.arange(5)[:, None] * np.ones((5, 6))
     figure = plots.top_images(x, q, (2, 3), n_images=3)

@@ -58,7 +58,7 @@ def test_dec_keras_is_its_script():
 
 
 def test_few_rows_get_small_batches_and_more_passes():
-    recipe = recipes.get("table", least_iterations=1500)
+    recipe = recipes.get("table", min_pretraining_iterations=1500)
     assert [recipe.batches(n)[0] for n in (10, 300, 1797, 6400, 70_000)] == [10, 16, 71, 256, 256]
     assert [recipe.batches(n)[1] for n in (10, 1797, 70_000)] == [1500, 1500, 20 * 274]
     assert [recipe.intervals(n)[0] for n in (10, 300, 1797, 6400, 70_000)] == [10, 16, 71, 256, 256]
@@ -127,7 +127,7 @@ def test_each_value_of_a_recipe_is_checked(name):
     optional = ("update_interval", "updates", "min_neighbors", "image_shape", "series_shape", "embedding_scale")
     if name in optional:
         assert getattr(dataclasses.replace(recipes.TABLE, **{name: None}), name) is None
-    elif name not in BAD and name not in ("epochs", "least_iterations"):
+    elif name not in BAD and name not in ("epochs", "min_pretraining_iterations"):
         with pytest.raises(ValueError, match=f"^{name} should "):
             dataclasses.replace(recipes.TABLE, **{name: 0})
 
@@ -159,7 +159,7 @@ def test_recipes_cannot_be_changed():
         ("table", {"n_init": 0}, ValueError, "n_init"),
         ("table", {"update_interval": 1.5}, ValueError, "update_interval"),
         ("table", {"embedding_scale": -1.0}, ValueError, "embedding_scale should be"),
-        ("table", {"epochs": 0, "least_iterations": 0}, ValueError, "epochs or least_iterations"),
+        ("table", {"epochs": 0, "min_pretraining_iterations": 0}, ValueError, "epochs or min_pretraining_iterations"),
         ("table", {"epochs": 1.5}, ValueError, "epochs"),
         ("table", {"decay": 1.5}, ValueError, "decay"),
         ("table", {"learning_rate": 0.0}, ValueError, "learning_rate should be"),
@@ -175,7 +175,9 @@ def test_bad_recipes(recipe, changes, error, message):
 def test_every_recipe_runs_by_name(name, stages):
     """Each of them, with fewer iterations, from the autoencoder to the clusters."""
     x = np.random.default_rng(0).random((90, 64), "float32")
-    recipe = recipes.get(name, units=(16, 3), epochs=1, layer_iterations=4, least_iterations=4, image_shape=(8, 8))
+    recipe = recipes.get(
+        name, units=(16, 3), epochs=1, layer_iterations=4, min_pretraining_iterations=4, image_shape=(8, 8)
+    )
     x = recipe.prepare(x)
     encoder, decoder = recipe.autoencoder(x.shape[1:])
     assert len(pretrain(encoder, decoder, x, recipe, verbose=0)) == stages
@@ -214,7 +216,7 @@ def test_fresh_seeds_go_on_too(tmp_path):
     """With seed=None the augmentation of the recipe draws another seed at each call, and is the same all the same."""
     x = np.random.default_rng(0).random((40, 256), "float32")
     recipe = recipes.get(
-        "images", image_shape=(16, 16), units=(8, 2), epochs=2, least_iterations=0, n_init=2, decay=1.0
+        "images", image_shape=(16, 16), units=(8, 2), epochs=2, min_pretraining_iterations=0, n_init=2, decay=1.0
     )
     encoder, decoder = recipe.autoencoder((256,))
     options = {"seed": None, "checkpoint_dir": tmp_path, "verbose": 0}
@@ -243,8 +245,8 @@ def test_every_hyper_parameter_is_checked_in_its_group():
     ("group", "bad"),
     [
         (groups.Network, {"units": (16, 0)}),
-        (groups.Batches, {"least_batches": 0}),
-        (groups.Pretraining, {"epochs": 0, "least_iterations": 0}),
+        (groups.Batches, {"min_batches": 0}),
+        (groups.Pretraining, {"epochs": 0, "min_pretraining_iterations": 0}),
         (groups.Augmenting, {"shift": -1}),
         (groups.Start, {"init": "k-means"}),
         (groups.Clustering, {"tol": 1}),

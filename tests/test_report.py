@@ -104,7 +104,7 @@ def test_table(assignments):
     assert page.count("<svg") == 1  # training
     assert page.count("<i ") == 60  # a point a row
     assert page.count("<tr data-cluster") == 60  # all rows, since they are few
-    for cluster, rows in enumerate(metrics.surest_rows(q, 12)):
+    for cluster, rows in enumerate(metrics.most_confident(q, 12)):
         line = f"<td>car &amp; {rows[0]}</td><td>{html_page.name(cluster)}</td><td>{q[rows[0], cluster]:.3f}</td>"
         assert line in page
     for heading in outline.headings[1:]:

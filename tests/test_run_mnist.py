@@ -120,7 +120,10 @@ def test_another_file_of_data_is_another_run(example, finished, mnist_file, tmp_
     [
         ([], {"name": "images", "image_shape": (28, 28), "shift": 0.1, "rotation": 10.0, "epochs": 40}),
         (["--no-augment", "--convolutional"], {"name": "images", "shift": 0, "rotation": 0, "convolutional": True}),
-        (["--recipe", "paper", "--epochs", "3"], {"name": "paper", "epochs": 3, "least_iterations": 0, "shift": 0}),
+        (
+            ["--recipe", "paper", "--epochs", "3"],
+            {"name": "paper", "epochs": 3, "min_pretraining_iterations": 0, "shift": 0},
+        ),
     ],
 )
 def test_recipe_and_what_options_change_in_it(example, mnist_file, tmp_path, monkeypatch, arguments, expected):

@@ -350,7 +350,7 @@ def test_faint_images_are_clustered():
     x = np.zeros((180, 8, 8))
     x[np.arange(180), 1 + 2 * y] = 1
     x = (250 - 20 * x + np.random.default_rng(0).normal(size=x.shape)).round().astype("uint8")
-    recipe = recipes.get("images", units=(64, 5), least_iterations=600)
+    recipe = recipes.get("images", units=(64, 5), min_pretraining_iterations=600)
     estimator = DeepEmbeddedClustering(3, recipe=recipe, verbose=0, random_state=0).fit(x)
     assert metrics.accuracy(y, estimator.labels_) > 0.9
     np.testing.assert_array_equal(estimator.predict(x), estimator.labels_)

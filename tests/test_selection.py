@@ -7,7 +7,7 @@ from sklearn.metrics import silhouette_score
 import deckeras
 from deckeras import metrics, recipes, selection
 
-SMALL = recipes.get("table", units=(16, 4), least_iterations=300, max_iterations=200, update_interval=50)
+SMALL = recipes.get("table", units=(16, 4), min_pretraining_iterations=300, max_iterations=200, update_interval=50)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from deckeras import DEC, DeepEmbeddedClustering, metrics, recipes, scaling, ser
 from deckeras._data.row_shapes import looks_like_series
 
 pytestmark = pytest.mark.filterwarnings("ignore:No row was assigned", "ignore:The centroids of these pairs")
-QUICK = {"units": (16, 3), "epochs": 1, "least_iterations": 300, "max_iterations": 60, "n_init": 1}
+QUICK = {"units": (16, 3), "epochs": 1, "min_pretraining_iterations": 300, "max_iterations": 60, "n_init": 1}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_by_looks_and_by_declaration(waves):
 
 def test_convolutional_encoder_and_its_file(waves, tmp_path):
     x, _ = waves
-    recipe = recipes.get("series", convolutional=True, **{**QUICK, "least_iterations": 30})
+    recipe = recipes.get("series", convolutional=True, **{**QUICK, "min_pretraining_iterations": 30})
     estimator = DeepEmbeddedClustering(3, recipe=recipe, random_state=0).fit(x)
     kinds = [type(layer).__name__ for layer in estimator.model_.encoder.layers]
     assert kinds == ["Rescaling", "Reshape", "Conv1D", "Conv1D", "Conv1D", "Flatten", "Dense"]

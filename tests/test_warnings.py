@@ -15,7 +15,7 @@ from deckeras import DEC, DeepEmbeddedClustering, dense_autoencoder, pretrain_au
 
 X = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
 APART = np.array([[0.0, 0.0], [90.0, 90.0]])
-LITTLE = {"units": (4, 2), "epochs": 1, "least_iterations": 1, "updates": 1, "n_init": 1}
+LITTLE = {"units": (4, 2), "epochs": 1, "min_pretraining_iterations": 1, "updates": 1, "n_init": 1}
 SHORT = recipes.get("table", init=lambda z, n_clusters: APART, **LITTLE)
 
 

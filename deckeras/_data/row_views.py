@@ -19,7 +19,7 @@ _BATCH_VALUES = 2**22
 _ODD = np.uint64(0xBF58476D1CE4E5B9)
 _ONE_LENGTH = 1.001  # ratio of the longest row to the shortest, above the rounding errors of float16
 _ONE_DIRECTION = 0.99  # length of the mean row, relative to the rows: its features hardly vary
-_LEAST_HALF = 1e-3  # share of the smaller half of the features in the sum of squares; for tf-idf it is about 0.2
+_MIN_HALF = 1e-3  # share of the smaller half of the features in the sum of squares; for tf-idf it is about 0.2
 
 
 def as_rows(x: Any) -> Array | sources.Blocks:
@@ -148,7 +148,7 @@ def comparable(squares: Array) -> bool:
     of categories beside an income.
     """
     squares = np.sort(np.ravel(squares)[np.ravel(squares) > 0])
-    return bool(squares[: len(squares) // 2].sum() >= _LEAST_HALF * squares.sum()) if len(squares) > 1 else True
+    return bool(squares[: len(squares) // 2].sum() >= _MIN_HALF * squares.sum()) if len(squares) > 1 else True
 
 
 def reads_itself(x: object) -> bool:

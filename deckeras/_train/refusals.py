@@ -32,7 +32,7 @@ _INSTEAD = {
     "gamma": "gamma is that of the model: deckeras.IDEC(encoder, decoder, n_clusters, gamma=0.1).",
 }
 _PRETRAINING = {
-    "epochs": "Set it in the recipe: deckeras.recipes.get(recipe, epochs=20, least_iterations=0).",
+    "epochs": "Set it in the recipe: deckeras.recipes.get(recipe, epochs=20, min_pretraining_iterations=0).",
     "batch_size": "Set it in the recipe: deckeras.recipes.get(recipe, pretraining_batch_size=256).",
     "optimizer": "Set it in the recipe: deckeras.recipes.get(recipe, pretraining_optimizer=function_of_iterations).",
     "loss": 'Set it in the recipe: deckeras.recipes.get(recipe, pretraining_loss="mse").',

@@ -35,10 +35,10 @@ _SOFTENING = 1 / 64  # of the repulsion at short range, so that no push exceeds 
 _BLOCK = 1024
 _FEW_ROWS, _EPOCHS, _MANY_EPOCHS = 1000, 200, 500
 _PRINCIPAL = 50  # components of the rows: distances over many noisy features mean little
-_LEAST_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
+_MIN_VARIANCE = 1e-3  # of a Gaussian in any direction, as a fraction of the layout's
 _MIXTURES = 3
 _KMEANS_RESTARTS = 10
-_LEAST_ROWS = 10  # Fewer rows than these, or than 3 per cluster, have no meaningful neighborhoods.
+_MIN_ROWS = 10  # Fewer rows than these, or than 3 per cluster, have no meaningful neighborhoods.
 
 
 class Neighborhoods:
@@ -167,7 +167,7 @@ def _silhouette(points: Array, labels: Array) -> float:
 
 def few_rows(n: int, n_clusters: int) -> bool:
     """Return whether n rows are too few for neighborhoods of so many clusters."""
-    return n < max(_LEAST_ROWS, 3 * n_clusters)
+    return n < max(_MIN_ROWS, 3 * n_clusters)
 
 
 def _in_threads(function: Callable[[Any], Any], tasks: Iterable[Any]) -> list[Any]:
@@ -182,7 +182,7 @@ def _mixture(points: Array, n_clusters: int, seed: int) -> Array:
     from sklearn.mixture import GaussianMixture
 
     points = np.asarray(points, np.float64)
-    min_variance = max(_LEAST_VARIANCE * float(points.var()), np.finfo(np.float32).tiny)
+    min_variance = max(_MIN_VARIANCE * float(points.var()), np.finfo(np.float32).tiny)
     mixture = GaussianMixture(n_clusters, n_init=_MIXTURES, reg_covar=min_variance, random_state=int(seed))
     return mixture.fit_predict(points)
 

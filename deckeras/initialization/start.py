@@ -20,7 +20,7 @@ _PLACING_NEIGHBORS = 10
 # With more clusters, the sample has too few rows for each, and mixtures take minutes.
 _MAX_CLUSTERS = 300
 _KMEANS_RESTARTS = 20
-_LEAST_SPREAD = 1e-12
+_MIN_SPREAD = 1e-12
 # Rows with more features than the first number are projected to the second.
 _WIDE, _NARROW = 10_000, 2048
 
@@ -46,7 +46,7 @@ def first_clusters(
         spread = embedding_spread(rows)
         factor = recipe.embedding_scale / spread
         # Rows that are all alike have no spread.
-        if spread > _LEAST_SPREAD and scale_embedding(factor, model.encoder, model.decoder):
+        if spread > _MIN_SPREAD and scale_embedding(factor, model.encoder, model.decoder):
             z *= factor
             rows *= factor
     start, n_init = recipe.init, recipe.n_init

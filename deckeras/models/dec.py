@@ -220,7 +220,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
         seed = None if seed is None else distribution.agreed_seed(seed)
         compiling.check_trainable(self)
         given = {"batch_size": batch_size, "update_interval": update_interval, "max_iterations": max_iterations}
-        given |= {"tol": tol, "init": init, "n_init": n_init, "least_batch_size": batch_size}
+        given |= {"tol": tol, "init": init, "n_init": n_init, "min_batch_size": batch_size}
         recipe = self._adapted(recipes.get(recipe, **given))
         if max_iterations is not None:
             recipe = dataclasses.replace(recipe, updates=None)  # The recipe's limit could come first.

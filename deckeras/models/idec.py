@@ -124,7 +124,7 @@ class IDEC(DEC):
         # The recipe's learning rate is meant for the clustering loss alone, which is weighted by gamma here. At such a
         # rate, reconstructing small batches moves the rows at random, and small clusters are lost without the paper's
         # balance.
-        changes = {"learning_rate": recipe.learning_rate / self.gamma, "least_batches": 1, "balance": 1.0}
+        changes = {"learning_rate": recipe.learning_rate / self.gamma, "min_batches": 1, "balance": 1.0}
         return dataclasses.replace(recipe, **changes)
 
     def _targets(self, rows: Tensor, p: Tensor) -> dict[str, Tensor]:

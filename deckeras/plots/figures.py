@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import colormaps
 
 from deckeras._data.labels import as_labels
-from deckeras.metrics import confusion, match_clusters, surest_rows
+from deckeras.metrics import confusion, match_clusters, most_confident
 from deckeras.plots import projection
 from deckeras.plots.drawing import COLORS, Figure, bare, pictures
 
@@ -232,7 +232,7 @@ def top_images(x, q, image_shape, *, n_images=10, y=None):
     width = 0.6 * n_images + 0.4 + 0.08 * max(map(len, names))
     figure = Figure(figsize=(width, 0.6 * q.shape[1] + 0.1), layout="constrained")
     panels = figure.subplots(q.shape[1], n_images, squeeze=False)
-    for name, row, confident in zip(names, panels, surest_rows(q, n_images), strict=True):
+    for name, row, confident in zip(names, panels, most_confident(q, n_images), strict=True):
         for axes in row:
             axes.set_axis_off()
         for axes, index in zip(row, confident, strict=False):

@@ -162,7 +162,7 @@ class Recipe(Network, Pretraining, Augmenting, Start, Clustering):
         if not self.shift and not self.rotation:
             return None
         image_shape = self._image_shape(row_shape)
-        if clustering and min(image_shape[:2]) < self.least_side:
+        if clustering and min(image_shape[:2]) < self.min_side:
             return None
         fill = 0.0 if x is None else distribution.agreed(background(x, image_shape))
         changes = {"shift": self.shift, "rotation": self.rotation, "fill": fill}
@@ -203,8 +203,8 @@ PAPER = Recipe(
     layerwise=True,
     dropout=0.2,
     epochs=0,
-    least_iterations=100_000,
-    least_batches=1,
+    min_pretraining_iterations=100_000,
+    min_batches=1,
     pretraining_loss=least_squares,
     pretraining_optimizer=sgd_in_steps,
     # The text of the paper does not state an interval. This is the one in its code.
@@ -215,8 +215,8 @@ DEC_KERAS = Recipe(
     name="dec-keras",
     kernel_initializer=keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform"),
     epochs=300,
-    least_iterations=0,
-    least_batches=1,
+    min_pretraining_iterations=0,
+    min_batches=1,
     pretraining_optimizer=sgd_at_one,
     update_interval=140,
 )
@@ -233,7 +233,7 @@ IMAGES = Recipe(
     shift=0.1,
     rotation=10.0,
     epochs=40,
-    least_iterations=3000,
+    min_pretraining_iterations=3000,
     centered=True,
     embedding_scale=3.0,
     init="manifold",

@@ -94,22 +94,22 @@ class Batches(Group):
     """The batches of few rows, in pretraining and in clustering.
 
     Attributes:
-        least_batches: int. The smallest number of batches in an epoch. A small data set is split into smaller batches,
+        min_batches: int. The smallest number of batches in an epoch. A small data set is split into smaller batches,
             because it needs as many steps as a large one, and steps on small batches are faster.
-        least_batch_size: int. The smallest size of these batches.
+        min_batch_size: int. The smallest size of these batches.
     """
 
-    least_batches: int = 25
-    least_batch_size: int = 16
+    min_batches: int = 25
+    min_batch_size: int = 16
 
     CHECKS: ClassVar[dict[str, values.Check]] = {
-        "least_batches": checks.check_count,
-        "least_batch_size": checks.check_count,
+        "min_batches": checks.check_count,
+        "min_batch_size": checks.check_count,
     }
 
     def _rows_in_batch(self, n: int, most: int) -> int:
         """Return the size of a batch of n rows that has at most `most`."""
-        return min(n, most, max(self.least_batch_size, n // self.least_batches))
+        return min(n, most, max(self.min_batch_size, n // self.min_batches))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,8 @@ class Pretraining(Batches):
             one.
         layer_iterations: int. Batches for each pair of layers in layer-wise pretraining.
         epochs: int. Epochs of the pretraining of all layers together.
-        least_iterations: int. The smallest number of batches of this pretraining, because a small data set needs as
-            many batches as a large one.
+        min_pretraining_iterations: int. The smallest number of batches of this pretraining, because a small data set
+            needs as many batches as a large one.
         pretraining_batch_size: int. The largest number of rows in a batch of pretraining.
         centered: bool. True if the first layer is trained on rows minus their mean, and an untrained decoder starts at
             the mean. The trained weights are for unchanged rows. Without centering, images turn off up to four
@@ -136,7 +136,7 @@ class Pretraining(Batches):
     dropout: float = 0.0
     layer_iterations: int = 50_000
     epochs: int = 20
-    least_iterations: int = 750
+    min_pretraining_iterations: int = 750
     pretraining_batch_size: int = 256
     centered: bool = False
     pretraining_loss: Loss = "mse"
@@ -147,7 +147,7 @@ class Pretraining(Batches):
         "dropout": values.number("from 0 to below 1", lambda value: 0 <= value < 1),
         "layer_iterations": checks.check_count,
         "epochs": values.count_or_zero,
-        "least_iterations": values.count_or_zero,
+        "min_pretraining_iterations": values.count_or_zero,
         "pretraining_batch_size": checks.check_count,
         "centered": _flag,
         "pretraining_loss": values.of_keras("loss", keras.losses.get),
@@ -156,14 +156,14 @@ class Pretraining(Batches):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.epochs and not self.least_iterations:
-            raise ValueError("epochs or least_iterations should be at least 1. Received: 0 for both")
+        if not self.epochs and not self.min_pretraining_iterations:
+            raise ValueError("epochs or min_pretraining_iterations should be at least 1. Received: 0 for both")
 
     def batches(self, n: int) -> tuple[int, int]:
         """Return (batch_size, iterations) for the pretraining of n rows."""
         size = self._rows_in_batch(n, self.pretraining_batch_size)
         steps_per_epoch = math.ceil(n / size)
-        return size, max(self.epochs * steps_per_epoch, self.least_iterations)
+        return size, max(self.epochs * steps_per_epoch, self.min_pretraining_iterations)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,19 +173,19 @@ class Augmenting(Group):
     Attributes:
         shift, rotation: floats. The largest changes, as a fraction of the side and in degrees. If both are 0, there is
             no augmentation.
-        least_side: int. The smallest side, in pixels, of images that are augmented in clustering. Smaller images are
+        min_side: int. The smallest side, in pixels, of images that are augmented in clustering. Smaller images are
             augmented only in pretraining, which benefits at any size. In clustering, a shift by a fraction of a pixel
             would blur the differences between digits of 8 by 8 pixels.
     """
 
     shift: float = 0.0
     rotation: float = 0.0
-    least_side: int = 16
+    min_side: int = 16
 
     CHECKS: ClassVar[dict[str, values.Check]] = {
         "shift": _size,
         "rotation": _size,
-        "least_side": checks.check_count,
+        "min_side": checks.check_count,
     }
 
 

@@ -14,7 +14,7 @@ _MAX_ALL = 1000  # up to this number of rows, all are listed
 _EXTREMES = 12  # otherwise, the number of most and of least confident rows that are listed per cluster
 _MAX_LISTED = 3000  # the most rows in such a list; if there are many clusters, each has fewer
 _MAX_COLUMNS = 12  # the most columns in the list
-_LEAST_SIDE = 48  # smaller pictures have no contact sheet, because the list shows them equally well
+_MIN_SIDE = 48  # smaller pictures have no contact sheet, because the list shows them equally well
 _ON_A_SHEET, _MAX_ON_SHEETS = 15, 600  # the most photographs per cluster, and for all clusters together
 _EXCERPT, _ON_A_CARD = 300, 100  # the most characters of a text in the list and on the map
 _READ_TOGETHER = 64  # the number of rows that are in memory at once
@@ -125,7 +125,7 @@ def draw_sheets(shown):
         str, HTML; "" if rows are not pictures of at least 48 pixels a side.
     """
     shape = shown.rows.layout.image_shape
-    if shape is None or min(shape[:2]) < _LEAST_SIDE:
+    if shape is None or min(shape[:2]) < _MIN_SIDE:
         return ""
     n_clusters = shown.q.shape[1]
     each = max(2, min(_ON_A_SHEET, _MAX_ON_SHEETS // n_clusters))

@@ -52,7 +52,7 @@ def job(script, description, arguments=None, *, seeds=1):
     options = parser.parse_args(arguments)
     x, y = load(options.dataset, options.data)
     shape = datasets.IMAGE_SHAPES.get(options.dataset)
-    epochs = {"epochs": options.epochs, "least_iterations": 0} if options.epochs else {}
+    epochs = {"epochs": options.epochs, "min_pretraining_iterations": 0} if options.epochs else {}
     recipe = recipes.get(options.recipe, image_shape=shape, **epochs)
     output = options.output or os.path.join("results", "paper", f"{options.dataset}-{options.recipe}")
     study = Study(x, y, output, recipe)

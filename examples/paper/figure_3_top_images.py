@@ -18,7 +18,7 @@ def main(arguments=None):
     q = study.dec(job.seeds[-1])[0].predict(study.x, verbose=0)
     rows = [
         {"cluster": cluster, "rank": rank, "row": row, "q": q[row, cluster], "class": study.y[row]}
-        for cluster, members in enumerate(metrics.surest_rows(q))
+        for cluster, members in enumerate(metrics.most_confident(q))
         for rank, row in enumerate(members.tolist(), start=1)
     ]
     cells.write(rows, f"{job.path}.csv")

@@ -38,7 +38,9 @@ class Models:
     """Models that are made once; what is fitted is fitted anew from the same weights."""
 
     def __init__(self):
-        recipe = deckeras.recipes.get("table", units=(4, 2), epochs=1, least_iterations=1, n_init=1, init="kmeans")
+        recipe = deckeras.recipes.get(
+            "table", units=(4, 2), epochs=1, min_pretraining_iterations=1, n_init=1, init="kmeans"
+        )
         self.recipe = deckeras.recipes.get(recipe, updates=1, max_iterations=2)
         self.encoder, self.decoder = dense_autoencoder(WIDTH, units=(4, 2))
         self.dec, self.idec = DEC(self.encoder, 2), IDEC(self.encoder, self.decoder, 2)
