@@ -132,6 +132,44 @@ def test_cut_is_the_weight_of_neighbors_apart():
     assert manifold.cut(graph, np.array([0, 0, 0])) == 0
 
 
+@pytest.mark.parametrize("n_neighbors", [1, 4, 20, 1000])
+@pytest.mark.parametrize("n_graphs", [1, 3])
+def test_joint_graph_by_hand(n_graphs, n_neighbors):
+    random = np.random.default_rng(0)
+    graphs = [manifold.neighbor_graph(random.normal(size=(60, 3)), 7) for _ in range(n_graphs)]
+    before = [graph.toarray() for graph in graphs]
+    total = np.sum(before, axis=0, dtype=np.float64)
+    kept = np.zeros_like(total)
+    for row, weights in enumerate(total):
+        strongest = weights >= np.sort(weights)[::-1][min(n_neighbors, len(weights)) - 1]
+        kept[row, strongest] = weights[strongest]
+    found = manifold.joint_graph(graphs, n_neighbors)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), np.maximum(kept, kept.T), rtol=1e-6)
+    for graph, unchanged in zip(graphs, before, strict=True):
+        np.testing.assert_array_equal(graph.toarray(), unchanged)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_joint_graph_connects_classes_less_than_any_view(seed):
+    """Each view shows the classes with noise of its own."""
+    random = np.random.default_rng(seed)
+    y = np.repeat(np.arange(4), 30)
+    graphs = [manifold.neighbor_graph(2 * np.eye(4)[y] + random.normal(size=(120, 4))) for _ in range(4)]
+    assert manifold.cut(manifold.joint_graph(graphs), y) < 0.85 * min(manifold.cut(graph, y) for graph in graphs)
+
+
+@pytest.mark.parametrize(("n_views", "n_graphs"), [(1, 1), (2, 2), (4, 5)])
+def test_more_than_two_views_are_laid_out_together_too(moons, n_views, n_graphs):
+    views = (manifold.views(moons[0], moons[0]))[:n_views]
+    found = manifold.Neighborhoods(views, n_init=2, n_epochs=20)
+    assert len(found.graphs) == n_views
+    assert len(found.layouts) == len(found.labelings(2)) == 2 * n_graphs
+    if n_views == 4:
+        joint = manifold.layout(manifold.joint_graph(found.graphs), n_epochs=20, seed=found.seeds[1])
+        np.testing.assert_array_equal(found.layouts[-1], joint)
+
+
 def test_kmeans_has_one_vote(moons):
     x, _ = moons
     alone = manifold.Neighborhoods([(x, "euclidean")], n_init=2)

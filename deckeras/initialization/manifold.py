@@ -44,13 +44,13 @@ _MIN_ROWS = 10  # Fewer rows than these, or than 3 per cluster, have no meaningf
 class Neighborhoods:
     """Layouts of the neighbor graphs of rows in several views, computed once for any number of clusters.
 
-    The neighbor graph of each view is laid out, a mixture of Gaussians is fitted to each layout, and the clusters are
-    the `consensus` of all the mixtures. Neighborhoods reveal classes that neither k-means nor a mixture finds in the
-    same space.
+    The neighbor graph of each view is laid out, and with more than two views also their `joint_graph`. A mixture of
+    Gaussians is fitted to each layout, and the clusters are the `consensus` of all the mixtures. Neighborhoods reveal
+    classes that neither k-means nor a mixture finds in the same space.
 
     Args:
         views: list of (array, metric), the arguments of `neighbor_graph` for the same n rows, as `views` returns it.
-        n_init: int, default 1. Layouts of each view, from different seeds.
+        n_init: int, default 1. Layouts of each graph, from different seeds.
         n_neighbors: int, default 20, as for `neighbor_graph`.
         n_epochs: int, as for `layout`.
         rows: (n, n_features) array, default None. k-means on these rows has one vote in the consensus, because
@@ -81,7 +81,9 @@ class Neighborhoods:
         self.views, self.rows, self.seed = views, rows, seed
         self.seeds = np.random.SeedSequence(seed).generate_state(n_init)
         self.graphs = _in_threads(lambda view: neighbor_graph(view[0], n_neighbors, metric=view[1]), views)
-        tasks = list(itertools.product(self.graphs, self.seeds))
+        # Two views of one space have most neighbors in common anyway.
+        joint = [joint_graph(self.graphs, n_neighbors)] if len(views) > 2 else []
+        tasks = list(itertools.product([*self.graphs, *joint], self.seeds))
         self.layouts = _in_threads(lambda task: layout(task[0], n_epochs=n_epochs, seed=task[1]), tasks)
 
     def labelings(self, n_clusters: int) -> list[Array]:
@@ -233,6 +235,40 @@ def neighbor_graph(x: Array, n_neighbors: int = 20, *, metric: Metric = "euclide
     directed = sparse.csr_array((weights.ravel(), (rows, neighbors.ravel())), shape=(len(x), len(x)))
     graph = directed + directed.T - directed * directed.T
     return sparse.csr_array(graph, dtype=np.float32)
+
+
+def joint_graph(graphs: Sequence[sparse.csr_array], n_neighbors: int = 20) -> sparse.csr_array:
+    """Return the graph of the neighbors that most of several graphs of the same rows have in common.
+
+    The weights of all graphs are added, and each row keeps its strongest connections. A neighbor in one view may be
+    there by chance, one in several views rarely. Without the limit, few rows would be connected to most of their class
+    and beyond.
+
+    Args:
+        graphs: list of (n, n) sparse arrays, as `neighbor_graph` returns them.
+        n_neighbors: int, default 20. The number of connections of each row, or more if some of them are equal. Two rows
+            are connected if either keeps the connection.
+
+    Returns:
+        (n, n) `scipy.sparse.csr_array` of float32, symmetric, with weights from 0 to the number of graphs.
+
+    Example:
+        >>> import numpy as np
+        >>> from deckeras.initialization.manifold import joint_graph, neighbor_graph
+        >>> near = [neighbor_graph(np.array([[0.0], [1.0], [9.0]]) ** power, 1) for power in (1, 2)]
+        >>> joint_graph(near, 1).toarray()
+        array([[0., 2., 0.],
+               [2., 0., 2.],
+               [0., 2., 0.]], dtype=float32)
+    """
+    total = sparse.csr_array(sum(graphs))
+    degrees = np.diff(total.indptr)
+    rows = np.repeat(np.arange(len(degrees)), degrees)
+    order = np.lexsort((-total.data, rows))
+    weakest = total.data[order[total.indptr[:-1] + np.minimum(degrees, n_neighbors) - 1]]
+    total.data[total.data < weakest[rows]] = 0
+    total.eliminate_zeros()
+    return sparse.csr_array(total.maximum(total.T), dtype=np.float32)
 
 
 def _apart_from_zeros(x: Array) -> Array:

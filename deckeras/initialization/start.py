@@ -83,7 +83,7 @@ class ManifoldStart:
         z: (n, n_features) float array, the embedding.
         x: the n rows of the embedding, an array or any other source that `DEC.fit` takes, default None: neighbors in
             the embedding only.
-        n_init: int, default 1. The number of layouts of each view.
+        n_init: int, default 1. The number of layouts of each neighbor graph.
         n_neighbors: int, default 20. The number of neighbors of each row, as for `neighbor_graph`.
         sample_size: int, default 10,000. It limits the time that the layouts take.
         seed: int, default 0. Determines the sample and the layouts.

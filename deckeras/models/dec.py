@@ -188,7 +188,7 @@ class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
             centroids: (n_clusters, n_embedding) array, default None. First centroids instead of those of `init`.
             init: "kmeans" (as in the paper), "ward", "mixture", "manifold" (which follows the neighbors of the rows),
                 or a function of (z, n_clusters) that returns centroids or assignments; see `deckeras.initialization`.
-            n_init: int, restarts of `init`; for "manifold", the number of layouts of each view.
+            n_init: int, restarts of `init`; for "manifold", the number of layouts of each graph.
             augment: Keras layer or function that changes a batch of rows at random and keeps its shape, such as
                 `image_augmentation`. The target always comes from the unchanged rows.
             seed: int, default 0. Determines the start and the order of the rows. None draws a new seed each time.

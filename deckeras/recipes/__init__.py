@@ -221,7 +221,7 @@ DEC_KERAS = Recipe(
     update_interval=140,
 )
 
-TABLE = Recipe(name="table", units=_NARROW, init="manifold", n_init=4, updates=8, balance=0.5)
+TABLE = Recipe(name="table", units=_NARROW, init="manifold", n_init=3, updates=8, balance=0.5)
 
 FEATURES = dataclasses.replace(TABLE, name="features")
 
