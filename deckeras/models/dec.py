@@ -24,12 +24,12 @@ from deckeras.augmentation import Augmenter
 from deckeras.autoencoders.embedding import check_encoder
 from deckeras.initialization import start
 from deckeras.layers import ClusteringLayer, check_centroids, check_n_clusters, graph_parts
-from deckeras.models import compiling, configs, fitting, h5_names, prediction
+from deckeras.models import compiling, configs, evaluation, fitting, h5_names, prediction
 from deckeras.recipes import Recipe
 
 
 @keras.saving.register_keras_serializable(package="deckeras")
-class DEC(keras.Model, metaclass=h5_names.RegisteredInH5):
+class DEC(evaluation.Evaluated, metaclass=h5_names.RegisteredInH5):
     """Deep Embedded Clustering: a pretrained encoder and a clustering layer, trained together.
 
     A functional `keras.Model` from the encoder's inputs to the soft assignments q. It holds the encoder itself, not a
