@@ -238,6 +238,16 @@ def test_genes_by_cells_of_10x(ids):
         files.read_like("new.h5", rows.layout)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_new_rows_without_names_of_features_are_noticed(named):
+    _write_10x("data.h5", X, list("abcd"), "features/id" if named else "other")
+    layout = files.read("data.h5").layout
+    np.save("new.npy", X)
+    notices = files.read_like("new.npy", layout).notices
+    told = 'the features have no names, and are read in the order of those of the fit: "a", "b", "c", "d"'
+    assert (told in notices) == named
+
+
 def test_10x_without_genes():
     for genes, ids in (list("abcd"), "other"), (list("abc"), "features/id"), (list("abcd"), "features/tag"):
         _write_10x("data.h5", X, genes, ids)

@@ -180,7 +180,7 @@ def like_array(path, found, layout, notices):
         path: the file.
         found: `deckeras.files.arrays.Found`.
         layout: `Layout` of the array that the model was fitted to.
-        notices: list of str, to which sentences about features that are left out are added.
+        notices: list of str, to which sentences about features that are left out or have no names are added.
 
     Raises:
         ValueError: features are missing, or the rows have another shape.
@@ -199,6 +199,10 @@ def like_array(path, found, layout, notices):
             others = [name for name in given if name not in known]
             notices.append(f"left out, because the model does not have them: {headers.listed(others)}")
         found = dataclasses.replace(found, x=x, features=wanted)
+    if wanted is not None and given is None:
+        notices.append(
+            f"the features have no names, and are read in the order of those of the fit: {headers.listed(wanted)}"
+        )
     if layout.row_shape is not None:
         shapes = {tuple(layout.row_shape)}
         if layout.image_shape is not None:  # Images may be flat rows, too.
