@@ -30,7 +30,6 @@ class Evaluated(keras.Model):
         steps: int | None = None,
         callbacks: Callbacks = None,
         return_dict: bool = False,
-        **kwargs: Any,
     ) -> float | list[float] | dict[str, float]:
         r"""Return the loss of rows, and with labels also ACC, NMI and ARI.
 
@@ -43,7 +42,6 @@ class Evaluated(keras.Model):
             batch_size, verbose, steps, callbacks: as for `DEC.predict`.
             sample_weight: (n,) array, default None: 1 each. The weights of the rows in the loss and in the target.
             return_dict: bool, default False, as in Keras.
-            **kwargs: of `keras.Model.evaluate`, for soft targets.
 
         Returns:
             The loss, or with labels the list [loss, acc, nmi, ari]; with `return_dict`, a dict with these names.
@@ -66,8 +64,7 @@ class Evaluated(keras.Model):
         """
         common = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if self._are_targets(y):
-            options = {"sample_weight": sample_weight, "return_dict": return_dict, **kwargs}
-            return super().evaluate(x, y, batch_size, **common, **options)
+            return super().evaluate(x, y, batch_size, sample_weight=sample_weight, return_dict=return_dict, **common)
         from deckeras import metrics  # slow to import
 
         if not row_views.reads_itself(x):  # Errors come before any work, except for rows that are not counted yet.
@@ -75,7 +72,8 @@ class Evaluated(keras.Model):
             y, sample_weight = check_labels(y, len(x)), checks.check_weights(sample_weight, len(x))
         q = self.predict(x, batch_size, **common)
         y, weights = check_labels(y, len(q)), checks.check_weights(sample_weight, len(q))
-        q, y, weights = (None if own is None else np.concatenate(distribution.gather(own)) for own in (q, y, weights))
+        q = np.concatenate(distribution.gather(q))
+        y, weights = (None if own is None else np.concatenate(distribution.gather(own)) for own in (y, weights))
         loss = np.average(metrics.divergences(target_distribution(q, sample_weight=weights), q), weights=weights)
         found = {"loss": float(loss)}
         if y is not None:
