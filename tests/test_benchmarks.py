@@ -400,6 +400,32 @@ def test_verdicts_are_held_against_the_classes(tmp_path, blobs, capsys, monkeypa
     assert len(pandas.read_csv(tmp_path / "cells.csv")) == 2
 
 
+def _cells(line):
+    return [cell.strip(" *") for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize(("cells", "columns"), [("field.csv", range(1, 10)), ("few_rows.csv", [2, 3, 4, 7, 8, 9])])
+def test_the_figures_of_the_field_are_those_of_its_cells(cells, columns):
+    """A table that is printed anew, or a page that was forgotten, would show other figures than the CSV."""
+    field = load(BENCHMARKS / "field.py")
+    written = [_cells(line) for line in (BENCHMARKS / "README.md").read_text().splitlines() if line.startswith("|")]
+    for line in [_cells(line) for line in field.table(pandas.read_csv(BENCHMARKS / cells))][2:]:
+        figures = [line[column] for column in columns]
+        if line[0].startswith("clustpy"):
+            figures[-1] = ""  # one seed has no spread
+        assert figures in [row[1:] for row in written]
+
+
+def test_other_pages_show_the_figures_of_the_field():
+    cells = pandas.read_csv(BENCHMARKS / "field.csv")
+    ours = next(_cells(line) for line in load(BENCHMARKS / "field.py").table(cells) if line.startswith("| deckeras"))
+    readme = (BENCHMARKS.parent / "README.md").read_text()
+    assert f"| **{ours[2]}** | **{ours[3]}** | **{float(ours[6]):.1f}** |" in readme
+    features = 100 * cells[(cells["data"] == "imagenet50_moco_val") & (cells["method"] == "deckeras")]["acc"]
+    page = (BENCHMARKS.parent / "docs" / "howto" / "photographs.md").read_text()
+    assert f"| DEC | {features.mean():.2f} ± {features.std(ddof=0):.2f} |" in page
+
+
 def test_the_field_scores_the_rows_that_each_seed_draws(tmp_path, blobs, capsys, monkeypatch):
     field = load(BENCHMARKS / "field.py")
     x, y = blobs

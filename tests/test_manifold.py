@@ -161,7 +161,7 @@ def test_the_joint_graph_connects_classes_less_than_any_view(seed):
 
 @pytest.mark.parametrize(("n_views", "n_graphs"), [(1, 1), (2, 2), (4, 5)])
 def test_more_than_two_views_are_laid_out_together_too(moons, n_views, n_graphs):
-    views = (manifold.views(moons[0], moons[0]))[:n_views]
+    views = manifold.views(moons[0], moons[0])[:n_views]
     found = manifold.Neighborhoods(views, n_init=2, n_epochs=20)
     assert len(found.graphs) == n_views
     assert len(found.layouts) == len(found.labelings(2)) == 2 * n_graphs

@@ -238,11 +238,11 @@ def neighbor_graph(x: Array, n_neighbors: int = 20, *, metric: Metric = "euclide
 
 
 def joint_graph(graphs: Sequence[sparse.csr_array], n_neighbors: int = 20) -> sparse.csr_array:
-    """Return the graph of the neighbors that most of several graphs of the same rows have in common.
+    """Return the graph of the strongest connections in several graphs of the same rows.
 
-    The weights of all graphs are added, and each row keeps its strongest connections. A neighbor in one view may be
-    there by chance, one in several views rarely. Without the limit, few rows would be connected to most of their class
-    and beyond.
+    The weights of all graphs are added, and each row keeps its strongest connections. Two rows may be neighbors in one
+    view by chance, but rarely in several. Without the limit, rows of a small table would be connected to most of their
+    class and beyond.
 
     Args:
         graphs: list of (n, n) sparse arrays, as `neighbor_graph` returns them.
