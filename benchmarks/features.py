@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize, scale
 
 from deckeras import DeepEmbeddedClustering, features, metrics
-from deckeras.initialization import manifold
+from deckeras.initialization import manifold, neighbor_graphs
 
 NEIGHBORS, HOPS = 20, (1, 2, 3, 5)
 
@@ -74,7 +74,7 @@ def smooth(x):
     """Yield (hops, rows), each row the mean of itself and its neighbors by angle, so many times."""
     from scipy import sparse
 
-    graph = manifold.neighbor_graph(x, NEIGHBORS, metric="cosine") + sparse.eye_array(len(x))
+    graph = neighbor_graphs.neighbor_graph(x, NEIGHBORS, metric="cosine") + sparse.eye_array(len(x))
     graph = sparse.diags_array(1 / graph.sum(axis=1)) @ graph
     for hops in range(1, max(HOPS) + 1):
         x = normalize(graph @ x)

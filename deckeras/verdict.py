@@ -18,7 +18,7 @@ import numpy.typing as npt
 from deckeras import baseline, metrics
 from deckeras._data import row_views
 from deckeras._typing import Array, Rows
-from deckeras.initialization import manifold
+from deckeras.initialization import manifold, neighbor_graphs
 from deckeras.initialization.consensus import agreement
 
 _ROWS, _EPOCHS = 1000, 100  # the size of the sample and the steps of its layouts; they limit the time
@@ -145,10 +145,10 @@ def judge(x: Rows, q: npt.ArrayLike, *, start: npt.ArrayLike | None = None, seed
     neighborhoods = manifold.Neighborhoods(views, n_epochs=_EPOCHS, seed=seed)
     agreed = agreement(labels, [*kmeans, *neighborhoods.labelings(n_clusters)])
     graph = neighborhoods.graphs[0]
-    cut, null_cuts = manifold.cut(graph, labels), _null_cuts(views[0][0], (n_clusters, 2), seed)
-    these = min(cut, manifold.cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cuts[0]
+    cut, null_cuts = neighbor_graphs.cut(graph, labels), _null_cuts(views[0][0], (n_clusters, 2), seed)
+    these = min(cut, neighbor_graphs.cut(graph, neighborhoods.clusters(n_clusters))) < _STRUCTURE * null_cuts[0]
     # In some data, such as iris, two clusters are far apart, and the requested number divides one of them.
-    two = min(manifold.cut(graph, found) for found in neighborhoods.labelings(2))
+    two = min(neighbor_graphs.cut(graph, found) for found in neighborhoods.labelings(2))
     structure = these or two < _STRUCTURE * null_cuts[1]
     these = these or (structure and n_clusters == 2)
     level = "none" if not structure else "steady" if agreed >= _STEADY else "fair" if agreed >= _LOOSE else "loose"
@@ -157,7 +157,7 @@ def judge(x: Rows, q: npt.ArrayLike, *, start: npt.ArrayLike | None = None, seed
     return Verdict(
         agreement=agreed,
         cut=cut,
-        kmeans_cut=manifold.cut(graph, kmeans[0]),
+        kmeans_cut=neighbor_graphs.cut(graph, kmeans[0]),
         null_cut=null_cuts[0],
         differs_from_kmeans=1 - metrics.accuracy(labels, kmeans[0]),
         differing_clusters=_differing(labels, kmeans[0]),
@@ -189,7 +189,7 @@ def _null_cuts(x: Array, numbers: Sequence[int], seed: int) -> list[float]:
     cuts = []
     for drawn in random.normal(size=size), random.uniform(-np.sqrt(3), np.sqrt(3), size=size):
         found = manifold.Neighborhoods([((drawn @ axes).astype(np.float32), "euclidean")], n_epochs=_EPOCHS, seed=seed)
-        cuts.append([manifold.cut(found.graphs[0], found.clusters(number)) for number in numbers])
+        cuts.append([neighbor_graphs.cut(found.graphs[0], found.clusters(number)) for number in numbers])
     return np.min(cuts, axis=0).tolist()
 
 

@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from deckeras import metrics
-from deckeras.initialization import kmeans_centroids, manifold
+from deckeras.initialization import kmeans_centroids, manifold, neighbor_graphs
 
 pytestmark = pytest.mark.usefixtures("whole_layouts")
 
@@ -36,7 +36,7 @@ def fuzzy_weights(x, n_neighbors):
 
 def test_graph_is_that_of_the_paper():
     x = np.random.default_rng(0).normal(size=(60, 3))
-    found = manifold.neighbor_graph(x, 8).toarray()
+    found = neighbor_graphs.neighbor_graph(x, 8).toarray()
     np.testing.assert_allclose(found, fuzzy_weights(x, 8), atol=1e-5)
     np.testing.assert_array_equal(found, found.T)
 
@@ -44,15 +44,15 @@ def test_graph_is_that_of_the_paper():
 def test_cosine_does_not_see_lengths():
     random = np.random.default_rng(0)
     x = random.normal(size=(50, 4))
-    graph = manifold.neighbor_graph(x, 5, metric="cosine").toarray()
-    longer = manifold.neighbor_graph(x * random.uniform(1, 9, size=(50, 1)), 5, metric="cosine").toarray()
+    graph = neighbor_graphs.neighbor_graph(x, 5, metric="cosine").toarray()
+    longer = neighbor_graphs.neighbor_graph(x * random.uniform(1, 9, size=(50, 1)), 5, metric="cosine").toarray()
     np.testing.assert_allclose(graph, longer, atol=1e-4)
-    assert not np.allclose(graph, manifold.neighbor_graph(x, 5).toarray(), atol=0.1)
+    assert not np.allclose(graph, neighbor_graphs.neighbor_graph(x, 5).toarray(), atol=0.1)
 
 
 @pytest.mark.parametrize("x", [np.zeros((40, 3)), np.repeat([[0.0, 1.0], [5.0, 5.0]], 30, axis=0)])
 def test_equal_rows(x):
-    graph = manifold.neighbor_graph(x, 10)
+    graph = neighbor_graphs.neighbor_graph(x, 10)
     assert np.isfinite(graph.data).all()
     assert graph.data.max() <= 1
     assert np.isfinite(manifold.layout(graph, 2, n_epochs=20)).all()
@@ -60,13 +60,13 @@ def test_equal_rows(x):
 
 def test_graph_refuses():
     with pytest.raises(ValueError, match="at least 2 rows"):
-        manifold.neighbor_graph(np.zeros((1, 3)))
+        neighbor_graphs.neighbor_graph(np.zeros((1, 3)))
     with pytest.raises(ValueError, match="metric should be"):
-        manifold.neighbor_graph(np.zeros((5, 3)), metric="taxicab")
+        neighbor_graphs.neighbor_graph(np.zeros((5, 3)), metric="taxicab")
 
 
 def test_layout_lowers_the_cross_entropy(moons):
-    graph = manifold.neighbor_graph(moons[0])
+    graph = neighbor_graphs.neighbor_graph(moons[0])
     weights = graph.toarray().astype(np.float64)
     negatives = 5 * weights.sum(axis=1)[:, None] / len(weights)  # five random points for each neighbor, as in UMAP
 
@@ -80,7 +80,7 @@ def test_layout_lowers_the_cross_entropy(moons):
 
 
 def test_a_graph_of_one_direction_is_laid_out_as_one_of_both(moons):
-    graph = manifold.neighbor_graph(moons[0])
+    graph = neighbor_graphs.neighbor_graph(moons[0])
     stored = graph.copy()
     expected = manifold.layout(graph, n_epochs=20)
     np.testing.assert_array_equal(manifold.layout(2 * sparse.triu(graph), n_epochs=20), expected)
@@ -128,22 +128,22 @@ def test_kmeans_is_taken_where_it_is_better_by_every_measure(monkeypatch, kmeans
 
 def test_cut_is_the_weight_of_neighbors_apart():
     graph = sparse.csr_array(np.array([[0, 1.0, 0.5], [1.0, 0, 0], [0.5, 0, 0]]))
-    assert manifold.cut(graph, np.array([0, 0, 1])) == pytest.approx(0.5 / 1.5)
-    assert manifold.cut(graph, np.array([0, 0, 0])) == 0
+    assert neighbor_graphs.cut(graph, np.array([0, 0, 1])) == pytest.approx(0.5 / 1.5)
+    assert neighbor_graphs.cut(graph, np.array([0, 0, 0])) == 0
 
 
 @pytest.mark.parametrize("n_neighbors", [1, 4, 20, 1000])
 @pytest.mark.parametrize("n_graphs", [1, 3])
 def test_joint_graph_by_hand(n_graphs, n_neighbors):
     random = np.random.default_rng(0)
-    graphs = [manifold.neighbor_graph(random.normal(size=(60, 3)), 7) for _ in range(n_graphs)]
+    graphs = [neighbor_graphs.neighbor_graph(random.normal(size=(60, 3)), 7) for _ in range(n_graphs)]
     before = [graph.toarray() for graph in graphs]
     total = np.sum(before, axis=0, dtype=np.float64)
     kept = np.zeros_like(total)
     for row, weights in enumerate(total):
         strongest = weights >= np.sort(weights)[::-1][min(n_neighbors, len(weights)) - 1]
         kept[row, strongest] = weights[strongest]
-    found = manifold.joint_graph(graphs, n_neighbors)
+    found = neighbor_graphs.joint_graph(graphs, n_neighbors)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), np.maximum(kept, kept.T), rtol=1e-6)
     for graph, unchanged in zip(graphs, before, strict=True):
@@ -155,8 +155,10 @@ def test_the_joint_graph_connects_classes_less_than_any_view(seed):
     """Each view shows the classes with noise of its own."""
     random = np.random.default_rng(seed)
     y = np.repeat(np.arange(4), 30)
-    graphs = [manifold.neighbor_graph(2 * np.eye(4)[y] + random.normal(size=(120, 4))) for _ in range(4)]
-    assert manifold.cut(manifold.joint_graph(graphs), y) < 0.85 * min(manifold.cut(graph, y) for graph in graphs)
+    graphs = [neighbor_graphs.neighbor_graph(2 * np.eye(4)[y] + random.normal(size=(120, 4))) for _ in range(4)]
+    assert neighbor_graphs.cut(neighbor_graphs.joint_graph(graphs), y) < 0.85 * min(
+        neighbor_graphs.cut(graph, y) for graph in graphs
+    )
 
 
 @pytest.mark.parametrize(("n_views", "n_graphs"), [(1, 1), (2, 2), (4, 5)])
@@ -166,7 +168,7 @@ def test_more_than_two_views_are_laid_out_together_too(moons, n_views, n_graphs)
     assert len(found.graphs) == n_views
     assert len(found.layouts) == len(found.labelings(2)) == 2 * n_graphs
     if n_views == 4:
-        joint = manifold.layout(manifold.joint_graph(found.graphs), n_epochs=20, seed=found.seeds[1])
+        joint = manifold.layout(neighbor_graphs.joint_graph(found.graphs), n_epochs=20, seed=found.seeds[1])
         np.testing.assert_array_equal(found.layouts[-1], joint)
 
 
@@ -191,15 +193,15 @@ def test_rows_of_zeros_are_no_neighbors_of_all(metric):
         x[row, 100 * topic + random.choice(100, 8, replace=False)] = random.random(8)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
     seen = {name: view for view, name in manifold.views(None, x)}
-    graph = manifold.neighbor_graph(seen[metric], metric=metric)
+    graph = neighbor_graphs.neighbor_graph(seen[metric], metric=metric)
     assert np.diff(graph.indptr)[300:].max() < 100
     if metric == "cosine":
-        assert np.diff(manifold.neighbor_graph(x, metric=metric).indptr)[300:].max() < 100
+        assert np.diff(neighbor_graphs.neighbor_graph(x, metric=metric).indptr)[300:].max() < 100
     assert metrics.accuracy(topics, manifold.Neighborhoods([(seen[metric], metric)]).clusters(3)[:300]) > 0.97
 
 
 def test_a_graph_serves_several_layouts(moons):
-    graph = manifold.neighbor_graph(moons[0])
+    graph = neighbor_graphs.neighbor_graph(moons[0])
     before = graph.data.copy()
     manifold.layout(graph, 2, n_epochs=20)
     np.testing.assert_array_equal(graph.data, before)
