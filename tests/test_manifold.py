@@ -1,5 +1,7 @@
 """Neighborhoods: the graph against UMAP's definition, the layout against its loss, clusters that k-means misses."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -87,18 +89,28 @@ def test_a_graph_of_one_direction_is_laid_out_as_one_of_both(moons):
     assert (graph != stored).nnz == 0
 
 
-def test_each_pair_of_neighbors_is_counted_once():
-    graph = sparse.csr_array([[0, 5, 0, 7], [5, 0, 0, 0], [0, 0, 0, 0], [7, 0, 0, 2]])
-    graph.data[:2], graph.indices[:2] = [7, 5], [3, 1]  # in any order
-    graph.has_sorted_indices = False
-    starts, ends, weights, pair = manifold._pairs(graph)
-    assert list(zip(starts, ends, weights, strict=True)) == [(0, 1, 5), (0, 3, 7), (3, 3, 2)]
-    assert pair.tolist() == [0, 1, 0, 1, 2]  # of the edges 0-1, 0-3, 1-0, 3-0 and 3-3
+@pytest.mark.parametrize("sort", [True, False])
+def test_one_step_from_the_first_layout_is_adam_on_the_gradient(monkeypatch, moons, sort):
+    graph = neighbor_graphs.neighbor_graph(moons[0])
+    if not sort:
+        order = np.concatenate([np.arange(*ends)[::-1] for ends in itertools.pairwise(graph.indptr)])
+        graph = sparse.csr_array((graph.data[order], graph.indices[order], graph.indptr), shape=graph.shape)
+    first = np.random.default_rng(0).normal(size=(len(moons[0]), 3)).astype("float32")
+    monkeypatch.setattr(manifold, "_first_layout", lambda *_: first.copy())
+    monkeypatch.setattr(manifold, "_repulsion", lambda points, others: np.zeros_like(points))
+    weights = graph.toarray().astype(np.float64)
+    weights[weights < weights.max()] = 0  # Those below the largest, divided by the number of epochs, are not sampled.
+    differences = first[:, None].astype(np.float64) - first
+    strength = weights / (1 + np.square(differences).sum(axis=-1))
+    gradient = (strength[:, :, None] * differences).sum(axis=1)
+    step = 0.5 * gradient / (np.abs(gradient) + 1e-8)
+    np.testing.assert_allclose(manifold.layout(graph, 3, n_epochs=1), first - step, atol=1e-4)
 
 
 def test_repulsion_is_the_gradient():
     random = np.random.default_rng(0)
     points, others = random.normal(size=(2500, 3)), random.normal(size=(40, 3))
+    others[0] = points[0]  # which is not repelled by itself
     differences = points[:, None] - others
     squares = np.square(differences).sum(axis=-1, keepdims=True)
     expected = 5 * (differences / ((1 / 64 + squares) * (1 + squares))).mean(axis=1)

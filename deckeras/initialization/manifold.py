@@ -209,15 +209,19 @@ def layout(
     # UMAP would sample an edge this weak less than once.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
     graph.eliminate_zeros()
-    starts, ends, weights, pair = _pairs(graph)
     degrees = graph.sum(axis=1)[:, None]
+    pairs = sparse.triu(graph, format="csr")  # Two nodes are two edges of the graph, but one pair.
+    reverse = pairs.T  # shares its weights
+    weights, ends = pairs.data.copy(), pairs.indices.astype(np.intp)
+    starts = np.repeat(np.arange(n), np.diff(pairs.indptr))
     means, squares = np.zeros_like(points), np.zeros_like(points)
     apart, others = (np.empty((len(starts), points.shape[1]), points.dtype) for _ in range(2))
     for epoch in range(n_epochs):
         np.take(points, starts, axis=0, out=apart, mode="clip")
         apart -= np.take(points, ends, axis=0, out=others, mode="clip")
-        graph.data = (weights / (1 + np.square(apart, out=apart).sum(axis=1)))[pair]
-        gradient = graph.sum(axis=1)[:, None] * points - graph @ points
+        np.divide(weights, 1 + _squares(apart, out=apart), out=pairs.data)
+        extended = _with_ones(points)
+        gradient = _difference(points, pairs @ extended + reverse @ extended)
         gradient -= degrees * _repulsion(points, points[random.integers(n, size=min(_NEGATIVES, n))])
         means = 0.9 * means + 0.1 * gradient
         squares = 0.99 * squares + 0.01 * np.square(gradient)
@@ -226,38 +230,39 @@ def layout(
     return points
 
 
-def _pairs(graph: sparse.csr_array) -> tuple[Array, Array, Array, Array]:
-    """Return the pairs of connected nodes of a symmetric graph as (starts, ends, weights), and the pair of each edge.
-
-    Two nodes are one pair but two edges, of equal length.
-    """
-    graph.sort_indices()
-    starts, ends = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr)), graph.indices
-    forward = starts <= ends
-    numbers = sparse.csr_array((np.cumsum(forward) - 1, ends, graph.indptr), shape=graph.shape)
-    backward = numbers.T.tocsr()
-    backward.sort_indices()
-    return starts[forward], ends[forward], graph.data[forward], np.where(forward, numbers.data, backward.data)
-
-
 def _repulsion(points: Array, others: Array) -> Array:
     """Return the mean push of the others on each point, times the number of negative samples."""
-    push = np.empty_like(points)
-    squares, weights = np.square(others).sum(axis=1), np.empty((_BLOCK, len(others)), points.dtype)
+    # The weight is 1 / ((softening + distance^2) * (1 + distance^2)). With half the sum of the two constants, its
+    # denominator is (distance^2 + half)^2 - rest, so that one product and three passes compute the weights.
+    half = (1 + _SOFTENING) / 2
+    rest = half**2 - _SOFTENING
+    left = _with_ones(np.column_stack([points, _squares(points)]))
+    right = np.column_stack([-2 * others, np.ones_like(others[:, 0]), _squares(others) + half]).T
+    others = _with_ones(others)
+    sums, block = np.empty((len(points), others.shape[1]), points.dtype), np.empty((_BLOCK, len(others)), points.dtype)
     # Blocks of this size fit in the processor's cache.
     for start in range(0, len(points), _BLOCK):
-        block = points[start : start + _BLOCK]
-        distances = np.matmul(block, -2 * others.T, out=weights[: len(block)])
-        distances += squares
-        distances += np.square(block).sum(axis=1)[:, None]
-        np.maximum(distances, 0, out=distances)
-        strength = distances + (1 + _SOFTENING)
-        strength *= distances
-        strength += _SOFTENING
-        # The strength becomes 1 / ((softening + distance^2) * (1 + distance^2)).
-        np.reciprocal(strength, out=strength)
-        push[start : start + _BLOCK] = strength.sum(axis=1)[:, None] * block - strength @ others
-    return push * (_REPULSION / len(others))
+        rows = slice(start, start + _BLOCK)
+        weights = np.matmul(left[rows], right, out=block[: len(left[rows])])
+        np.square(weights, out=weights)
+        weights -= rest
+        np.divide(1, weights, out=weights)
+        np.matmul(weights, others, out=sums[rows])
+    return _difference(points, sums) * (_REPULSION / len(others))
+
+
+def _difference(points: Array, sums: Array) -> Array:
+    """Return the weighted sum of the differences of each point to others, from the weighted sums of (others, 1)."""
+    return sums[:, -1:] * points - sums[:, :-1]
+
+
+def _with_ones(points: Array) -> Array:
+    return np.column_stack([points, np.ones_like(points[:, 0])])
+
+
+def _squares(points: Array, out: Array | None = None) -> Array:
+    """Return the squared length of each row. The product is seven times as fast as `sum(axis=1)` of few columns."""
+    return np.square(points, out=out) @ np.ones_like(points[0])
 
 
 def _first_layout(graph: sparse.sparray, n_components: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
