@@ -416,6 +416,20 @@ def test_the_figures_of_the_field_are_those_of_its_cells(cells, columns):
         assert figures in [row[1:] for row in written]
 
 
+def test_the_figures_of_the_verdict_are_those_of_its_cells():
+    cells, pages = pandas.read_csv(BENCHMARKS / "verdicts.csv"), BENCHMARKS.parent / "docs" / "howto"
+    written = (BENCHMARKS / "README.md").read_text()
+    for row in cells.itertuples():
+        scores = " | ".join(f"{100 * value:.1f}" for value in (row.nmi, row.start_nmi, row.kmeans_nmi))
+        cuts = " | ".join(f"{100 * value:.1f}" for value in (row.cut, row.kmeans_cut, row.null_cut, row.unsure))
+        assert f"| `{row.data}` | {row.level} | {scores} | {row.agreement:.2f} | {cuts} |" in written
+    found = load(BENCHMARKS / "verdicts.py").correlations(cells)
+    first, second = found["agreement and NMI"], found["agreement and ARI"]
+    assert f"is {first:.2f} between agreement and NMI, {second:.2f} between agreement and ARI" in written
+    assert f"agreement and NMI is {first:.2f}." in (pages / "trust.md").read_text()
+    assert f"NMI is {100 * cells.nmi.mean():.1f} % on the mean" in written
+
+
 def test_other_pages_show_the_figures_of_the_field():
     cells = pandas.read_csv(BENCHMARKS / "field.csv")
     ours = next(_cells(line) for line in load(BENCHMARKS / "field.py").table(cells) if line.startswith("| deckeras"))
