@@ -7,6 +7,7 @@ single clustering.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy.typing as npt
 
 from deckeras._typing import Array
 
-_N_INIT = 20
+_ROUNDS, _RESTARTS, _CONFIRMED = 20, 10, 3
+_EQUAL = 1e-6  # relative difference of two optima that are the same
 
 
 def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
@@ -22,7 +24,8 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
 
     Finds the partition with the highest quadratic mutual information with the given ones. This is k-means on their
     indicators; each column is centered and divided by the square root of its frequency, so that a small cluster counts
-    as much as a large one.
+    as much as a large one. k-means has many local optima here, so it is restarted until three rounds of ten restarts
+    have found the best one, or for 20 rounds.
 
     Args:
         labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
@@ -44,7 +47,6 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
     Source: Topchy, Jain and Punch, "Clustering Ensembles: Models of Consensus and Weak Partitions", TPAMI 2005, section
     5.
     """
-    from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
     labelings = [np.asarray(labels) for labels in labelings]
@@ -58,8 +60,24 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
         return codes[:, 0]
     points = np.concatenate([_indicators(column, counts) for column in combinations.T], axis=1)
     with threadpool_limits(1):  # Few points: on a busy machine, threads would only wait for one another.
-        kmeans = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(points, sample_weight=counts)
-    return kmeans.labels_[inverse.reshape(-1)].astype(np.int64)
+        labels = _best_of_kmeans(points, counts, n_clusters, seed)
+    return labels[inverse.reshape(-1)].astype(np.int64)
+
+
+def _best_of_kmeans(points: Array, counts: Array, n_clusters: int, seed: int | None) -> Array:
+    """Return the labels of the best of many k-means."""
+    from sklearn.cluster import KMeans
+
+    best, confirmed = None, 0
+    for state in np.random.SeedSequence(seed).generate_state(_ROUNDS):
+        kmeans = KMeans(n_clusters, n_init=_RESTARTS, random_state=int(state)).fit(points, sample_weight=counts)
+        if best is not None and math.isclose(kmeans.inertia_, best.inertia_, rel_tol=_EQUAL, abs_tol=_EQUAL):
+            confirmed += 1
+        elif best is None or kmeans.inertia_ < best.inertia_:
+            best, confirmed = kmeans, 1
+        if confirmed == _CONFIRMED:
+            break
+    return best.labels_
 
 
 def agreement(labels: npt.ArrayLike, labelings: Iterable[npt.ArrayLike]) -> float:
