@@ -37,6 +37,23 @@ def test_names_of_labels_do_not_matter(noisy):
     assert agreement(consensus(labelings, 6), [consensus(renamed, 6)]) == 1
 
 
+def quadratic_mutual_information(labels, others):
+    joint = np.zeros((labels.max() + 1, others.max() + 1))
+    np.add.at(joint, (labels, others), 1 / len(labels))
+    return (joint**2 / joint.sum(axis=1, keepdims=True) / joint.sum(axis=0)).sum() - 1
+
+
+def test_a_consensus_without_a_majority_is_near_the_best():
+    from sklearn.cluster import KMeans
+
+    x = np.random.default_rng(0).random((600, 4))  # without clusters, so that each of these divides it differently
+    labelings = [KMeans(10, n_init=1, init="random", max_iter=3, random_state=i).fit_predict(x) for i in range(12)]
+    for seed in range(2):
+        found = consensus(labelings, 10, seed=seed)
+        # A thousand restarts reach 56.09, and twenty of them 55.93 to 56.09.
+        assert sum(quadratic_mutual_information(found, labels) for labels in labelings) > 56.05
+
+
 def test_one_labeling_is_its_own_consensus():
     labels = np.array([0, 0, 1, 2, 2])
     assert agreement(labels, [consensus([labels], 3)]) == 1
