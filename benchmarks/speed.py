@@ -223,6 +223,7 @@ def parts_tasks(x, policy):
     from sklearn.datasets import make_blobs
 
     import deckeras
+    from deckeras.initialization import ManifoldStart
 
     def running(*arguments):
         command = [sys.executable, *arguments]
@@ -237,6 +238,7 @@ def parts_tasks(x, policy):
         tasks |= {
             f"k-means with 20 restarts, {n:,} rows": lambda z=z: deckeras.kmeans_centroids(z, 10),
             f"mixtures, 30 of them, {n:,} rows": lambda z=z: deckeras.mixture_assignments(z, 10),
+            f"neighborhoods, 4 layouts of 2 graphs, {n:,} rows": lambda z=z: ManifoldStart(z, n_init=4)(z, 10),
             f"ACC, NMI and ARI, {n:,} rows": lambda y=y, labels=labels: deckeras.metrics.scores(y, labels),
         }
     return tasks

@@ -1,5 +1,6 @@
 """First clusterers on pretrained encoders, and what tells a good one without labels, as Markdown.
 
+    pip install -e ".[benchmarks]"
     python benchmarks/starts.py --dataset mnist --data mnist.npz results/mnist/dec+augmentation-*/encoder.h5
 
 The first table has the scores of each clusterer on the embedding, before any training towards its clusters. The second
@@ -8,14 +9,16 @@ with the order by NMI (Spearman's rank correlation), and the NMI of that which e
 """
 
 import argparse
+import time
 
 import keras
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.cluster import SpectralClustering
+from sklearn.mixture import GaussianMixture
 
-from deckeras import datasets, metrics
-from deckeras.initialization import first_clusters, mixtures
+from deckeras import datasets, metrics, recipes
+from deckeras.initialization import ManifoldStart, first_clusters, mixtures
 
 SAMPLE = 8000  # of the rows, for spectral clustering
 
@@ -34,24 +37,38 @@ def main(arguments=None):
 
 
 def clusterers(embeddings, y):
-    """Lines of the table of clusterers: mean and standard deviation over the encoders."""
+    """Lines of the table of clusterers: mean and standard deviation over the encoders, and the mean time."""
     n_clusters = len(set(y.tolist()))
-    yield "| first clusterer | ACC (%) | NMI (%) |"
-    yield "|---|---|---|"
-    for name, init, n_init in (
-        ("k-means", "kmeans", 20),
-        ("Ward's linkage, 8,000 rows", "ward", 1),
-        ("spectral, 10 neighbors, 8,000 rows", spectral, 1),
-        ("one mixture of Gaussians", "mixture", 1),
-        ("steadiest of 30 mixtures", "mixture", 30),
-    ):
-        found = []
+    yield "| first clusterer | ACC (%) | NMI (%) | time (s) |"
+    yield "|---|---|---|---|"
+    for name, cluster in CLUSTERERS.items():
+        found, started = [], time.perf_counter()
         for seed, z in enumerate(embeddings):
-            centroids, q = first_clusters(z, n_clusters, init, n_init=n_init, seed=seed)
+            centroids, q = cluster(z, n_clusters, seed)
             found.append(metrics.scores(y, nearest(z, centroids) if q is None else q.argmax(axis=1)))
+        seconds = (time.perf_counter() - started) / len(embeddings)
         cells = ([100 * scores[key] for scores in found] for key in ("acc", "nmi"))
-        yield f"| {name} | {' | '.join(f'{np.mean(cell):.1f} ± {np.std(cell):.1f}' for cell in cells)} |"
+        scores = " | ".join(f"{np.mean(cell):.1f} ± {np.std(cell):.1f}" for cell in cells)
+        yield f"| {name} | {scores} | {seconds:.0f} |"
     yield ""
+
+
+def by(init, n_init=1):
+    """Return a clusterer of deckeras, as a function of (z, n_clusters, seed)."""
+    return lambda z, n_clusters, seed: first_clusters(z, n_clusters, init, n_init=n_init, seed=seed)
+
+
+def neighborhoods(z, n_clusters, seed):
+    return None, ManifoldStart(z, n_init=recipes.get("images").n_init, seed=seed)(z, n_clusters)
+
+
+def umap_and_mixture(z, n_clusters, seed):
+    """Return the clusters of a mixture of Gaussians on UMAP's layout, as N2D finds them."""
+    import umap
+
+    points = umap.UMAP(n_neighbors=20, min_dist=0.0, n_components=n_clusters, random_state=seed).fit_transform(z)
+    labels = GaussianMixture(n_clusters, random_state=seed).fit_predict(points)
+    return None, np.eye(n_clusters)[labels]
 
 
 def choices(embeddings, y):
@@ -78,6 +95,17 @@ def spectral(z, n_clusters):
     sample = z[np.random.default_rng(0).permutation(len(z))[:SAMPLE]]
     labels = SpectralClustering(n_clusters, affinity="nearest_neighbors", random_state=0).fit_predict(sample)
     return np.stack([sample[labels == cluster].mean(axis=0) for cluster in range(n_clusters)])
+
+
+CLUSTERERS = {
+    "k-means": by("kmeans", 20),
+    f"Ward's linkage, {SAMPLE:,} rows": by("ward"),
+    f"spectral, 10 neighbors, {SAMPLE:,} rows": by(spectral),
+    "one mixture of Gaussians": by("mixture"),
+    "steadiest of 30 mixtures": by("mixture", 30),
+    "UMAP and a mixture, as N2D": umap_and_mixture,
+    "neighborhoods, the default": neighborhoods,
+}
 
 
 if __name__ == "__main__":
