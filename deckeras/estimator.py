@@ -367,7 +367,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             if self.recipe_.embedding_scale is not None:  # `fit` scales only the encoder to it
                 scale_decoder(self.recipe_.embedding_scale / embedding_spread(model.embed(x, verbose=0)), decoder)
             history = model.fit(x, sample_weight=weights, **common)
-            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, callbacks=callbacks, verbose=self.verbose)
+            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
         self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))
         self.n_iter_ = min(len(history.epoch) * interval, iterations)

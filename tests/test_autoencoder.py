@@ -135,6 +135,21 @@ def test_scaled_embedding_is_reconstructed_as_before(build):
     np.testing.assert_allclose(decoder.predict(3 * z, verbose=0), reconstruction, rtol=1e-4, atol=1e-5)
 
 
+def test_functional_models_with_branches_elsewhere_are_scaled():
+    rows, z = keras.Input((8,)), keras.Input((2,))
+    hidden = keras.layers.Concatenate()([keras.layers.Dense(4, "relu")(rows), rows])
+    encoder = keras.Model(rows, keras.layers.Dense(2)(hidden))
+    hidden = keras.layers.Dense(4, "relu")(z)
+    decoder = keras.Model(z, keras.layers.Dense(8)(keras.layers.Concatenate()([keras.layers.Dense(3)(hidden), hidden])))
+    x = np.random.default_rng(0).random((6, 8), "float32")
+    before = encoder.predict(x, verbose=0)
+    reconstruction = decoder.predict(before, verbose=0)
+    keras.Model(rows, decoder(encoder(rows)))  # Calls from other models do not count.
+    assert scale_embedding(3.0, encoder, decoder)
+    np.testing.assert_allclose(encoder.predict(x, verbose=0), 3 * before, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(decoder.predict(3 * before, verbose=0), reconstruction, rtol=1e-4, atol=1e-5)
+
+
 def test_embedding_that_cannot_be_scaled_is_left():
     encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu")])
     before = encoder.get_weights()
@@ -163,10 +178,38 @@ def with_low_rank():
     return encoder, decoder
 
 
+def with_a_last_layer_called_twice():
+    rows, layer = keras.Input((8,)), keras.layers.Dense(8)
+    return keras.Model(rows, layer(layer(rows))), None
+
+
+def with_a_first_layer_called_twice():
+    z, layer = keras.Input((2,)), keras.layers.Dense(2)
+    encoder, _ = dense_autoencoder(8, units=(4, 2))
+    return encoder, keras.Model(z, keras.layers.Dense(8)(layer(layer(z))))
+
+
+def with_branches():
+    z = keras.Input((2,))
+    encoder, _ = dense_autoencoder(8, units=(4, 2))
+    branches = [keras.layers.Dense(4, "relu")(z), keras.layers.Dense(4)(z)]
+    return encoder, keras.Model(z, keras.layers.Dense(8)(keras.layers.Concatenate()(branches)))
+
+
+def with_a_skipped_layer():
+    z = keras.Input((2,))
+    encoder, _ = dense_autoencoder(8, units=(4, 2))
+    return encoder, keras.Model(z, keras.layers.Dense(8)(keras.layers.Concatenate()([keras.layers.Dense(4)(z), z])))
+
+
 UNSCALED = {
     "an operation after the last layer": normalized,
     "a layer before the first one of the decoder": lambda: with_decoder(keras.layers.Activation("tanh")),
     "low-rank changes": with_low_rank,
+    "an encoder that calls its last layer twice": with_a_last_layer_called_twice,
+    "a decoder that calls its first layer twice": with_a_first_layer_called_twice,
+    "a decoder with two branches": with_branches,
+    "a decoder with a connection past its first layer": with_a_skipped_layer,
 }
 
 

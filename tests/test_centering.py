@@ -194,13 +194,54 @@ def _one_layer(encoder):
     return keras.Sequential([keras.Input((SIDE * SIDE,)), keras.layers.Dense(4)])
 
 
-@pytest.mark.parametrize("change", [_no_bias, _penalized, _functional, _frozen, _low_rank, _one_layer])
+def _along_the_last_axis(encoder):
+    shape = keras.layers.Reshape((SIDE * SIDE,))
+    first = keras.layers.Dense(SIDE)
+    return keras.Sequential([keras.Input((SIDE, SIDE)), first, shape, *encoder.layers])
+
+
+OTHERS = [_no_bias, _penalized, _functional, _frozen, _low_rank, _one_layer, _along_the_last_axis]
+
+
+@pytest.mark.parametrize("change", OTHERS)
 def test_other_encoders_are_not_changed(images, change):
     encoder, decoder = autoencoder()
     encoder = change(encoder)
     with centering.centered(encoder, decoder, images) as (other, callbacks):
         assert other is encoder
         assert callbacks == []
+
+
+@pytest.mark.parametrize("name", ["weights.h5", "keras", "h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_what_a_callback_saves_is_the_trained_autoencoder(images, tmp_path, name):
+    encoder, decoder = autoencoder()
+    saving = keras.callbacks.ModelCheckpoint(tmp_path / f"saved.{name}", save_weights_only=name == "weights.h5")
+    pretrain(encoder, decoder, images, IMAGES, verbose=0, callbacks=saving)
+    expected = decoder.predict(encoder.predict(images, verbose=0), verbose=0)
+    if name == "weights.h5":
+        rows = keras.Input((SIDE * SIDE,))
+        fresh = autoencoder()
+        saved = keras.Model(rows, fresh[1](fresh[0](rows)))
+        saved.load_weights(tmp_path / "saved.weights.h5")
+    else:
+        saved = keras.models.load_model(tmp_path / f"saved.{name}", compile=False)
+    np.testing.assert_allclose(saved.predict(images, verbose=0), expected, atol=1e-5)
+
+
+def test_a_callback_can_load_what_it_saved(images, tmp_path):
+    """The layer on rows minus their mean writes that on the unchanged rows, and reads it."""
+    encoder, decoder = autoencoder()
+    with centering.centered(encoder, decoder, images) as (other, _):
+        before = other.predict(images, verbose=0)
+        weights = other.get_weights()
+        other.save_weights(tmp_path / "saved.weights.h5")
+        other.set_weights([weight + 1 for weight in weights])
+        other.layers[0].mean.assign(weights[2])
+        other.load_weights(tmp_path / "saved.weights.h5")
+        np.testing.assert_allclose(other.predict(images, verbose=0), before, atol=1e-5)
+        for one, another in zip(other.get_weights(), weights, strict=True):
+            np.testing.assert_allclose(one, another, atol=1e-5)
 
 
 def test_a_convolution_starts_at_the_mean_of_each_channel():

@@ -39,6 +39,27 @@ def test_saved_model(kind, n_clusters, tmp_path):
     np.testing.assert_allclose(q_of(tf.nest.flatten(served.serve(X)), q), q, atol=1e-6)
 
 
+@tensorflow_only
+def test_an_encoder_of_any_size_is_exported(tmp_path):
+    encoder = keras.Sequential(
+        [
+            keras.Input((None, None, 1)),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.MaxPool2D(),
+            keras.layers.Conv2D(4, 2),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    model = DEC(encoder, 3)
+    model.centroids = np.eye(3, 2) + 1
+    model.export(tmp_path / "model", verbose=False)
+    served = keras.layers.TFSMLayer(str(tmp_path / "model"), call_endpoint="serve")
+    for side in 8, 11:
+        x = np.random.default_rng(0).random((5, side, side, 1), "float32")
+        np.testing.assert_allclose(served(x), model.predict(x, verbose=0), atol=1e-6)
+
+
 @pytest.mark.skipif(keras.config.backend() == "jax", reason="JAX exports to ONNX by a package of its own")
 @pytest.mark.parametrize(
     ("kind", "n_clusters", "alpha"), [(DEC, 3, 1.0), (IDEC, 3, 1.0), (DEC, 1, 1.0), (DEC, 600, 9.0)]

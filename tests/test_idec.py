@@ -117,6 +117,38 @@ def test_compile_takes_what_keras_takes(make, blobs):
     np.testing.assert_allclose(logs["loss"], 2 * np.array(logs["q_loss"]), rtol=1e-4)
 
 
+LOSSES = {
+    "a list": ({"loss": ["kld", "mse"]}, (0.5, 1)),
+    "two lists": ({"loss": ("kld", "mse"), "loss_weights": [0.2, 3.0]}, (0.2, 3)),
+    "a weight of one output": ({"loss_weights": {"q": 0.2}}, (0.2, 1)),
+    "a loss of one output": ({"loss": {"q": "kld"}}, (0.5, None)),
+    "None for the other": ({"loss": ["kld", None]}, (0.5, None)),
+    "the reconstruction alone": ({"loss": {"reconstruction": "mse"}}, (None, 1)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("kind", LOSSES)
+def test_losses_are_weighted_by_output(make, blobs, tmp_path, kind):
+    arguments, weights = LOSSES[kind]
+    model = make(gamma=0.5)
+    model.compile("sgd", **arguments)
+    logs = fit(model, blobs[0], max_iterations=4, batch_size=300).history
+    if None not in weights:  # Keras logs a single loss without its weight.
+        q_loss, reconstruction_loss = logs["q_loss"][0], logs["reconstruction_loss"][0]
+        assert logs["loss"][0] == pytest.approx(weights[0] * q_loss + weights[1] * reconstruction_loss, rel=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded._loss_weights == model._loss_weights
+    assert tuple(model._loss_weights.get(name) for name in ("q", "reconstruction")) == weights
+
+
+@pytest.mark.parametrize("arguments", [{"loss": ["kld"]}, {"loss_weights": [1.0]}, {"loss_weights": 0.5}])
+def test_losses_that_are_not_of_both_outputs_are_refused(make, arguments):
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))} should be a dict or list with one entry for each"):
+        make().compile("sgd", **arguments)
+
+
 @pytest.mark.parametrize("extension", ["h5", "keras"])
 def test_loads_in_another_process_and_goes_on(make, blobs, tmp_path, run_python, extension):
     x, _ = blobs

@@ -245,6 +245,65 @@ def test_freezing_between_two_fits_is_noticed(kind, steps, rows):
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 5 * steps
 
 
+@pytest.mark.skipif(not hasattr(keras.layers.Dense, "enable_lora"), reason="Keras has no low-rank changes")
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", [DEC, IDEC])
+def test_low_rank_changes_after_a_prediction_are_noticed(kind, compiled, rows):
+    model = make(kind)
+    model.compile(keras.optimizers.Adam(0.1))
+    options = {"max_iterations": 10, "update_interval": 5, "tol": 0, "verbose": 0}
+    model.fit(rows, **options)
+    model.embed(rows, verbose=0)
+    model.encoder.layers[0].enable_lora(1)
+    if compiled:
+        model.compile(keras.optimizers.Adam(0.1))
+    model.fit(rows, **options)
+    outputs = model(rows)
+    q = outputs["q"] if kind is IDEC else outputs
+    np.testing.assert_allclose(model.predict(rows, verbose=0), keras.ops.convert_to_numpy(q), atol=1e-6)
+    z = keras.ops.convert_to_numpy(model.encoder(rows))
+    np.testing.assert_allclose(model.embed(rows, verbose=0), z, atol=1e-5)
+    assert np.abs(model.encoder.layers[0].lora_kernel_b).max() > 0
+
+
+@pytest.mark.parametrize("how", ["names", "variables"])
+def test_freezing_keeps_what_is_excluded_from_weight_decay(how, rows):
+    model = make(DEC)
+    optimizer = keras.optimizers.AdamW(1e-3, weight_decay=5.0)
+    if how == "names":
+        optimizer.exclude_from_weight_decay(var_names=["bias", "clusters"])
+    else:
+        optimizer.exclude_from_weight_decay(var_list=[model.clustering.clusters])
+    model.compile(optimizer)
+    options = {"max_iterations": 50, "update_interval": 10, "tol": 0, "verbose": 0}
+    model.fit(rows, **options)
+    before = np.linalg.norm(model.centroids)
+    model.encoder.layers[0].trainable = False
+    model.fit(rows, **options)
+    assert model.optimizer is not optimizer
+    assert np.linalg.norm(model.centroids) > 0.9 * before  # With the decay, a fifth of it would be lost.
+
+
+def test_a_layer_of_the_name_of_decs_own_is_refused():
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="clustering")])
+    with pytest.raises(ValueError, match="no layer named 'clustering'"):
+        DEC(encoder, 3)
+    with pytest.raises(ValueError, match="no layer named 'clustering'"):
+        DEC(make(DEC), 3)
+    inputs = keras.Input((4,))
+    assert DEC(keras.Model(inputs, encoder(inputs)), 3).output_shape == (None, 3)  # as the message advises
+
+
+def test_saves_with_the_arguments_of_keras(rows, tmp_path):
+    model = make(DEC)
+    model.centroids = np.eye(3, 2) + 1
+    for overwrite in True, False:
+        path = tmp_path / f"{overwrite}.keras"
+        model.save(path, overwrite)
+        loaded = keras.models.load_model(path)
+        np.testing.assert_allclose(loaded.predict(rows, verbose=0), model.predict(rows, verbose=0), atol=1e-6)
+
+
 def test_thawing_keeps_the_momentum_of_what_was_trained(rows):
     model = make(DEC)
     options = {"max_iterations": 5, "update_interval": 5, "tol": 0, "verbose": 0}

@@ -40,12 +40,12 @@ def centered(
     if not np.isfinite(mean).all():
         yield encoder, []
         return
+    other = _OtherCoordinates(encoder, mean) if _can_center(encoder) else None
     untrained = decoder.get_weights()
     _start_from(mean, decoder)
-    if not _can_center(encoder):
+    if other is None:
         yield encoder, []
         return
-    other = _OtherCoordinates(encoder, mean)
     try:
         yield other.encoder, [other]
     finally:
@@ -55,14 +55,43 @@ def centered(
             decoder.set_weights(untrained)
 
 
-class _Minus(keras.layers.Layer):
-    """Subtracts a weight. A checkpoint saves it, since a mean computed again may differ in its last digit."""
+@keras.saving.register_keras_serializable(package="deckeras", name="CenteredDense")
+class Dense(keras.layers.Dense):
+    """A dense layer on rows minus a mean, which is a weight. In the files of Keras it is a dense layer on the rows.
+
+    It has the class name of the layer that it replaces, since Keras names weights in files by the class of their layer:
+    what a callback writes can be loaded into the given encoder.
+    """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        # A checkpoint saves it, since a mean computed again may differ in its last digit.
         self.mean = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="mean")
 
-    def call(self, rows: Tensor) -> Tensor:
-        return rows - self.mean
+    def call(self, rows: Tensor, training: bool | None = None) -> Tensor:
+        return super().call(rows - self.mean, training=training)
+
+    def for_rows(self) -> tuple[Array, Array]:
+        """Return (kernel, bias) of a layer that computes the same from the unchanged rows, in float64."""
+        kernel, bias, shift = self._exact()
+        return kernel, bias - shift
+
+    def set_for_rows(self, kernel: Array, bias: Array) -> None:
+        """Set the weights to those of a layer on the unchanged rows, as `for_rows` returns them."""
+        self.kernel.assign(kernel)
+        self.bias.assign(bias + self._exact()[2])
+
+    def save_own_variables(self, store: Any) -> None:
+        for number, (weight, value) in enumerate(zip((self.kernel, self.bias), self.for_rows(), strict=True)):
+            store[str(number)] = value.astype(weight.dtype)
+
+    def load_own_variables(self, store: Any) -> None:
+        self.set_for_rows(*(np.asarray(store[str(number)], np.float64) for number in range(2)))
+
+    def _exact(self) -> tuple[Array, Array, Array]:
+        weights = (self.kernel, self.bias, self.mean)
+        kernel, bias, mean = (keras.ops.convert_to_numpy(weight).astype(np.float64) for weight in weights)
+        return kernel, bias, mean @ kernel
 
 
 class _OtherCoordinates(keras.callbacks.Callback):
@@ -77,29 +106,25 @@ class _OtherCoordinates(keras.callbacks.Callback):
     def __init__(self, encoder: keras.Sequential, mean: Array) -> None:
         super().__init__()
         self.first, *others = encoder.layers
-        self.minus = _Minus(dtype=self.first.variable_dtype, name="centering")
-        self.minus.build((None, len(mean)))
-        self.minus.mean.assign(mean)
-        self.copy = type(self.first).from_config(self.first.get_config())
+        self.copy = Dense.from_config(self.first.get_config())
         self.copy.build((None, len(mean)))
+        self.copy.mean.assign(mean)
         kernel, bias = (np.asarray(weight, np.float64) for weight in self.first.get_weights())
-        self.untrained = kernel
-        # A bias of zero was not trained. There it would turn off the units whose kernel points away from the mean.
-        self.copy.set_weights([kernel, bias + self._mean() @ kernel if bias.any() else bias])
-        layers = [keras.Input((len(mean),)), self.minus, self.copy, *others]
+        self.copy.set_for_rows(kernel, bias)
+        if not bias.any():
+            # It was not trained. The bias for the mean would turn off the units whose kernel points away from the mean.
+            self.copy.bias.assign(bias)
+        self.untrained = keras.ops.convert_to_numpy(self.copy.kernel)
+        layers = [keras.Input((len(mean),)), self.copy, *others]
         self.encoder = keras.Sequential(layers, name=encoder.name)
 
     def trained(self) -> bool:
         """Return whether the first layer has changed since the beginning."""
-        return not np.array_equal(self.copy.get_weights()[0], self.untrained)
+        return not np.array_equal(keras.ops.convert_to_numpy(self.copy.kernel), self.untrained)
 
     def fold(self) -> None:
         """Write the first layer of the given encoder, for unchanged rows."""
-        kernel, bias = (np.asarray(weight, np.float64) for weight in self.copy.get_weights())
-        self.first.set_weights([kernel, bias - self._mean() @ kernel])
-
-    def _mean(self) -> Array:
-        return keras.ops.convert_to_numpy(self.minus.mean).astype(np.float64)
+        self.first.set_weights(self.copy.for_rows())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.fold()
@@ -109,6 +134,8 @@ def _can_center(encoder: keras.Model) -> bool:
     """Return whether an encoder begins with a trainable `Dense` layer whose bias can take up the mean of its input."""
     first: Any = encoder.layers[0] if isinstance(encoder, keras.Sequential) else None
     if type(first) is not keras.layers.Dense or not first.trainable or not first.use_bias or len(encoder.layers) < 2:
+        return False
+    if len(encoder.input_shape) != 2:  # The layer would be applied along the last axis.
         return False
     return len(first.weights) == 2 and not (first.bias_constraint or first.bias_regularizer)
 

@@ -18,13 +18,15 @@ def scale_embedding(factor: float, encoder: keras.Model, decoder: keras.Model | 
     Returns:
         bool, True if the embedding was scaled. This needs an encoder that ends in a linear `Dense` layer, and a decoder
         that begins with a `Dense` layer. Other models, frozen and quantized layers and those with low-rank changes are
-        unchanged.
+        unchanged, as are models that call such a layer twice, or whose decoder also takes the embedding elsewhere.
     """
     last = _operations(encoder)[-1]
-    if not _is_plain(last) or last.activation is not keras.activations.linear:
+    if not _is_plain(last) or last.activation is not keras.activations.linear or _calls(encoder, last) > 1:
         return False
-    if decoder and not _is_plain(_operations(decoder)[0]):
-        return False
+    if decoder:
+        first = _operations(decoder)[0]
+        if not _is_plain(first) or _calls(decoder, first) > 1 or _consumers(decoder) > 1:
+            return False
     last.set_weights([weight * factor for weight in last.get_weights()])
     if decoder:
         scale_decoder(factor, decoder)
@@ -35,6 +37,21 @@ def _operations(model: keras.Model) -> list[Any]:
     """Return what a model computes, in order. In a functional model, not all of it need be layers."""
     found = model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", model.layers)
     return [operation for operation in found if not isinstance(operation, keras.layers.InputLayer)]
+
+
+def _calls(model: keras.Model, layer: Any) -> int:
+    """Return how often a functional model calls a layer. A Sequential, for which this is 0, calls each once."""
+    return [node.operation for node in _nodes(model)].count(layer)
+
+
+def _consumers(model: keras.Model) -> int:
+    """Return how many operations of a functional model take its input."""
+    return sum(any(tensor is model.inputs[0] for tensor in node.input_tensors) for node in _nodes(model))
+
+
+def _nodes(model: keras.Model) -> list[Any]:
+    by_depth = getattr(model, "_nodes_by_depth", {})  # not part of Keras's public API
+    return [node for nodes in by_depth.values() for node in nodes]
 
 
 def _is_plain(layer: Any) -> bool:
@@ -72,12 +89,16 @@ def least_squares(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return keras.ops.mean(keras.ops.square(y_pred - y_true), axis=-1) / 2
 
 
-def check_encoder(encoder: keras.Model) -> None:
+def check_encoder(encoder: keras.Model, reserved: str | None = None) -> None:
     """Check that `encoder` is a model with known inputs and one output of shape (batch, n_embedding).
+
+    Args:
+        reserved: the name of a layer that will be added to those of the encoder.
 
     Raises:
         TypeError: it is not a Keras model.
-        ValueError: it has no symbolic inputs, an output of another shape, or its output in a dict.
+        ValueError: it has no symbolic inputs, an output of another shape, its output in a dict, or a layer of the
+            reserved name.
     """
     if not isinstance(encoder, keras.Model):
         raise TypeError(
@@ -88,6 +109,12 @@ def check_encoder(encoder: keras.Model) -> None:
         raise ValueError(
             f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
             "model of your own class: inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
+        )
+    if reserved in [operation.name for operation in _operations(encoder)]:
+        raise ValueError(
+            f"encoder should have no layer named {reserved!r}, which is the name of the layer that DEC adds. Received: "
+            f"{encoder.name!r}, which has one. Give that layer another name, or wrap the encoder: "
+            "inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
         )
     shapes = [output.shape for output in encoder.outputs]
     if len(encoder.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:

@@ -73,6 +73,14 @@ def trained(model: keras.Model) -> tuple[int, ...]:
     return tuple(map(id, model.trainable_variables))
 
 
+def recorded(model: Any) -> tuple[Any, tuple[int, ...]]:
+    """Return the settings of the optimizer and the `trained` value of a `deckeras.DEC` that was just compiled."""
+    now = trained(model)
+    if now != getattr(model, "_trained", now):
+        retrace(model)
+    return settings(model.optimizer), now
+
+
 def keep_up(model: keras.Model, before: tuple[int, ...]) -> tuple[int, ...]:
     """Renew the optimizer of a compiled model if its `trained` value is no longer `before`. Return the new value."""
     now = trained(model)
@@ -93,13 +101,14 @@ def renew_optimizer(model: keras.Model) -> None:
     """
     before = model.optimizer
     optimizer = type(before).from_config(before.get_config())
+    _exclude_the_same(before, optimizer)
     optimizer.build(model.trainable_variables)
     old, new = _by_name(before), _by_name(optimizer)
     for name in set(old) & set(new):
         if old[name].shape == new[name].shape:
             new[name].assign(old[name])
     model.optimizer = optimizer
-    model.train_function = None  # Keras creates it again.
+    retrace(model)
 
 
 def check_trainable(model: keras.Model) -> None:
@@ -116,9 +125,23 @@ def quantize(model: Any, compute: Callable[..., None], *args: Any, **kwargs: Any
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Layer InputLayer")  # Keras warns of it for every model.
         compute(*args, **kwargs)
-    for part in (model.encoder, model.decoder, getattr(model, "assignment", None)):
+    retrace(model)
+
+
+def retrace(model: Any) -> None:
+    """Drop the compiled functions of a model, and of the models in it that predict, since their layers have changed."""
+    for part in (model, *(getattr(model, name, None) for name in ("encoder", "decoder", "assignment"))):
         if part is not None:
             part.train_function = part.test_function = part.predict_function = None
+
+
+def _exclude_the_same(before: Any, after: Any) -> None:
+    """Exclude the variables from weight decay that an optimizer excludes, which its settings do not contain."""
+    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):  # not part of its public API
+        if hasattr(before, name):
+            setattr(after, name, getattr(before, name))
+    if hasattr(before, "inner_optimizer"):
+        _exclude_the_same(before.inner_optimizer, after.inner_optimizer)
 
 
 def _by_name(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:

@@ -17,7 +17,7 @@ from keras import ops
 from deckeras import distribution, recipes
 from deckeras._data import checks
 from deckeras._train import alternation, loop, refusals, specs
-from deckeras._train.checkpoint import scheduled_iterations, serialize, settings
+from deckeras._train.checkpoint import scheduled_iterations, serialize
 from deckeras._train.loop import History
 from deckeras._typing import Array, Augment, Callbacks, Init, Loss, Optimizer, Path, Rows, Tensor, Verbose
 from deckeras.augmentation import Augmenter
@@ -68,7 +68,7 @@ class DEC(evaluation.Evaluated, metaclass=h5_names.RegisteredInH5):
             encoder, clustering = graph_parts(encoder, n_clusters)
         else:
             n_clusters = check_n_clusters(n_clusters)
-            check_encoder(encoder)
+            check_encoder(encoder, reserved="clustering")
             # All zeros mean "not placed yet", so loading weights in any way places them. See also `zero_centroids`.
             clustering = ClusteringLayer(
                 n_clusters, alpha, clusters_initializer="zeros", name="clustering", dtype=kwargs.pop("dtype", None)
@@ -126,7 +126,7 @@ class DEC(evaluation.Evaluated, metaclass=h5_names.RegisteredInH5):
         # When Keras loads a model from .h5, it builds the optimizer without variables, unless it is already built.
         self.optimizer.build(self.trainable_variables)
         # Recorded now: callbacks may change the learning rate later, but a resumed run compares what was requested.
-        self._optimizer_settings, self._trained = settings(self.optimizer), compiling.trained(self)
+        self._optimizer_settings, self._trained = compiling.recorded(self)
         self._loss_weights = kwargs.get("loss_weights")
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -341,10 +341,10 @@ class DEC(evaluation.Evaluated, metaclass=h5_names.RegisteredInH5):
 
     def export(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
         """Export the model as `keras.Model.export` does, after one call: Keras exports only models that were called."""
-        self(ops.zeros((1, *(size or 1 for size in self.input_shape[1:])), self.inputs[0].dtype))
+        self(keras.Input(batch_shape=self.input_shape, dtype=self.inputs[0].dtype))
         super().export(filepath, *args, **kwargs)
 
-    def save(self, filepath: Path, **kwargs: Any) -> None:
+    def save(self, filepath: Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Save the model, as `keras.Model.save` does. In distributed training, call it in one process only.
 
         Raises:
@@ -353,7 +353,7 @@ class DEC(evaluation.Evaluated, metaclass=h5_names.RegisteredInH5):
         if str(filepath).endswith((".h5", ".hdf5")):
             h5_names.check_writable(self)  # before Keras empties the file
         with distribution.single_process():
-            super().save(filepath, **kwargs)
+            super().save(filepath, overwrite, zipped, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         if h5_names.writing_h5():

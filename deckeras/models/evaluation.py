@@ -36,8 +36,8 @@ class Evaluated(keras.Model):
         The loss is the mean of $\mathrm{KL}(p_i \| q_i)$, where p is the paper's target of these rows.
 
         Args:
-            x: n rows, from any source that `DEC.fit` takes. Labels in it, as in a `tf.data.Dataset` of (rows, labels), are
-                not read: pass them as y.
+            x: n rows, from any source that `DEC.fit` takes. Labels in it, as in a `tf.data.Dataset` of (rows, labels),
+                are not read: pass them as y.
             y: (n,) array of true classes, numbers or text, default None. Soft targets instead, of shape
                 (n, n_clusters), are evaluated as by `keras.Model.evaluate`, with the compiled loss and metrics.
             batch_size, verbose, steps, callbacks: as for `DEC.predict`.

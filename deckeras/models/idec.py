@@ -18,6 +18,8 @@ from deckeras.models import configs, h5_names
 from deckeras.models.dec import DEC
 from deckeras.recipes import Recipe
 
+_OUTPUTS = ("q", "reconstruction")
+
 
 @keras.saving.register_keras_serializable(package="deckeras")
 class IDEC(DEC):
@@ -89,13 +91,21 @@ class IDEC(DEC):
             optimizer: Keras optimizer or its name, default SGD with learning rate 0.01 / gamma and momentum 0.9, so
                 that the clusters move as fast as in `DEC`.
             loss: Keras loss of (p, q), as for `DEC.compile`, used together with the mean squared error of the
-                reconstruction; or a dict of both, `{"q": ..., "reconstruction": ...}`.
-            **kwargs: the other arguments of `keras.Model.compile`; the default `loss_weights` are gamma for q and 1 for
-                the reconstruction.
+                reconstruction; or a dict or list of both, `{"q": ..., "reconstruction": ...}`. An output without a loss
+                is not trained.
+            **kwargs: the other arguments of `keras.Model.compile`; the default `loss_weights`, a dict or list, are
+                gamma for q and 1 for the reconstruction.
+
+        Raises:
+            ValueError: a list of losses or of weights does not have one for each output.
         """
-        if not isinstance(loss, dict):
+        if not isinstance(loss, dict | list | tuple):
             loss = {"q": loss or keras.losses.KLDivergence(), "reconstruction": keras.losses.MeanSquaredError()}
-        kwargs.setdefault("loss_weights", {"q": self.gamma, "reconstruction": 1.0})
+        loss = _by_output("loss", loss)
+        weights = {"q": self.gamma, "reconstruction": 1.0, **_by_output("loss_weights", kwargs.get("loss_weights"))}
+        kwargs["loss_weights"] = {
+            name: weight for name, weight in weights.items() if name not in _OUTPUTS or name in loss
+        }
         if optimizer is None:
             optimizer = keras.optimizers.SGD(0.01 / self.gamma, momentum=0.9)
         super().compile(optimizer, loss, **kwargs)
@@ -138,6 +148,18 @@ class IDEC(DEC):
             "decoder_layers": specs.layers(self.decoder),
             "gamma": self.gamma,
         }
+
+
+def _by_output(name: str, values: Any) -> dict[str, Any]:
+    """Return the losses or loss weights of the outputs as a dict without None. They may be a dict, a list or None."""
+    if isinstance(values, list | tuple) and len(values) == len(_OUTPUTS):
+        values = dict(zip(_OUTPUTS, values, strict=True))
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{name} should be a dict or list with one entry for each of {', '.join(_OUTPUTS)}. Received: {values!r}"
+        )
+    return {output: value for output, value in values.items() if value is not None}
 
 
 h5_names.read_bare_name(IDEC, {"encoder", "decoder", "n_clusters", "alpha", "gamma"})
