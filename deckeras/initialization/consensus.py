@@ -68,16 +68,16 @@ def _best_of_kmeans(points: Array, counts: Array, n_clusters: int, seed: int | N
     """Return the labels of the best of many k-means."""
     from sklearn.cluster import KMeans
 
-    best, confirmed = None, 0
+    labels, smallest, confirmed = np.zeros(len(points), np.int32), math.inf, 0
     for state in np.random.SeedSequence(seed).generate_state(_ROUNDS):
         kmeans = KMeans(n_clusters, n_init=_RESTARTS, random_state=int(state)).fit(points, sample_weight=counts)
-        if best is not None and math.isclose(kmeans.inertia_, best.inertia_, rel_tol=_EQUAL, abs_tol=_EQUAL):
+        if math.isclose(kmeans.inertia_, smallest, rel_tol=_EQUAL, abs_tol=_EQUAL):
             confirmed += 1
-        elif best is None or kmeans.inertia_ < best.inertia_:
-            best, confirmed = kmeans, 1
+        elif kmeans.inertia_ < smallest:
+            labels, smallest, confirmed = kmeans.labels_, kmeans.inertia_, 1
         if confirmed == _CONFIRMED:
             break
-    return best.labels_
+    return labels
 
 
 def agreement(labels: npt.ArrayLike, labelings: Iterable[npt.ArrayLike]) -> float:
