@@ -146,7 +146,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             y: ignored, as in scikit-learn's clusterers.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count equally. Weights of
                 the rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining ignore them.
-            callbacks: Keras callback or list of them, default None, for the pretraining and the clustering.
+            callbacks: Keras callback or list of them, default None, for the pretraining and the clustering. They do not
+                see how the decoder is fitted to the clustered embedding at the end.
             train_features: bool, default False: the network of `features` is frozen. True trains it afterwards,
                 together with the clusters; see `deckeras.features.thaw`, which also describes `lora_rank`.
 

@@ -229,6 +229,20 @@ def test_what_a_callback_saves_is_the_trained_autoencoder(images, tmp_path, name
     np.testing.assert_allclose(saved.predict(images, verbose=0), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("policy", "precision"), [("mixed_bfloat16", 2**-8), ("mixed_float16", 2**-11)])
+def test_mixed_precision_subtracts_the_mean_before_it_rounds(policy, precision):
+    # These rows far from zero have few digits, but their mean has many.
+    rows = (20 + np.random.default_rng(0).integers(9, size=(300, SIDE * SIDE)) / 8).astype("float32")
+    layers = [keras.layers.Dense(64, dtype=policy), keras.layers.Dense(4, dtype=policy)]
+    encoder = keras.Sequential([keras.Input((SIDE * SIDE,)), *layers])
+    with centering.centered(encoder, autoencoder()[1], rows) as (other, callbacks):
+        assert len(callbacks) == 1
+        found = keras.ops.convert_to_numpy(keras.ops.cast(other.layers[0](rows), "float32"))
+        kernel = np.float64(other.layers[0].get_weights()[0])
+    differences = rows - rows.mean(axis=0, dtype=np.float64)
+    assert (np.abs(found - differences @ kernel) < 2 * precision * np.abs(differences) @ np.abs(kernel)).all()
+
+
 def test_a_callback_can_load_what_it_saved(images, tmp_path):
     """The layer on rows minus their mean writes that on the unchanged rows, and reads it."""
     encoder, decoder = autoencoder()

@@ -133,19 +133,36 @@ def test_losses_are_weighted_by_output(make, blobs, tmp_path, kind):
     arguments, weights = LOSSES[kind]
     model = make(gamma=0.5)
     model.compile("sgd", **arguments)
+    model.centroids = CENTROIDS
+    kept = [[weight.copy() for weight in part.get_weights()] for part in (model.clustering, model.decoder)]
     logs = fit(model, blobs[0], max_iterations=4, batch_size=300).history
-    if None not in weights:  # Keras logs a single loss without its weight.
+    if None not in weights:  # Keras logs the parts only if there are several.
         q_loss, reconstruction_loss = logs["q_loss"][0], logs["reconstruction_loss"][0]
         assert logs["loss"][0] == pytest.approx(weights[0] * q_loss + weights[1] * reconstruction_loss, rel=1e-4)
+    moved = [
+        not all(np.array_equal(one, other) for one, other in zip(part.get_weights(), before, strict=True))
+        for part, before in zip((model.clustering, model.decoder), kept, strict=True)
+    ]
+    assert moved == [weight is not None for weight in weights]
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded._loss_weights == model._loss_weights
     assert tuple(model._loss_weights.get(name) for name in ("q", "reconstruction")) == weights
 
 
-@pytest.mark.parametrize("arguments", [{"loss": ["kld"]}, {"loss_weights": [1.0]}, {"loss_weights": 0.5}])
-def test_losses_that_are_not_of_both_outputs_are_refused(make, arguments):
-    with pytest.raises(ValueError, match=f"{next(iter(arguments))} should be a dict or list with one entry for each"):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": ["kld"]}, "loss should be a dict or list with one entry for each of q, reconstruction"),
+        ({"loss": {"Q": "kld"}}, "loss should be a dict or list"),
+        ({"loss": [None, None]}, "loss should have an entry for one of q, reconstruction"),
+        ({"loss_weights": [1.0]}, "loss_weights should be a dict or list"),
+        ({"loss_weights": {"p": 1.0}}, "loss_weights should be a dict or list"),
+        ({"loss_weights": 0.5}, "loss_weights should be a dict or list"),
+    ],
+)
+def test_losses_that_are_not_of_the_outputs_are_refused(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
         make().compile("sgd", **arguments)
 
 

@@ -117,6 +117,16 @@ def test_repulsion_is_the_gradient():
     np.testing.assert_allclose(manifold._repulsion(points, others), expected, atol=1e-9)
 
 
+def test_repulsion_far_from_the_origin_is_finite():
+    """There, rounding may make a squared distance negative."""
+    random = np.random.default_rng(0)
+    points = (100 + 0.05 * random.normal(size=(3000, 10))).astype("float32")
+    found = manifold._repulsion(points, points[:200])
+    assert np.isfinite(found).all()
+    expected = manifold._repulsion(points.astype(np.float64) - 100, points[:200].astype(np.float64) - 100)
+    assert np.abs(found).max() < 10 * np.abs(expected).max()
+
+
 def test_finds_moons_that_kmeans_cuts(moons):
     x, y = moons
     nearest = ((x[:, None] - kmeans_centroids(x, 2)) ** 2).sum(axis=-1).argmin(axis=1)

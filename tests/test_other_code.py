@@ -245,7 +245,6 @@ def test_freezing_between_two_fits_is_noticed(kind, steps, rows):
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 5 * steps
 
 
-@pytest.mark.skipif(not hasattr(keras.layers.Dense, "enable_lora"), reason="Keras has no low-rank changes")
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("kind", [DEC, IDEC])
 def test_low_rank_changes_after_a_prediction_are_noticed(kind, compiled, rows):
@@ -290,6 +289,8 @@ def test_a_layer_of_the_name_of_decs_own_is_refused():
         DEC(encoder, 3)
     with pytest.raises(ValueError, match="no layer named 'clustering'"):
         DEC(make(DEC), 3)
+    with pytest.raises(ValueError, match="no layer named 'clustering'"):
+        DEC(keras.Sequential([keras.Input((4,), name="clustering"), keras.layers.Dense(2)]), 3)
     inputs = keras.Input((4,))
     assert DEC(keras.Model(inputs, encoder(inputs)), 3).output_shape == (None, 3)  # as the message advises
 

@@ -57,19 +57,24 @@ def centered(
 
 @keras.saving.register_keras_serializable(package="deckeras", name="CenteredDense")
 class Dense(keras.layers.Dense):
-    """A dense layer on rows minus a mean, which is a weight. In the files of Keras it is a dense layer on the rows.
+    """A dense layer on rows minus a mean, which is a weight.
 
-    It has the class name of the layer that it replaces, since Keras names weights in files by the class of their layer:
-    what a callback writes can be loaded into the given encoder.
+    In .weights.h5 and .keras files, its weights are those of a dense layer on the unchanged rows. It has the class name
+    of the layer that it replaces, since Keras names weights by the class of their layer. So the given encoder can load
+    what a callback writes, as precisely as the type of the weights allows.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         # A checkpoint saves it, since a mean computed again may differ in its last digit.
-        self.mean = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="mean")
+        self.mean = self.add_weight(
+            shape=input_shape[1:], initializer="zeros", trainable=False, autocast=False, name="mean"
+        )
 
     def call(self, rows: Tensor, training: bool | None = None) -> Tensor:
-        return super().call(rows - self.mean, training=training)
+        # Under mixed precision, a difference of two rounded values would have few digits.
+        rows = keras.ops.cast(keras.ops.cast(rows, self.variable_dtype) - self.mean, self.compute_dtype)
+        return super().call(rows, training=training)
 
     def for_rows(self) -> tuple[Array, Array]:
         """Return (kernel, bias) of a layer that computes the same from the unchanged rows, in float64."""

@@ -110,7 +110,7 @@ def check_encoder(encoder: keras.Model, reserved: str | None = None) -> None:
             f"encoder {encoder.name!r} should know its inputs. Start the Sequential with keras.Input(shape), or wrap a "
             "model of your own class: inputs = keras.Input(shape); keras.Model(inputs, encoder(inputs))."
         )
-    if reserved in [operation.name for operation in _operations(encoder)]:
+    if reserved in [part.name for part in (*encoder.inputs, *_operations(encoder))]:
         raise ValueError(
             f"encoder should have no layer named {reserved!r}, which is the name of the layer that DEC adds. Received: "
             f"{encoder.name!r}, which has one. Give that layer another name, or wrap the encoder: "

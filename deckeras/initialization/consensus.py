@@ -16,7 +16,8 @@ import numpy.typing as npt
 from deckeras._typing import Array
 
 _ROUNDS, _RESTARTS, _CONFIRMED = 20, 10, 3
-_EQUAL = 1e-6  # relative difference of two optima that are the same
+_MOST_POINTS = 50_000  # of all rounds together, which bounds their time
+_EQUAL = 1e-6  # difference of two optima that are the same: relative, or absolute if both are about zero
 
 
 def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int | None = 0) -> npt.NDArray[np.int64]:
@@ -25,7 +26,8 @@ def consensus(labelings: Iterable[npt.ArrayLike], n_clusters: int, *, seed: int 
     Finds the partition with the highest quadratic mutual information with the given ones. This is k-means on their
     indicators; each column is centered and divided by the square root of its frequency, so that a small cluster counts
     as much as a large one. k-means has many local optima here, so it is restarted until three rounds of ten restarts
-    have found the best one, or for 20 rounds.
+    have found the best one, or for 20 rounds. If the labelings have more than 2,500 different combinations of labels,
+    there are fewer rounds, because each takes longer.
 
     Args:
         labelings: sequence of (n,) int arrays, cluster labels of the same rows. Their numbers of clusters may differ.
@@ -69,7 +71,8 @@ def _best_of_kmeans(points: Array, counts: Array, n_clusters: int, seed: int | N
     from sklearn.cluster import KMeans
 
     labels, smallest, confirmed = np.zeros(len(points), np.int32), math.inf, 0
-    for state in np.random.SeedSequence(seed).generate_state(_ROUNDS):
+    rounds = max(1, min(_ROUNDS, _MOST_POINTS // len(points)))
+    for state in np.random.SeedSequence(seed).generate_state(rounds):
         kmeans = KMeans(n_clusters, n_init=_RESTARTS, random_state=int(state)).fit(points, sample_weight=counts)
         if math.isclose(kmeans.inertia_, smallest, rel_tol=_EQUAL, abs_tol=_EQUAL):
             confirmed += 1

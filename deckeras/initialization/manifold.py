@@ -210,8 +210,8 @@ def layout(
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
     graph.eliminate_zeros()
     degrees = graph.sum(axis=1)[:, None]
-    pairs = sparse.triu(graph, format="csr")  # Two nodes are two edges of the graph, but one pair.
-    reverse = pairs.T  # shares its weights
+    pairs = sparse.triu(graph, format="csr")  # Two connected nodes are two edges of the graph, but one pair.
+    reverse = pairs.T  # a view, with the weights that each step writes to `pairs.data`
     weights, ends = pairs.data.copy(), pairs.indices.astype(np.intp)
     starts = np.repeat(np.arange(n), np.diff(pairs.indptr))
     means, squares = np.zeros_like(points), np.zeros_like(points)
@@ -233,17 +233,19 @@ def layout(
 def _repulsion(points: Array, others: Array) -> Array:
     """Return the mean push of the others on each point, times the number of negative samples."""
     # The weight is 1 / ((softening + distance^2) * (1 + distance^2)). With half the sum of the two constants, its
-    # denominator is (distance^2 + half)^2 - rest, so that one product and three passes compute the weights.
+    # denominator is (distance^2 + half)^2 - rest, so that one product and four passes compute the weights.
     half = (1 + _SOFTENING) / 2
     rest = half**2 - _SOFTENING
     left = _with_ones(np.column_stack([points, _squares(points)]))
     right = np.column_stack([-2 * others, np.ones_like(others[:, 0]), _squares(others) + half]).T
     others = _with_ones(others)
     sums, block = np.empty((len(points), others.shape[1]), points.dtype), np.empty((_BLOCK, len(others)), points.dtype)
+    smallest = np.full_like(block, half)  # with an array, `np.maximum` is four times as fast as with a number
     # Blocks of this size fit in the processor's cache.
     for start in range(0, len(points), _BLOCK):
         rows = slice(start, start + _BLOCK)
         weights = np.matmul(left[rows], right, out=block[: len(left[rows])])
+        np.maximum(weights, smallest[: len(weights)], out=weights)  # Rounding may leave a negative squared distance.
         np.square(weights, out=weights)
         weights -= rest
         np.divide(1, weights, out=weights)

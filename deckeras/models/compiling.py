@@ -74,7 +74,10 @@ def trained(model: keras.Model) -> tuple[int, ...]:
 
 
 def recorded(model: Any) -> tuple[Any, tuple[int, ...]]:
-    """Return the settings of the optimizer and the `trained` value of a `deckeras.DEC` that was just compiled."""
+    """Return the settings of the optimizer and the `trained` value of a `deckeras.DEC` that was just compiled.
+
+    If other variables are trained than after the last compilation, the functions of its models are compiled anew.
+    """
     now = trained(model)
     if now != getattr(model, "_trained", now):
         retrace(model)
@@ -136,7 +139,7 @@ def retrace(model: Any) -> None:
 
 
 def _exclude_the_same(before: Any, after: Any) -> None:
-    """Exclude the variables from weight decay that an optimizer excludes, which its settings do not contain."""
+    """Exclude from weight decay what the optimizer `before` excludes. Its settings do not contain this."""
     for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):  # not part of its public API
         if hasattr(before, name):
             setattr(after, name, getattr(before, name))

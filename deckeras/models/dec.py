@@ -340,7 +340,7 @@ class DEC(evaluation.Evaluated, metaclass=h5_names.RegisteredInH5):
         compiling.quantize(self, super().quantize, *args, **kwargs)
 
     def export(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
-        """Export the model as `keras.Model.export` does, after one call: Keras exports only models that were called."""
+        """Export the model as `keras.Model.export` does, after a symbolic call: Keras exports only what was called."""
         self(keras.Input(batch_shape=self.input_shape, dtype=self.inputs[0].dtype))
         super().export(filepath, *args, **kwargs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -83,7 +84,10 @@ class IDEC(DEC):
         self.assignment = keras.Model(self.inputs[0], self.output["q"], name="assignment")
 
     def compile(
-        self, optimizer: Optimizer | None = None, loss: Loss | dict[str, Loss] | None = None, **kwargs: Any
+        self,
+        optimizer: Optimizer | None = None,
+        loss: Loss | dict[str, Loss] | Sequence[Loss | None] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Configure the training, as `keras.Model.compile` does.
 
@@ -91,21 +95,22 @@ class IDEC(DEC):
             optimizer: Keras optimizer or its name, default SGD with learning rate 0.01 / gamma and momentum 0.9, so
                 that the clusters move as fast as in `DEC`.
             loss: Keras loss of (p, q), as for `DEC.compile`, used together with the mean squared error of the
-                reconstruction; or a dict or list of both, `{"q": ..., "reconstruction": ...}`. An output without a loss
-                is not trained.
-            **kwargs: the other arguments of `keras.Model.compile`; the default `loss_weights`, a dict or list, are
-                gamma for q and 1 for the reconstruction.
+                reconstruction; or a dict or list of both, `{"q": ..., "reconstruction": ...}`. An output that has no
+                loss, or None, adds nothing to the loss.
+            **kwargs: the other arguments of `keras.Model.compile`. `loss_weights` is a dict or list; a weight that is
+                missing or None is gamma for q and 1 for the reconstruction.
 
         Raises:
-            ValueError: a list of losses or of weights does not have one for each output.
+            ValueError: the losses or weights are of other outputs, a list does not have one for each output, or there
+                is no loss.
         """
         if not isinstance(loss, dict | list | tuple):
             loss = {"q": loss or keras.losses.KLDivergence(), "reconstruction": keras.losses.MeanSquaredError()}
         loss = _by_output("loss", loss)
+        if not loss:
+            raise ValueError(f"loss should have an entry for one of {', '.join(_OUTPUTS)}. Received: none")
         weights = {"q": self.gamma, "reconstruction": 1.0, **_by_output("loss_weights", kwargs.get("loss_weights"))}
-        kwargs["loss_weights"] = {
-            name: weight for name, weight in weights.items() if name not in _OUTPUTS or name in loss
-        }
+        kwargs["loss_weights"] = {name: weights[name] for name in loss}
         if optimizer is None:
             optimizer = keras.optimizers.SGD(0.01 / self.gamma, momentum=0.9)
         super().compile(optimizer, loss, **kwargs)
@@ -155,7 +160,7 @@ def _by_output(name: str, values: Any) -> dict[str, Any]:
     if isinstance(values, list | tuple) and len(values) == len(_OUTPUTS):
         values = dict(zip(_OUTPUTS, values, strict=True))
     values = {} if values is None else values
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or set(values) - set(_OUTPUTS):
         raise ValueError(
             f"{name} should be a dict or list with one entry for each of {', '.join(_OUTPUTS)}. Received: {values!r}"
         )
