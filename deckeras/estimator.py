@@ -146,8 +146,8 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             y: ignored, as in scikit-learn's clusterers.
             sample_weight: (n,) numbers of at least 0, or one number, default None: all rows count equally. Weights of
                 the rows in the clustering, as in `sklearn.cluster.KMeans`. Scaling and pretraining ignore them.
-            callbacks: Keras callback or list of them, default None, for the pretraining and the clustering. They do not
-                see how the decoder is fitted to the clustered embedding at the end.
+            callbacks: Keras callback or list of them, default None, for the pretraining, the clustering and, last, the
+                training of the decoder on the clustered embedding. Each stage is a model of its own.
             train_features: bool, default False: the network of `features` is frozen. True trains it afterwards,
                 together with the clusters; see `deckeras.features.thaw`, which also describes `lora_rank`.
 
@@ -368,7 +368,7 @@ class DeepEmbeddedClustering(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             if self.recipe_.embedding_scale is not None:  # `fit` scales only the encoder to it
                 scale_decoder(self.recipe_.embedding_scale / embedding_spread(model.embed(x, verbose=0)), decoder)
             history = model.fit(x, sample_weight=weights, **common)
-            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, verbose=self.verbose)
+            refit_decoder(encoder, decoder, x, self.recipe_, seed=seed, callbacks=callbacks, verbose=self.verbose)
         self.decoder_ = scaling.out_of_model(decoder, self.scaling_)
         _, interval, iterations = self.recipe_.intervals(len(x))
         self.n_iter_ = min(len(history.epoch) * interval, iterations)

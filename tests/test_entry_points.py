@@ -452,12 +452,12 @@ def test_pretraining_says_what_to_do(argument):
         deckeras.pretrain(*models, WHOLE, RECIPE, **{argument: 1})
 
 
-def test_callbacks_of_the_estimator_see_the_pretraining_and_the_clustering():
+def test_callbacks_of_the_estimator_see_each_stage():
     seen = []
     callback = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: seen.append(callback.model.name))
     x = np.random.default_rng(0).normal(size=(60, 4)) + 9 * np.repeat(np.eye(3, 4), 20, axis=0)
     deckeras.DeepEmbeddedClustering(3, epochs=1, max_iter=5).fit(x, callbacks=callback)
-    assert seen == ["autoencoder", "dec"]
+    assert seen == ["autoencoder", "dec", "autoencoder"]
 
 
 def test_refit_decoder_is_reachable():

@@ -84,7 +84,7 @@ def test_history_ends_with_the_scores(finished):
 def test_encoder_is_the_pretrained_one(finished, mnist_file):
     encoder = keras.models.load_model(finished / "encoder.h5", compile=False)
     with h5py.File(finished / "pretraining.h5") as file:
-        mean, kernel, bias = (file[f"model/{number}"][:] for number in range(3))
+        kernel, bias, mean = (file[f"model/{number}"][:] for number in range(3))
     # The checkpoint is of an encoder of centered rows.
     np.testing.assert_array_equal(encoder.get_weights()[0], kernel)
     np.testing.assert_allclose(encoder.get_weights()[1], bias - mean @ kernel, atol=1e-5)
