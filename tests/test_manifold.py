@@ -127,8 +127,13 @@ def test_repulsion_far_from_the_origin_is_finite():
     assert np.abs(found).max() < 10 * np.abs(expected).max()
 
 
-def test_finds_moons_that_kmeans_cuts(moons):
-    x, y = moons
+@pytest.mark.parametrize("seed", range(3))
+def test_finds_a_ball_within_a_shell_which_kmeans_cuts(seed):
+    random = np.random.default_rng(seed)
+    y = np.repeat([0, 1], 150)
+    x = random.normal(size=(300, 3))
+    x *= 4 * (y / np.linalg.norm(x, axis=1))[:, None]
+    x = (x + random.normal(scale=0.3, size=x.shape)).astype("float32")
     nearest = ((x[:, None] - kmeans_centroids(x, 2)) ** 2).sum(axis=-1).argmin(axis=1)
     assert metrics.accuracy(y, nearest) < 0.8
     assert metrics.accuracy(y, manifold.Neighborhoods([(x, "euclidean")]).clusters(2)) > 0.98
