@@ -74,11 +74,11 @@ def _gathered(z: Array, n_clusters: int, seed: int | None, sample_weight: Array 
 class ManifoldStart:
     """A first clusterer that follows neighbors, in the embedding and among the rows themselves.
 
-    k-means and mixtures find spheres and ellipsoids in the embedding. `Neighborhoods` find classes of other shapes, too,
-    but often divide long, thin ones such as the two moons of scikit-learn.
-    They are computed for a sample of the rows, without copies of a row, which would be neighbors of each other alone.
-    Each of the other rows gets the cluster of most of its neighbors in the sample. Everything that does not depend on
-    the number of clusters is computed once.
+    k-means and mixtures find spheres and ellipsoids in the embedding. `Neighborhoods` find classes of other shapes,
+    too, but often divide long, thin ones such as the two moons of scikit-learn. The neighborhoods are computed for
+    a sample of the rows, without copies of a row, which would be neighbors of each other alone. Each of the other
+    rows gets the cluster of most of its neighbors in the sample. Everything that does not depend on the number of
+    clusters is computed once.
 
     Args:
         z: (n, n_features) float array, the embedding.
