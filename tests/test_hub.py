@@ -72,7 +72,7 @@ SUBJECTS = TEXTS.groupby("subject").words.apply(list).to_dict()
 FRAME = pandas.concat([TEXTS] * 5, ignore_index=True)
 WORDS = sorted(set(" ".join(FRAME.words).split()))
 FIT = ["fit", "texts.csv", "-k", "3", "--text", "words", "--features", "encoder", "--labels", "subject"]
-QUICK = ["--epochs", "30", "--max-iter", "60"]
+QUICK = ["--epochs", "150", "--max-iter", "60"]
 
 
 @pytest.fixture
