@@ -72,7 +72,7 @@ SUBJECTS = TEXTS.groupby("subject").words.apply(list).to_dict()
 FRAME = pandas.concat([TEXTS] * 5, ignore_index=True)
 WORDS = sorted(set(" ".join(FRAME.words).split()))
 FIT = ["fit", "texts.csv", "-k", "3", "--text", "words", "--features", "encoder", "--labels", "subject"]
-QUICK = ["--epochs", "150", "--max-iter", "60"]
+QUICK = ["--epochs", "30", "--max-iter", "60"]
 
 
 @pytest.fixture
@@ -247,6 +247,7 @@ def test_whole_model_takes_tokens(embedder, tmp_path):
     np.testing.assert_allclose(loaded.predict(tokens[:], verbose=0), expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("whole_layouts")  # The start decides whether the clusters are the subjects.
 def test_command_clusters_texts_by_an_encoder(embedder, capsys, monkeypatch):
     predicted = computing.compute
     calls = []
