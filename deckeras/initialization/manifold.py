@@ -240,7 +240,7 @@ def _repulsion(points: Array, others: Array) -> Array:
     right = np.column_stack([-2 * others, np.ones_like(others[:, 0]), _squares(others) + half]).T
     others = _with_ones(others)
     sums, block = np.empty((len(points), others.shape[1]), points.dtype), np.empty((_BLOCK, len(others)), points.dtype)
-    smallest = np.full_like(block, half)  # with an array, `np.maximum` is four times as fast as with a number
+    smallest = np.full_like(block, half)  # an array, because `np.maximum` is slower with a number
     # Blocks of this size fit in the processor's cache.
     for start in range(0, len(points), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -263,7 +263,7 @@ def _with_ones(points: Array) -> Array:
 
 
 def _squares(points: Array, out: Array | None = None) -> Array:
-    """Return the squared length of each row. The product is seven times as fast as `sum(axis=1)` of few columns."""
+    """Return the squared length of each row, by a product, because NumPy sums few columns slowly."""
     return np.square(points, out=out) @ np.ones_like(points[0])
 
 
